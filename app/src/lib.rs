@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The use cases that functions and the node share: log in, upload, download, list, rename, delete, announce. They work
+//! on concrete stores; faults are injected below the SDK, so no trait stands between.
+
+pub mod accounts;
+pub mod vfs;

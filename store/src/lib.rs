@@ -1,1 +1,6 @@
-//! Placeholder.
+//! AWS as Towpath needs it: objects on S3, records in DynamoDB, queues. The only package that uses `aws-sdk-*`, and it
+//! uses it directly: tests run against the in-process offline AWS, with faults below the SDK, so that retries and
+//! timeouts are tested too.
+
+pub mod aws;
+pub mod clock;

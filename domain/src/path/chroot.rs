@@ -1,0 +1,228 @@
+//! From a credential's view to the organization's tree, and from there to object keys.
+
+use super::{InvalidPath, Name, VPath};
+use crate::id::OrganizationId;
+use std::fmt;
+
+/// What a credential sees, built once for a login or a request.
+///
+/// With `ChrootDirectory` `/` the client's `/` *is* the home directory. With `/ventas` the client's `/` is a read-only
+/// folder that holds only `ventas`, and `/ventas` is the home directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chroot {
+    organization: OrganizationId,
+    mount: VPath,
+    home: VPath,
+}
+
+/// Where a path of the client leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// Into the organization's tree.
+    Inside(Location),
+    /// To a folder above the mount point: it exists, cannot be changed, and holds only this name.
+    Above(Name),
+    /// To nothing. Answer exactly as for a name that does not exist.
+    Nowhere,
+}
+
+/// A place in one organization's tree that the chroot allows.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Location {
+    organization: OrganizationId,
+    tree: VPath,
+}
+
+/// The key of an object in the bucket.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey(String);
+
+impl Chroot {
+    /// The view of a credential: `home` in the organization's tree appears at `mount`.
+    pub fn new(organization: OrganizationId, mount: VPath, home: VPath) -> Self {
+        Self {
+            organization,
+            mount,
+            home,
+        }
+    }
+
+    /// The folder in which a session starts: `/` in both forms.
+    pub fn login_folder(&self) -> VPath {
+        VPath::root()
+    }
+
+    /// The organization whose tree this shows a part of.
+    pub fn organization(&self) -> &OrganizationId {
+        &self.organization
+    }
+
+    /// Where `path` leads. The error is for a path that is fine in the view but too long for a key.
+    pub fn locate(&self, path: &VPath) -> Result<Located, InvalidPath> {
+        if let Some(rest) = path.below(&self.mount) {
+            let tree = self.home.join(&rest)?;
+            return Ok(Located::Inside(Location {
+                organization: self.organization.clone(),
+                tree,
+            }));
+        }
+        let next = self
+            .mount
+            .below(path)
+            .and_then(|rest| rest.segments().next().map(Name::parse));
+        Ok(match next {
+            Some(Ok(name)) => Located::Above(name),
+            _ => Located::Nowhere,
+        })
+    }
+}
+
+impl Location {
+    /// The key of the file at this place. The root has none (it is always a folder).
+    pub fn file_key(&self) -> Option<ObjectKey> {
+        if self.tree.is_root() {
+            return None;
+        }
+        Some(ObjectKey(format!(
+            "{}/files/{}",
+            self.organization,
+            self.tree.relative()
+        )))
+    }
+
+    /// What the keys of everything in this folder start with; also the key of the folder's marker.
+    pub fn folder_key(&self) -> ObjectKey {
+        if self.tree.is_root() {
+            return ObjectKey(format!("{}/files/", self.organization));
+        }
+        ObjectKey(format!("{}/files/{}/", self.organization, self.tree.relative()))
+    }
+
+    /// Something inside this folder, by its path seen from here.
+    pub fn inside(&self, below: &VPath) -> Result<Self, InvalidPath> {
+        Ok(Self {
+            organization: self.organization.clone(),
+            tree: self.tree.join(below)?,
+        })
+    }
+
+    /// The path from the organization's root, as events name it.
+    pub fn tree_path(&self) -> &VPath {
+        &self.tree
+    }
+
+    /// Whose tree this is.
+    pub fn organization(&self) -> &OrganizationId {
+        &self.organization
+    }
+}
+
+impl ObjectKey {
+    /// The text that S3 gets.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A key that was written into a record by us, read back from it. `None` if it is not of that organization's files.
+    pub fn from_record(organization: &OrganizationId, text: String) -> Option<Self> {
+        text.strip_prefix(organization.as_str())?.strip_prefix("/files/")?;
+        Some(Self(text))
+    }
+
+    /// A key that a listing of this folder answered: what comes after the folder's own key. `None` if it is elsewhere.
+    pub fn below<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_prefix(&self.0)
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.organization, self.tree)
+    }
+}
+
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ORGANIZATION: &str = "0b8f0f0e-6c0a-4a52-9d5a-3f3a1f6e7c11";
+
+    fn path(text: &str) -> VPath {
+        VPath::parse(text).unwrap()
+    }
+
+    fn chroot(mount: &str, home: &str) -> Chroot {
+        Chroot::new(OrganizationId::parse(ORGANIZATION).unwrap(), path(mount), path(home))
+    }
+
+    fn key(chroot: &Chroot, text: &str) -> String {
+        match chroot.locate(&path(text)).unwrap() {
+            Located::Inside(location) => location
+                .file_key()
+                .map_or("(root)".into(), |key| key.as_str().to_owned()),
+            Located::Above(name) => format!("above {}", name.as_str()),
+            Located::Nowhere => "nowhere".into(),
+        }
+    }
+
+    #[test]
+    fn chroot_at_the_root_shows_the_home_as_the_root() {
+        let chroot = chroot("/", "/home/ana");
+        assert_eq!(key(&chroot, "/x/y"), format!("{ORGANIZATION}/files/home/ana/x/y"));
+        assert_eq!(
+            key(&chroot, "/../../other"),
+            format!("{ORGANIZATION}/files/home/ana/other")
+        );
+    }
+
+    #[test]
+    fn a_deeper_chroot_shows_a_read_only_root() {
+        let chroot = chroot("/ventas/eu", "/clients/42");
+        assert_eq!(key(&chroot, "/"), "above ventas");
+        assert_eq!(key(&chroot, "/ventas"), "above eu");
+        assert_eq!(
+            key(&chroot, "/ventas/eu/a"),
+            format!("{ORGANIZATION}/files/clients/42/a")
+        );
+        assert_eq!(key(&chroot, "/ventas/us"), "nowhere");
+        assert_eq!(key(&chroot, "/clients/42"), "nowhere");
+        assert_eq!(key(&chroot, "/ventasx"), "nowhere");
+    }
+
+    #[test]
+    fn the_organizations_root_has_no_file_key() {
+        let chroot = chroot("/", "/");
+        assert_eq!(key(&chroot, "/"), "(root)");
+    }
+
+    #[test]
+    fn a_key_of_somebody_else_is_not_taken_from_a_record() {
+        let organization = OrganizationId::parse(ORGANIZATION).unwrap();
+        assert!(ObjectKey::from_record(&organization, format!("{ORGANIZATION}/files/a")).is_some());
+        assert!(ObjectKey::from_record(&organization, format!("{ORGANIZATION}/dumps/a")).is_none());
+        assert!(ObjectKey::from_record(&organization, "00000000-6c0a-4a52-9d5a-3f3a1f6e7c11/files/a".into()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_lies_under_the_home(
+            mount in "(/[ab]{1,2}){0,3}", home in "(/[hx]{1,2}){0,3}", text in "(/|[ab]|\\.\\.|\\.|ä| |%){0,30}"
+        ) {
+            let chroot = chroot(&mount, &home);
+            if let Ok(Located::Inside(location)) = chroot.locate(&path(&text)) {
+                let under = format!("{ORGANIZATION}/files{}", path(&home)).trim_end_matches('/').to_owned();
+                let key = location.folder_key();
+                prop_assert!(key.as_str().starts_with(&format!("{under}/")), "{key:?} not under {under}");
+                prop_assert!(!key.as_str().contains("/../") && !key.as_str().contains("//"));
+                prop_assert!(key.as_str().len() <= super::super::MAX_KEY_BYTES);
+            }
+        }
+    }
+}
