@@ -10,6 +10,7 @@ pub mod access;
 pub mod event;
 pub mod file_error;
 pub mod id;
+pub mod intent;
 pub mod path;
 pub mod time;
 pub mod upload;

@@ -4,3 +4,7 @@
 
 pub mod aws;
 pub mod clock;
+pub mod intents;
+pub mod objects;
+pub mod queue;
+pub mod settling;
