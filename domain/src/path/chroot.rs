@@ -57,6 +57,11 @@ impl Chroot {
         &self.organization
     }
 
+    /// Whether `path` is the home directory itself: it exists even when nothing is in it, and cannot be taken away.
+    pub fn is_home(&self, path: &VPath) -> bool {
+        *path == self.mount
+    }
+
     /// Where `path` leads. The error is for a path that is fine in the view but too long for a key.
     pub fn locate(&self, path: &VPath) -> Result<Located, InvalidPath> {
         if let Some(rest) = path.below(&self.mount) {
