@@ -8,7 +8,7 @@ use crate::settler::{Done, SettlingStores, settle};
 use crate::vfs::seen_of;
 use domain::intent::{Change, Evidence, Intent, Seen, UsageChange, Verdict, judge, renamed};
 use domain::path::ObjectKey;
-use store::clock;
+use domain::time::Timestamp;
 use store::intents::{IntentError, Overdue, SHARDS};
 use store::objects::{ETag, ObjectError, Objects};
 use tracing::{info, warn};
@@ -51,11 +51,11 @@ impl Sweep {
         Self { objects, stores }
     }
 
-    /// One round over all shards.
-    pub async fn round(&self) -> Swept {
+    /// One round over all shards: what was due before `now`.
+    pub async fn round(&self, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
         for shard in 0..SHARDS {
-            let overdue = match self.stores.intents.overdue(shard, clock::now(), ROUND).await {
+            let overdue = match self.stores.intents.overdue(shard, now, ROUND).await {
                 Ok(overdue) => overdue,
                 Err(error) => {
                     warn!(%error, shard, "the sweep cannot read this shard now");
@@ -64,7 +64,7 @@ impl Sweep {
                 }
             };
             for one in overdue {
-                match self.finish(&one).await {
+                match self.finish(&one, now).await {
                     Ok(Some(true)) => swept.settled += 1,
                     Ok(Some(false)) => swept.dropped += 1,
                     Ok(None) => {}
@@ -87,8 +87,8 @@ impl Sweep {
     }
 
     /// `None` if somebody else has it.
-    async fn finish(&self, overdue: &Overdue) -> Result<Option<bool>, SweepError> {
-        if !self.stores.intents.claim(overdue, clock::now()).await? {
+    async fn finish(&self, overdue: &Overdue, now: Timestamp) -> Result<Option<bool>, SweepError> {
+        if !self.stores.intents.claim(overdue, now).await? {
             return Ok(None);
         }
         let Some((intent, evidence)) = self.evidence(&overdue.intent).await? else {

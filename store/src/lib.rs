@@ -7,4 +7,5 @@ pub mod clock;
 pub mod intents;
 pub mod objects;
 pub mod queue;
+pub mod resources;
 pub mod settling;
