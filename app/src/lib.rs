@@ -2,4 +2,5 @@
 //! on concrete stores; faults are injected below the SDK, so no trait stands between.
 
 pub mod accounts;
+mod hashing;
 pub mod vfs;

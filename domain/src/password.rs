@@ -45,6 +45,9 @@ impl Default for PasswordPolicy {
     }
 }
 
+/// Whether a class is asked for, what is in it, and its name.
+type Class = (bool, fn(char) -> bool, &'static str);
+
 impl PasswordPolicy {
     /// Whether `password` meets it. The problem lists everything that is missing.
     pub fn check(&self, password: &str) -> Result<(), Invalid> {
@@ -56,7 +59,7 @@ impl PasswordPolicy {
         if password.len() > MAX_BYTES {
             missing.push(format!("at most {MAX_BYTES} bytes"));
         }
-        let classes: [(bool, fn(char) -> bool, &str); 4] = [
+        let classes: [Class; 4] = [
             (self.uppercase, char::is_uppercase, "an upper-case letter"),
             (self.lowercase, char::is_lowercase, "a lower-case letter"),
             (self.digit, char::is_numeric, "a digit"),

@@ -4,3 +4,8 @@
 
 pub mod aws;
 pub mod clock;
+mod item;
+pub mod messages;
+pub mod records;
+pub mod seal;
+pub mod table;
