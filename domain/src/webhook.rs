@@ -7,6 +7,7 @@ pub mod signature;
 
 pub use signature::WebhookSecret;
 
+use crate::digest::derived_id;
 use crate::event::{Event, Topic};
 use crate::id::OrganizationId;
 use crate::invalid::Invalid;
@@ -109,7 +110,7 @@ impl Webhook {
         let mut gone = previous.clone();
         gone.size = None;
         let part = |topic: Topic, file| Event {
-            id: signature::derived_id(&["rename", &event.id, topic.as_str()]),
+            id: derived_id(&["rename", &event.id, topic.as_str()]),
             topic,
             file,
             previous: None,
@@ -127,7 +128,7 @@ impl Webhook {
 
 /// The id of the delivery of an event to a webhook: a hash of both, so that duplicates collapse.
 pub fn delivery_id(event_id: &str, webhook_id: &str) -> String {
-    signature::derived_id(&["delivery", event_id, webhook_id])
+    derived_id(&["delivery", event_id, webhook_id])
 }
 
 /// Parses a topic that a webhook may subscribe to.

@@ -14,6 +14,7 @@ mod webhooks;
 
 pub use crate::item::Versioned;
 pub use auth::Passed;
+pub use credentials::LoginRecords;
 pub use deployment::{Bootstrap, BootstrapRecord};
 
 use crate::aws::Aws;

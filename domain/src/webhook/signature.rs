@@ -1,11 +1,9 @@
 //! How a receiver knows that a delivery is ours: `X-Hub-Signature` for those who know SFTP To Go, and the headers of
 //! Standard Webhooks.
 
-use crate::id::uuid_text;
+use crate::digest::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 const PREFIX: &str = "whsec_";
@@ -51,29 +49,6 @@ impl WebhookSecret {
         let mac = hmac(key, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body]);
         format!("v1,{}", STANDARD.encode(mac))
     }
-}
-
-/// HMAC-SHA256. Every key length is allowed, so the error of the constructor cannot happen; an empty signature, which
-/// no receiver accepts, stands for it.
-fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return Vec::new();
-    };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().to_vec()
-}
-
-/// A UUID made from texts. Each is preceded by its length, so that no two lists give the same bytes.
-pub(super) fn derived_id(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let digest: [u8; 32] = hash.finalize().into();
-    uuid_text(digest.first_chunk::<16>().copied().unwrap_or_default())
 }
 
 #[cfg(test)]
