@@ -1,0 +1,4 @@
+//! The offline AWS, driven by the real SDKs.
+
+mod smoke;
+mod support;
