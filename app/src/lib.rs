@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod budget;
+mod hashing;
 pub mod settler;
 pub mod sweep;
 pub mod vfs;

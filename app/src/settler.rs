@@ -11,12 +11,13 @@
 use domain::event::Event;
 use domain::id::{CredentialId, OrganizationId};
 use domain::intent::{Intent, Seen, UsageChange};
+use domain::queue_message::QueueMessage;
 use rand::Rng as _;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::intents::Intents;
-use store::queue::EventQueue;
+use store::messages::Messages;
 use store::settling::{BATCH, SettleError, Settled, Settling};
 use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{debug, warn};
@@ -72,7 +73,7 @@ pub struct SettlingStores {
     /// Usage.
     pub settling: Settling,
     /// Events.
-    pub queue: EventQueue,
+    pub queue: Messages,
 }
 
 /// The entrance. Cheap to clone.
@@ -136,7 +137,8 @@ pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
             }
         }
     }
-    let events: Vec<&Event> = batch.iter().filter_map(|done| done.event.as_ref()).collect();
+    let events = batch.iter().filter_map(|done| done.event.clone());
+    let events: Vec<_> = events.map(|event| (QueueMessage::event(event), 0)).collect();
     let mut retry = Retry::new("events");
     while let Err(error) = stores.queue.send(&events).await {
         if !retry.pause(&error).await {

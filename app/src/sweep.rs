@@ -9,8 +9,9 @@ use crate::vfs::seen_of;
 use domain::intent::{Change, Evidence, Intent, Seen, UsageChange, Verdict, judge, renamed};
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
-use store::intents::{IntentError, Overdue, SHARDS};
+use store::intents::{IntentError, Overdue};
 use store::objects::{ETag, ObjectError, Objects};
+use store::table::SWEEP_SHARDS;
 use tracing::{info, warn};
 
 /// How many intents of a shard one round takes.
@@ -54,7 +55,7 @@ impl Sweep {
     /// One round over all shards: what was due before `now`.
     pub async fn round(&self, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
-        for shard in 0..SHARDS {
+        for shard in 0..SWEEP_SHARDS {
             let overdue = match self.stores.intents.overdue(shard, now, ROUND).await {
                 Ok(overdue) => overdue,
                 Err(error) => {
@@ -84,6 +85,33 @@ impl Sweep {
             );
         }
         swept
+    }
+
+    /// Aborts multipart uploads that were begun before `before` and that no operation works on any more: a crash left
+    /// them, or an answer with an upload's id that got lost. Answers how many.
+    pub async fn abort_orphans(&self, before: Timestamp) -> Result<usize, ObjectError> {
+        let mut aborted = 0;
+        for found in self.objects.multiparts_before(before).await? {
+            match self
+                .stores
+                .intents
+                .on_key(&found.organization, found.key().as_str())
+                .await
+            {
+                Ok(intents) if intents.is_empty() => {}
+                Ok(_) => continue,
+                Err(error) => {
+                    warn!(%error, "whether a multipart upload is still worked on cannot be told now");
+                    continue;
+                }
+            }
+            self.objects.abort_multipart(&found.upload).await?;
+            aborted += 1;
+        }
+        if aborted > 0 {
+            info!(aborted, "aborted multipart uploads that were left behind");
+        }
+        Ok(aborted)
     }
 
     /// `None` if somebody else has it.

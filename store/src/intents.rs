@@ -8,6 +8,8 @@
 //! passed ([`Intents::claim`]).
 
 use crate::aws::Aws;
+use crate::patience::patiently;
+use crate::table::{self, PK, SK, SWEEP_AT, SWEEP_INDEX, SWEEP_SHARD, VERSION, sweep_partition};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::id::{OperationId, OrganizationId};
@@ -21,12 +23,6 @@ pub const LEASE_MILLIS: i64 = 180_000;
 
 /// An intent older than this is renewed before the S3 call that makes something visible, in milliseconds.
 pub const FRESH_MILLIS: i64 = 60_000;
-
-/// Partitions of the sweep's index: enough that no partition becomes hot (each takes 1,000 writes a second).
-pub const SHARDS: u8 = 16;
-
-/// The index that the sweep reads.
-pub const SWEEP_INDEX: &str = "sweep";
 
 /// The records.
 #[derive(Clone)]
@@ -64,30 +60,21 @@ impl IntentError {
     }
 }
 
-/// The partition key of all intents on one object key.
-pub(crate) fn partition(organization: &OrganizationId, key: &str) -> String {
-    format!("INTENT#{organization}#{key}")
-}
-
 /// The primary key of one intent.
 pub(crate) fn item_key(
     organization: &OrganizationId,
     key: &str,
     operation: &OperationId,
 ) -> HashMap<String, AttributeValue> {
+    let key = table::intent(organization, key, operation);
     HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(partition(organization, key))),
-        ("sk".to_owned(), AttributeValue::S(operation.to_string())),
+        (PK.to_owned(), AttributeValue::S(key.pk)),
+        (SK.to_owned(), AttributeValue::S(key.sk)),
     ])
 }
 
-fn shard_of(operation: &OperationId) -> String {
-    let sum = operation.as_str().bytes().fold(0u8, u8::wrapping_add);
-    shard(sum % SHARDS)
-}
-
-fn shard(number: u8) -> String {
-    format!("INTENT#{number:02}")
+fn shard_of(operation: &OperationId) -> u8 {
+    operation.as_str().bytes().fold(0u8, u8::wrapping_add)
 }
 
 fn number(time: Timestamp) -> AttributeValue {
@@ -107,17 +94,15 @@ impl Intents {
     pub async fn record(&self, intent: &Intent, now: Timestamp) -> Result<(), IntentError> {
         let body = serde_json::to_string(intent).map_err(|error| IntentError::Unreadable(error.to_string()))?;
         let mut item = item_key(&intent.organization, &intent.key, &intent.operation);
-        item.insert("v".to_owned(), AttributeValue::N("1".to_owned()));
+        item.insert(VERSION.to_owned(), AttributeValue::N("1".to_owned()));
         item.insert("intent".to_owned(), AttributeValue::S(body));
-        item.insert("sweep_shard".to_owned(), AttributeValue::S(shard_of(&intent.operation)));
-        item.insert("sweep_at".to_owned(), number(now.plus_millis(LEASE_MILLIS)));
-        self.dynamodb
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map_err(IntentError::of)?;
+        item.insert(
+            SWEEP_SHARD.to_owned(),
+            AttributeValue::S(sweep_partition(shard_of(&intent.operation))),
+        );
+        item.insert(SWEEP_AT.to_owned(), number(now.plus_millis(LEASE_MILLIS)));
+        let request = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item));
+        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
         Ok(())
     }
 
@@ -150,7 +135,7 @@ impl Intents {
     /// Takes an overdue intent over, unless somebody else has or its operation lives.
     pub async fn claim(&self, overdue: &Overdue, now: Timestamp) -> Result<bool, IntentError> {
         let intent = &overdue.intent;
-        let answer = self
+        let request = self
             .dynamodb
             .update_item()
             .table_name(&self.table)
@@ -158,10 +143,8 @@ impl Intents {
             .update_expression("SET sweep_at = :at")
             .condition_expression("sweep_at = :seen")
             .expression_attribute_values(":at", number(now.plus_millis(LEASE_MILLIS)))
-            .expression_attribute_values(":seen", number(overdue.due))
-            .send()
-            .await;
-        match answer {
+            .expression_attribute_values(":seen", number(overdue.due));
+        match patiently(|| request.clone().send()).await {
             Ok(_) => Ok(true),
             Err(error)
                 if error
@@ -176,28 +159,25 @@ impl Intents {
 
     /// Removes the intent of an operation that did not happen.
     pub async fn drop(&self, intent: &Intent) -> Result<(), IntentError> {
-        self.dynamodb
+        let request = self
+            .dynamodb
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(item_key(&intent.organization, &intent.key, &intent.operation)))
-            .send()
-            .await
-            .map_err(IntentError::of)?;
+            .set_key(Some(item_key(&intent.organization, &intent.key, &intent.operation)));
+        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
         Ok(())
     }
 
     /// All intents on one key.
     pub async fn on_key(&self, organization: &OrganizationId, key: &str) -> Result<Vec<Intent>, IntentError> {
-        let answer = self
+        let request = self
             .dynamodb
             .query()
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(partition(organization, key)))
-            .send()
-            .await
-            .map_err(IntentError::of)?;
+            .expression_attribute_values(":pk", AttributeValue::S(table::intents(organization, key)));
+        let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
         answer
             .items()
             .iter()
@@ -206,19 +186,17 @@ impl Intents {
     }
 
     /// Up to `limit` intents of one shard whose lease has passed.
-    pub async fn overdue(&self, number_of_shard: u8, now: Timestamp, limit: i32) -> Result<Vec<Overdue>, IntentError> {
-        let answer = self
+    pub async fn overdue(&self, shard: u8, now: Timestamp, limit: i32) -> Result<Vec<Overdue>, IntentError> {
+        let request = self
             .dynamodb
             .query()
             .table_name(&self.table)
             .index_name(SWEEP_INDEX)
             .key_condition_expression("sweep_shard = :shard AND sweep_at < :now")
-            .expression_attribute_values(":shard", AttributeValue::S(shard(number_of_shard)))
+            .expression_attribute_values(":shard", AttributeValue::S(sweep_partition(shard)))
             .expression_attribute_values(":now", number(now))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(IntentError::of)?;
+            .limit(limit);
+        let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
         answer.items().iter().map(read).collect()
     }
 
@@ -240,7 +218,8 @@ impl Intents {
             .set_key(Some(item_key(organization, key, operation)))
             .update_expression(expression)
             .condition_expression("attribute_exists(pk)");
-        match values(update).send().await {
+        let request = values(update);
+        match patiently(|| request.clone().send()).await {
             Ok(_) => Ok(true),
             Err(error)
                 if error
@@ -265,7 +244,7 @@ fn read(item: &HashMap<String, AttributeValue>) -> Result<Overdue, IntentError> 
     if let Some(bytes) = number("made_bytes") {
         intent.made_bytes = Some(bytes.parse().map_err(|_| missing("made_bytes"))?);
     }
-    let due = number("sweep_at")
+    let due = number(SWEEP_AT)
         .and_then(|at| at.parse().ok())
         .ok_or_else(|| missing("sweep_at"))?;
     Ok(Overdue {

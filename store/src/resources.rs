@@ -1,13 +1,8 @@
-//! Making the table, the bucket and the queues, as the deployment's template does on AWS; for `make dev` and tests. What
-//! exists already is left as it is.
+//! Making the bucket and the queues, as the deployment's template does on AWS; for `make dev` and tests. What exists
+//! already is left as it is. The table is made by [`crate::table::create_table`].
 
 use crate::aws::Aws;
-use crate::intents::SWEEP_INDEX;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
-};
 use aws_sdk_sqs::types::QueueAttributeName;
 
 /// A message that was received this often without being deleted goes to the dead-letter queue.
@@ -39,59 +34,6 @@ pub async fn make_bucket(aws: &Aws) -> Result<(), ResourceError> {
             Some(service) if service.is_bucket_already_owned_by_you() || service.is_bucket_already_exists() => Ok(()),
             _ => Err(failed(&format!("bucket {bucket}"), &error)),
         },
-    }
-}
-
-/// The table of the settings, with its index.
-pub async fn make_table(aws: &Aws) -> Result<(), ResourceError> {
-    let table = &aws.settings.table;
-    let what = format!("table {table}");
-    let broken = |error: aws_sdk_dynamodb::error::BuildError| failed(&what, &error);
-    let attribute = |name: &str, kind| {
-        AttributeDefinition::builder()
-            .attribute_name(name)
-            .attribute_type(kind)
-            .build()
-            .map_err(broken)
-    };
-    let key = |name: &str, kind| {
-        KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build()
-            .map_err(broken)
-    };
-    let sweep = GlobalSecondaryIndex::builder()
-        .index_name(SWEEP_INDEX)
-        .key_schema(key("sweep_shard", KeyType::Hash)?)
-        .key_schema(key("sweep_at", KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::All).build())
-        .build()
-        .map_err(broken)?;
-    let made = aws
-        .dynamodb
-        .create_table()
-        .table_name(table)
-        .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(attribute("pk", ScalarAttributeType::S)?)
-        .attribute_definitions(attribute("sk", ScalarAttributeType::S)?)
-        .attribute_definitions(attribute("sweep_shard", ScalarAttributeType::S)?)
-        .attribute_definitions(attribute("sweep_at", ScalarAttributeType::N)?)
-        .key_schema(key("pk", KeyType::Hash)?)
-        .key_schema(key("sk", KeyType::Range)?)
-        .global_secondary_indexes(sweep)
-        .send()
-        .await;
-    match made {
-        Ok(_) => Ok(()),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|service| service.is_resource_in_use_exception()) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(failed(&what, &error)),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::aws::Aws;
 use crate::intents::item_key;
+use crate::table::{self, PK, SK};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
@@ -87,10 +88,11 @@ impl Settling {
             items.push(TransactWriteItem::builder().delete(delete).build());
         }
         if total != UsageChange::default() {
+            let usage = table::usage(organization, credential);
             let update = Update::builder()
                 .table_name(&self.table)
-                .key("pk", AttributeValue::S(format!("USAGE#{organization}")))
-                .key("sk", AttributeValue::S(credential.to_string()))
+                .key(PK, AttributeValue::S(usage.pk))
+                .key(SK, AttributeValue::S(usage.sk))
                 .update_expression("SET v = :v ADD bytes :bytes, files :files")
                 .expression_attribute_values(":v", AttributeValue::N("1".to_owned()))
                 .expression_attribute_values(":bytes", AttributeValue::N(total.bytes.to_string()))
@@ -128,13 +130,14 @@ impl Settling {
 
     /// What a credential's files take, as counted.
     pub async fn usage(&self, organization: &OrganizationId, credential: &CredentialId) -> Result<Usage, SettleError> {
+        let key = table::usage(organization, credential);
         let answer = self
             .dynamodb
             .get_item()
             .table_name(&self.table)
             .consistent_read(true)
-            .key("pk", AttributeValue::S(format!("USAGE#{organization}")))
-            .key("sk", AttributeValue::S(credential.to_string()))
+            .key(PK, AttributeValue::S(key.pk))
+            .key(SK, AttributeValue::S(key.sk))
             .send()
             .await
             .map_err(|error| SettleError::Unavailable(DisplayErrorContext(&error).to_string()))?;

@@ -2,6 +2,7 @@
 
 use crate::world::{WHOLE, World, content, get, path, put};
 use domain::access::Level;
+use domain::file_error::FileErrorKind;
 use futures_util::StreamExt as _;
 use offline_aws::FaultPlan;
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ async fn errors_lost_answers_and_conflicts_lose_and_miscount_nothing() {
                 .await
                 .map_err(|kind| (at, "put", kind))?;
             match at % 4 {
-                0 => Ok(Some((name, size))),
+                0 => Ok::<_, (usize, &str, FileErrorKind)>(Some((name, size))),
                 1 => {
                     put(&ana, &name, &content(size + 5), WHOLE)
                         .await
@@ -71,6 +72,11 @@ async fn errors_lost_answers_and_conflicts_lose_and_miscount_nothing() {
     // what the settler gave up on is for the sweep
     let events = world.events().await;
     world.sweep().round(clock::now().plus_millis(LEASE_MILLIS + 1)).await;
+    world
+        .sweep()
+        .abort_orphans(clock::now().plus_millis(1000))
+        .await
+        .unwrap();
     let keys: BTreeMap<String, usize> = world
         .keys()
         .await

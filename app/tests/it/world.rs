@@ -15,8 +15,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use store::aws::{Aws, AwsSettings};
 use store::intents::Intents;
+use store::messages::Messages;
 use store::objects::Objects;
-use store::queue::EventQueue;
 use store::settling::{Settling, Usage};
 
 /// How a client opens a file to write it whole.
@@ -55,13 +55,15 @@ impl World {
         };
         let aws = Aws::connect(settings.clone()).await.unwrap();
         store::resources::make_bucket(&aws).await.unwrap();
-        store::resources::make_table(&aws).await.unwrap();
+        store::table::create_table(&aws.dynamodb, &aws.settings.table)
+            .await
+            .unwrap();
         settings.events_queue_url = store::resources::make_queue(&aws, "events").await.unwrap();
         let aws = Aws::connect(settings).await.unwrap();
         let stores = SettlingStores {
             intents: Intents::new(&aws),
             settling: Settling::new(&aws),
-            queue: EventQueue::new(&aws),
+            queue: Messages::new(&aws),
         };
         let objects = Objects::new(&aws);
         let settler = Settler::start(stores.clone());

@@ -134,6 +134,13 @@ impl ObjectKey {
         Some(Self(text))
     }
 
+    /// A key of some organization's files, found in the bucket; for housekeeping, which works for all of them.
+    pub fn from_bucket(text: String) -> Option<(OrganizationId, Self)> {
+        let organization = OrganizationId::parse(text.split('/').next()?).ok()?;
+        let key = Self::from_record(&organization, text)?;
+        Some((organization, key))
+    }
+
     /// A key that a listing of this folder answered: what comes after the folder's own key. `None` if it is elsewhere.
     pub fn below<'a>(&self, key: &'a str) -> Option<&'a str> {
         key.strip_prefix(&self.0)

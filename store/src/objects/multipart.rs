@@ -1,13 +1,14 @@
 //! Large files: parts in parallel, then one request that makes them an object.
 
 use super::attempts::{WriteError, attempts};
-use super::{OPERATION, ObjectError, Objects, Precondition};
+use super::{OPERATION, ObjectError, Objects, Precondition, timestamp};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use domain::access::{Authorized, Upload};
-use domain::id::OperationId;
+use domain::id::{OperationId, OrganizationId};
 use domain::path::ObjectKey;
+use domain::time::Timestamp;
 use domain::upload::StoredPart;
 
 /// A multipart upload that S3 knows.
@@ -125,6 +126,59 @@ impl Objects {
         match answer {
             Ok(_) | Err(ObjectError::NoSuchUpload) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+}
+
+/// A multipart upload that was found in the bucket.
+#[derive(Clone, Debug)]
+pub struct FoundUpload {
+    /// Whose files it belongs to.
+    pub organization: OrganizationId,
+    /// The upload, for aborting it.
+    pub upload: MultipartUpload,
+}
+
+impl FoundUpload {
+    /// The key of the object that it was to make.
+    pub fn key(&self) -> &ObjectKey {
+        &self.upload.key
+    }
+}
+
+impl Objects {
+    /// Up to 1,000 multipart uploads that were begun before `before`, from all organizations. To be asked again after
+    /// they were ended, until none is left.
+    pub async fn multiparts_before(&self, before: Timestamp) -> Result<Vec<FoundUpload>, ObjectError> {
+        let (mut key_marker, mut id_marker) = (None, None);
+        loop {
+            let page = self
+                .s3
+                .list_multipart_uploads()
+                .bucket(&self.bucket)
+                .set_expected_bucket_owner(self.owner.clone())
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker)
+                .send()
+                .await?;
+            let old = page
+                .uploads()
+                .iter()
+                .filter(|upload| timestamp(upload.initiated()) < before);
+            let found: Vec<FoundUpload> = old
+                .filter_map(|upload| {
+                    let (organization, key) = ObjectKey::from_bucket(upload.key()?.to_owned())?;
+                    let upload = MultipartUpload {
+                        key,
+                        id: upload.upload_id()?.to_owned(),
+                    };
+                    Some(FoundUpload { organization, upload })
+                })
+                .collect();
+            if !found.is_empty() || page.is_truncated() != Some(true) {
+                return Ok(found);
+            }
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
         }
     }
 }
