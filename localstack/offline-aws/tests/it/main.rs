@@ -1,4 +1,10 @@
 //! The offline AWS, driven by the real SDKs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a failed expectation is a failed test"
+)]
 
 mod checksums;
 mod conditions;
