@@ -23,10 +23,7 @@ impl Store {
                 Ok(())
             })
             .await?;
-        Ok(CreateBucketOutput {
-            location,
-            ..CreateBucketOutput::default()
-        })
+        Ok(CreateBucketOutput { location })
     }
 
     pub(super) async fn find_bucket(&self, name: String) -> Outcome<HeadBucketOutput> {

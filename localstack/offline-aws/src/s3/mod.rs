@@ -15,6 +15,7 @@ mod multipart;
 mod objects;
 mod reader;
 mod record;
+mod uploads;
 mod writer;
 
 use self::failure::Failure;

@@ -1,5 +1,6 @@
 //! Sending, deleting, and changing the visibility of messages, one by one and in batches.
 
+use super::add;
 use super::attributes::{Attributes, MAX_MESSAGE};
 use super::digest::{self, MessageAttributes};
 use super::error::{Outcome, SqsError};
@@ -120,7 +121,7 @@ impl Message {
         }
         let mut output = json!({ "MessageId": message_id, "MD5OfMessageBody": digest::of_body(&self.message_body) });
         if let Some(md5) = digest::of_attributes(&self.message_attributes) {
-            output["MD5OfMessageAttributes"] = json!(md5);
+            add(&mut output, "MD5OfMessageAttributes", json!(md5));
         }
         Ok(output)
     }
@@ -170,7 +171,7 @@ fn answer_batch(results: Vec<(String, Outcome<Value>)>) -> Value {
     for (id, result) in results {
         match result {
             Ok(mut output) => {
-                output["Id"] = json!(id);
+                add(&mut output, "Id", json!(id));
                 successful.push(output);
             }
             Err(error) => failed.push(json!({

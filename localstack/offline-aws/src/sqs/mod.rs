@@ -27,6 +27,13 @@ pub(crate) struct Sqs {
     queues: Arc<Queues>,
 }
 
+/// Adds a field to an answer, which is always an object.
+pub(super) fn add(answer: &mut Value, name: &str, value: Value) {
+    if let Value::Object(fields) = answer {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
 /// What every operation may need to know about its request.
 pub(super) struct Call<'a> {
     /// The host the client reached us at, for queue URLs.

@@ -1,6 +1,7 @@
 //! Operations on queues.
 
 use super::Call;
+use super::add;
 use super::attributes::Attributes;
 use super::error::{Outcome, SqsError};
 use super::store::{self, Queues, queue_name};
@@ -132,9 +133,13 @@ impl Queues {
         names.truncate(limit);
         let mut output = json!({});
         if truncated && input.max_results.is_some() {
-            output["NextToken"] = json!(names.last());
+            add(&mut output, "NextToken", json!(names.last()));
         }
-        output["QueueUrls"] = names.iter().map(|name| call.queue_url(name)).collect();
+        add(
+            &mut output,
+            "QueueUrls",
+            names.iter().map(|name| call.queue_url(name)).collect(),
+        );
         Ok(output)
     }
 

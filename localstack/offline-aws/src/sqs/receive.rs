@@ -1,6 +1,7 @@
 //! ReceiveMessage. A long poll sleeps until its queue's bell rings, the next hidden message becomes visible, or its time
 //! is over; it never polls.
 
+use super::add;
 use super::digest::{self, MessageAttributes};
 use super::error::{Outcome, SqsError};
 use super::store::{self, Queues, queue_name};
@@ -101,12 +102,12 @@ impl Receive {
             "MD5OfBody": digest::of_body(&row.body),
         });
         if !system.is_empty() {
-            message["Attributes"] = Value::Object(system);
+            add(&mut message, "Attributes", Value::Object(system));
         }
         let attributes = self.wanted_attributes(&row.attributes);
         if let Some(md5) = digest::of_attributes(&attributes) {
-            message["MD5OfMessageAttributes"] = json!(md5);
-            message["MessageAttributes"] = json!(attributes);
+            add(&mut message, "MD5OfMessageAttributes", json!(md5));
+            add(&mut message, "MessageAttributes", json!(attributes));
         }
         message
     }

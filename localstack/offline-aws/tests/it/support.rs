@@ -114,3 +114,73 @@ macro_rules! in_both {
     };
 }
 pub(crate) use in_both;
+
+/// The error code of a failed call, whatever the operation.
+pub(crate) fn code<T, E, R>(result: Result<T, aws_sdk_s3::error::SdkError<E, R>>) -> String
+where
+    T: std::fmt::Debug,
+    E: aws_sdk_s3::error::ProvideErrorMetadata + std::fmt::Debug,
+    R: std::fmt::Debug,
+{
+    let error = result.unwrap_err();
+    let code = error
+        .as_service_error()
+        .and_then(|error| error.code())
+        .map(str::to_owned);
+    code.unwrap_or_else(|| panic!("not a service error: {error:?}"))
+}
+
+/// The HTTP status of a failed call.
+pub(crate) fn status<T, E>(
+    result: Result<T, aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>>,
+) -> u16
+where
+    T: std::fmt::Debug,
+    E: std::fmt::Debug,
+{
+    let error = result.unwrap_err();
+    error
+        .raw_response()
+        .map_or_else(|| panic!("no answer: {error:?}"), |response| response.status().as_u16())
+}
+
+impl World {
+    pub(crate) async fn put(&self, key: &str, body: impl Into<Vec<u8>>) -> String {
+        let body = aws_sdk_s3::primitives::ByteStream::from(body.into());
+        let put = self
+            .s3
+            .put_object()
+            .bucket(BUCKET)
+            .key(key)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        put.e_tag().unwrap().to_owned()
+    }
+
+    pub(crate) async fn get(&self, key: &str) -> Vec<u8> {
+        let got = self.s3.get_object().bucket(BUCKET).key(key).send().await.unwrap();
+        got.body.collect().await.unwrap().to_vec()
+    }
+
+    /// Without retries, so that an error is seen as it was answered.
+    pub(crate) fn once(&self) -> aws_sdk_s3::Client {
+        s3(&self.aws, |config| {
+            config.retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
+        })
+    }
+
+    pub(crate) async fn stats(&self) -> serde_json::Value {
+        let url = format!("{}/_offline/stats", self.aws.endpoint());
+        let body = reqwest::get(url).await.unwrap().text().await.unwrap();
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
+impl World {
+    /// The folder of an instance that has one.
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.folder.as_ref().unwrap().path().join("aws")
+    }
+}
