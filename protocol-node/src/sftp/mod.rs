@@ -55,9 +55,10 @@ pub(crate) const ADVERTISED_PACKET: u64 = 256 * 1024;
 /// `max-read-length` and `max-write-length`: OpenSSH's own value, a packet less 1 KiB for headers.
 pub(crate) const ADVERTISED_DATA: u64 = ADVERTISED_PACKET - 1024;
 
-/// What a READ is answered with at most. More than is advertised, because lftp hangs on an answer that is shorter than
-/// what it asked for, and 256 KiB is the most that it asks for.
-pub(crate) const MAX_READ: u32 = 256 * 1024;
+/// What a READ is answered with at most, as OpenSSH's server does. With more, the answer to a READ of 256 KiB would be
+/// longer than the 256 KiB that OpenSSH's client takes, which then ends the session. Below this a short answer means the
+/// end of the file: lftp hangs on any other.
+pub(crate) const MAX_READ: u32 = 256 * 1024 - 1024;
 
 /// Bytes of WRITEs that have been received and that no upload has taken.
 pub(crate) const WRITE_BUDGET: usize = 8 * 1024 * 1024;
@@ -78,7 +79,7 @@ pub(crate) const READ_BUDGET: usize = 8 * 1024 * 1024;
 /// READs and READDIRs under way for one channel.
 pub(crate) const MAX_RUNNING_READS: usize = 128;
 
-/// Operations on paths under way for one channel.
+/// Operations on paths under way, or waiting for earlier ones on the same paths, for one channel.
 pub(crate) const MAX_RUNNING_PATHS: usize = 32;
 
 /// How many reply bytes go to the transport at once.

@@ -17,37 +17,40 @@ pub(crate) enum Touch {
     Changes,
 }
 
-/// An operation under way.
+/// An operation's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
-/// The operations under way.
+/// The operations under way or waiting.
 #[derive(Debug, Default)]
 pub(crate) struct PathOrder {
     next: u64,
-    running: Vec<(Ticket, Touch, VPath)>,
+    /// In the order of their coming.
+    noted: Vec<(Ticket, Touch, VPath)>,
 }
 
 impl PathOrder {
-    /// Whether an operation would have to wait.
-    pub(crate) fn must_wait(&self, touch: Touch, paths: &[VPath]) -> bool {
-        self.running
-            .iter()
-            .any(|(_, other, running)| paths.iter().any(|path| conflict(touch, path, *other, running)))
-    }
-
-    /// Notes an operation.
+    /// Notes an operation, behind all that are noted already.
     pub(crate) fn begin(&mut self, touch: Touch, paths: &[VPath]) -> Ticket {
         let ticket = Ticket(self.next);
         self.next = self.next.wrapping_add(1);
-        self.running
+        self.noted
             .extend(paths.iter().map(|path| (ticket, touch, path.clone())));
         ticket
     }
 
+    /// Whether an operation has to wait for an earlier one, which may be waiting itself.
+    pub(crate) fn must_wait(&self, ticket: Ticket) -> bool {
+        let mine = self.noted.iter().filter(|(other, _, _)| *other == ticket);
+        mine.into_iter().any(|(_, touch, path)| {
+            let mut earlier = self.noted.iter().take_while(|(other, _, _)| *other != ticket);
+            earlier.any(|(_, other, noted)| conflict(*touch, path, *other, noted))
+        })
+    }
+
     /// The operation is done.
     pub(crate) fn end(&mut self, ticket: Ticket) {
-        self.running.retain(|(other, _, _)| *other != ticket);
+        self.noted.retain(|(other, _, _)| *other != ticket);
     }
 }
 
@@ -82,7 +85,8 @@ mod tests {
     #[test]
     fn only_what_could_be_noticed_waits() {
         let mut order = PathOrder::default();
-        let ticket = order.begin(Touch::Changes, &[path("/a/b")]);
+        let first = order.begin(Touch::Changes, &[path("/a/b")]);
+        assert!(!order.must_wait(first));
         for (touch, other, waits) in [
             (Touch::Sees, "/a/b", true),
             (Touch::Sees, "/a/b/c", true),
@@ -94,13 +98,18 @@ mod tests {
             (Touch::Changes, "/a", true),
             (Touch::Changes, "/a/c", false),
         ] {
-            assert_eq!(order.must_wait(touch, &[path(other)]), waits, "{touch:?} {other}");
+            let ticket = order.begin(touch, &[path(other)]);
+            assert_eq!(order.must_wait(ticket), waits, "{touch:?} {other}");
+            order.end(ticket);
         }
-        assert!(order.must_wait(Touch::Changes, &[path("/x"), path("/a/b")]));
-        order.end(ticket);
-        assert!(!order.must_wait(Touch::Changes, &[path("/a/b")]));
-        order.begin(Touch::Sees, &[path("/a")]);
-        assert!(!order.must_wait(Touch::Lists, &[path("/a")]));
-        assert!(order.must_wait(Touch::Changes, &[path("/a")]));
+        let rename = order.begin(Touch::Changes, &[path("/a/b"), path("/x")]);
+        let behind = order.begin(Touch::Sees, &[path("/x")]);
+        assert!(order.must_wait(rename) && order.must_wait(behind));
+        order.end(first);
+        assert!(!order.must_wait(rename) && order.must_wait(behind));
+        order.end(rename);
+        assert!(!order.must_wait(behind));
+        let list = order.begin(Touch::Lists, &[path("/")]);
+        assert!(!order.must_wait(list));
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Worker {
     path_jobs: Lane<PathJob>,
     reads: FuturesUnordered<Job>,
     paths: FuturesUnordered<Job>,
+    /// Jobs behind earlier ones on the same paths, oldest first.
+    waiting: Vec<(Ticket, PathJob)>,
     /// Bytes of the READs under way.
     reading: usize,
     out: BytesMut,
@@ -98,6 +100,7 @@ impl Worker {
             path_jobs: Lane::new(path_jobs),
             reads: FuturesUnordered::new(),
             paths: FuturesUnordered::new(),
+            waiting: Vec::new(),
             reading: 0,
             out: BytesMut::new(),
             output,
@@ -170,25 +173,22 @@ impl Worker {
     fn start_paths(&mut self, cx: &mut Context<'_>) -> bool {
         let mut progress = false;
         while self.has_room()
-            && self.paths.len() < MAX_RUNNING_PATHS
+            && self.paths.len() + self.waiting.len() < MAX_RUNNING_PATHS
             && let Poll::Ready(Some(job)) = self.path_jobs.poll(cx)
         {
-            let touch = job.operation.touch();
-            let ticket = {
-                let mut order = self.shared.order();
-                if order.must_wait(touch, job.operation.paths()) {
-                    None
-                } else {
-                    Some(order.begin(touch, job.operation.paths()))
-                }
-            };
-            let Some(ticket) = ticket else {
-                // whoever it waits for ends with an answer, which wakes this task
-                self.path_jobs.first = Some(job);
-                break;
-            };
+            let ticket = self.shared.order().begin(job.operation.touch(), job.operation.paths());
+            self.waiting.push((ticket, job));
+            progress = true;
+        }
+        // whoever a job waits for ends with an answer, which wakes this task
+        let mut at = 0;
+        while let Some((ticket, _)) = self.waiting.get(at) {
+            if self.shared.order().must_wait(*ticket) {
+                at += 1;
+                continue;
+            }
+            let (ticket, PathJob { id, operation }) = self.waiting.remove(at);
             let shared = Arc::clone(&self.shared);
-            let PathJob { id, operation } = job;
             self.paths.push(Box::pin(async move {
                 let body = operation.run(shared).await;
                 (other(id, body), Returned::Path(ticket))
