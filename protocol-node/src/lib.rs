@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The protocol node: SFTP over the files and accounts of `app`.
+//!
+//! [`config::Config`] is read from the environment, [`state::build`] makes what the doors work on, and [`ssh::Door`]
+//! opens the port. [`host_keys`] derives the keys that clients know all nodes by.
+
+mod backend;
+pub mod config;
+#[cfg(test)]
+mod doubles;
+mod host_keys;
+mod sftp;
+pub mod ssh;
+pub mod state;
+
+pub use host_keys::{HostKeyError, HostKeys, MIN_SECRET_BYTES, host_keys};

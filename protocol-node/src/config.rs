@@ -1,0 +1,237 @@
+//! The settings of a node, read from the environment once, at the start. An error names the variable.
+
+use crate::host_keys::MIN_SECRET_BYTES;
+use crate::ssh::Limits;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use store::aws::AwsSettings;
+use zeroize::Zeroizing;
+
+/// Below this there is no room for one part of an upload beside everything else.
+pub const MIN_MEMORY_BUDGET_MIB: usize = 96;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Everything that can be set. Has no `Debug`: it holds secrets.
+pub struct Config {
+    /// AWS and the names of what is used there.
+    pub aws: AwsSettings,
+    /// `TOWPATH_SFTP_LISTEN`, `0.0.0.0:2222`: where SFTP is offered. Port 0 takes any.
+    pub sftp_listen: SocketAddr,
+    /// `TOWPATH_HOST_KEY_SECRET`: what the host keys are derived from, the same on all nodes.
+    pub host_key_secret: Zeroizing<Vec<u8>>,
+    /// `TOWPATH_SEALING_SECRET`: what sealed records are sealed with.
+    pub sealing_secret: Option<Zeroizing<Vec<u8>>>,
+    /// `TOWPATH_MEMORY_BUDGET_MIB`, 512: memory for transfers, in bytes.
+    pub memory_budget_bytes: usize,
+    /// `TOWPATH_MAX_CONNECTIONS` (10,000), `TOWPATH_MAX_CONNECTIONS_PER_ADDRESS` (200), `TOWPATH_MAX_LOGGING_IN` (1,000).
+    pub limits: Limits,
+    /// `TOWPATH_DRAIN_SECONDS`, 30: how long transfers may go on after the signal to stop.
+    pub drain: Duration,
+    /// `TOWPATH_STOP_ON_STDIN_EOF`, `0`: `1` stops the node when its standard input ends, and so with its supervisor.
+    pub stop_on_stdin_eof: bool,
+    /// `TOWPATH_READY_FILE`: written once the node accepts connections; holds what the `listening` line says.
+    pub ready_file: Option<PathBuf>,
+    /// `TOWPATH_LOG`, `info`: a filter of `tracing-subscriber`.
+    pub log: String,
+    /// `TOWPATH_LOG_FORMAT`, `json`: or `text`.
+    pub log_format: LogFormat,
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// It has no default.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// Its value is not shown, as it may be a secret.
+    #[error("{variable} must be {expected}")]
+    Invalid {
+        /// Which.
+        variable: &'static str,
+        /// What it should be.
+        expected: String,
+    },
+}
+
+impl Config {
+    /// Reads the environment of the process.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place for settings")]
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// Reads any source of variables. An empty value counts as none.
+    pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let source = Source(lookup);
+        let mib = source.number("TOWPATH_MEMORY_BUDGET_MIB", 512)?;
+        if mib < MIN_MEMORY_BUDGET_MIB {
+            return Err(invalid(
+                "TOWPATH_MEMORY_BUDGET_MIB",
+                format!("at least {MIN_MEMORY_BUDGET_MIB}"),
+            ));
+        }
+        let secret = source.required("TOWPATH_HOST_KEY_SECRET")?.into_bytes();
+        if secret.len() < MIN_SECRET_BYTES {
+            let expected = format!("at least {MIN_SECRET_BYTES} bytes");
+            return Err(invalid("TOWPATH_HOST_KEY_SECRET", expected));
+        }
+        let defaults = Limits::default();
+        Ok(Self {
+            aws: source.aws()?,
+            sftp_listen: source.parsed(
+                "TOWPATH_SFTP_LISTEN",
+                SocketAddr::from(([0, 0, 0, 0], 2222)),
+                "an address and a port, such as 0.0.0.0:2222",
+            )?,
+            host_key_secret: Zeroizing::new(secret),
+            sealing_secret: source
+                .optional("TOWPATH_SEALING_SECRET")
+                .map(|secret| Zeroizing::new(secret.into_bytes())),
+            memory_budget_bytes: mib.saturating_mul(1024 * 1024),
+            limits: Limits {
+                connections: source.number("TOWPATH_MAX_CONNECTIONS", defaults.connections)?,
+                per_address: source.number("TOWPATH_MAX_CONNECTIONS_PER_ADDRESS", defaults.per_address)?,
+                logging_in: source.number("TOWPATH_MAX_LOGGING_IN", defaults.logging_in)?,
+            },
+            drain: Duration::from_secs(source.parsed("TOWPATH_DRAIN_SECONDS", 30, "a number of seconds")?),
+            stop_on_stdin_eof: source.choice("TOWPATH_STOP_ON_STDIN_EOF", &[("0", false), ("1", true)])?,
+            ready_file: source.optional("TOWPATH_READY_FILE").map(PathBuf::from),
+            log: source.optional("TOWPATH_LOG").unwrap_or_else(|| "info".to_owned()),
+            log_format: source.choice(
+                "TOWPATH_LOG_FORMAT",
+                &[("json", LogFormat::Json), ("text", LogFormat::Text)],
+            )?,
+        })
+    }
+}
+
+struct Source<F>(F);
+
+impl<F: Fn(&'static str) -> Option<String>> Source<F> {
+    fn optional(&self, name: &'static str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    fn required(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.optional(name).ok_or(ConfigError::Missing(name))
+    }
+
+    fn parsed<T: FromStr>(&self, variable: &'static str, default: T, expected: &str) -> Result<T, ConfigError> {
+        match self.optional(variable) {
+            None => Ok(default),
+            Some(text) => text.parse().map_err(|_| invalid(variable, expected.to_owned())),
+        }
+    }
+
+    fn number(&self, variable: &'static str, default: usize) -> Result<usize, ConfigError> {
+        let number = self.parsed(variable, default, "a number above 0")?;
+        // the upper bound is that of a semaphore, far above anything sensible
+        if (1..=usize::MAX >> 3).contains(&number) {
+            Ok(number)
+        } else {
+            Err(invalid(variable, "a number above 0".to_owned()))
+        }
+    }
+
+    /// One of some words; the first is the default.
+    fn choice<T: Copy>(&self, variable: &'static str, words: &[(&str, T)]) -> Result<T, ConfigError> {
+        let text = self.optional(variable);
+        let found = match &text {
+            None => words.first(),
+            Some(text) => words.iter().find(|(word, _)| word == text),
+        };
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            invalid(variable, words.join(" or "))
+        })
+    }
+
+    fn aws(&self) -> Result<AwsSettings, ConfigError> {
+        let endpoint = self.optional("AWS_ENDPOINT_URL");
+        let static_credentials = match (
+            self.optional("AWS_ACCESS_KEY_ID"),
+            self.optional("AWS_SECRET_ACCESS_KEY"),
+        ) {
+            // without an endpoint the SDK's own chain finds them, with the session token that may belong to them
+            _ if endpoint.is_none() => None,
+            (Some(id), Some(secret)) => Some((id, secret)),
+            (None, _) => return Err(ConfigError::Missing("AWS_ACCESS_KEY_ID")),
+            (_, None) => return Err(ConfigError::Missing("AWS_SECRET_ACCESS_KEY")),
+        };
+        Ok(AwsSettings {
+            endpoint,
+            region: self.optional("AWS_REGION"),
+            static_credentials,
+            bucket: self.required("TOWPATH_BUCKET")?,
+            bucket_owner: self.optional("TOWPATH_BUCKET_OWNER"),
+            table: self.required("TOWPATH_TABLE")?,
+            events_queue_url: self.required("TOWPATH_EVENTS_QUEUE_URL")?,
+        })
+    }
+}
+
+fn invalid(variable: &'static str, expected: String) -> ConfigError {
+    ConfigError::Invalid { variable, expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &[(&str, &str)] = &[
+        ("TOWPATH_BUCKET", "files"),
+        ("TOWPATH_TABLE", "towpath"),
+        ("TOWPATH_EVENTS_QUEUE_URL", "http://127.0.0.1:1/q"),
+        ("TOWPATH_HOST_KEY_SECRET", "0123456789abcdef0123456789abcdef"),
+    ];
+
+    fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| {
+            let all = changes.iter().chain(BASE);
+            all.into_iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, v)| (*v).to_owned())
+        })
+    }
+
+    #[test]
+    fn defaults() {
+        let config = read(&[]).ok().unwrap();
+        assert_eq!(config.sftp_listen.port(), 2222);
+        assert_eq!(config.memory_budget_bytes, 512 * 1024 * 1024);
+        assert_eq!(config.log_format, LogFormat::Json);
+        assert_eq!(config.drain, Duration::from_secs(30));
+        assert!(!config.stop_on_stdin_eof);
+    }
+
+    #[test]
+    fn errors_name_the_variable() {
+        for (name, value) in [
+            ("TOWPATH_BUCKET", ""),
+            ("TOWPATH_SFTP_LISTEN", "here"),
+            ("TOWPATH_HOST_KEY_SECRET", "short"),
+            ("TOWPATH_MEMORY_BUDGET_MIB", "95"),
+            ("TOWPATH_MAX_CONNECTIONS", "0"),
+            ("TOWPATH_LOG_FORMAT", "xml"),
+            ("TOWPATH_STOP_ON_STDIN_EOF", "yes"),
+            ("TOWPATH_DRAIN_SECONDS", "-1"),
+        ] {
+            let error = read(&[(name, value)]).err().unwrap().to_string();
+            assert!(error.contains(name), "{error}");
+            assert!(!error.contains("short"), "{error}");
+        }
+        let endpoint = ("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+        let error = read(&[endpoint]).err().unwrap();
+        assert_eq!(error, ConfigError::Missing("AWS_ACCESS_KEY_ID"));
+    }
+}

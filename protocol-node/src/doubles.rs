@@ -1,0 +1,247 @@
+//! Files and accounts in memory, with faults by name, for the tests of the engine:
+//!
+//! * a file whose name holds `slow` opens, reads and finishes only when [`Vfs::release`] was called;
+//! * a file whose name holds `broken` fails to be written and read.
+
+use app::accounts::{Attempt, LoginError, Proof};
+use app::vfs::{Entry, EntryKind, WriteMode};
+use bytes::Bytes;
+use domain::access::{Permissions, Principal, Verbs};
+use domain::event::Origin;
+use domain::file_error::{FileError, FileErrorKind};
+use domain::id::{CredentialId, OrganizationId};
+use domain::path::{Chroot, VPath};
+use domain::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const PASSWORD: &str = "correct horse";
+/// Entries of one page of a listing.
+const PAGE: usize = 100;
+
+type Tree = Arc<Mutex<BTreeMap<VPath, Option<Bytes>>>>;
+
+#[derive(Clone, Default)]
+pub struct Accounts {
+    /// The one public key that is known.
+    pub key: Vec<u8>,
+}
+
+impl Accounts {
+    pub async fn log_in(&self, attempt: Attempt) -> Result<Principal, LoginError> {
+        let good = match attempt.proof {
+            Proof::Password(password) => password.as_str() == PASSWORD,
+            Proof::PublicKey(key) => key == self.key,
+        };
+        if !good || attempt.user != "ann" {
+            return Err(LoginError::Refused);
+        }
+        let organization = OrganizationId::from_random([1; 16]);
+        Ok(Principal {
+            organization: organization.clone(),
+            credential: CredentialId::from_random([2; 15]),
+            user_name: attempt.user,
+            chroot: Chroot::new(organization, VPath::root(), VPath::root()),
+            permissions: Permissions::everywhere(Verbs::ALL),
+        })
+    }
+    pub async fn knows_key(&self, _user: &str, key: &[u8], _origin: &Origin) -> Result<bool, LoginError> {
+        Ok(key == self.key)
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct Vfs {
+    pub tree: Tree,
+    released: CancellationToken,
+}
+
+impl Vfs {
+    pub fn session(&self, _principal: Principal, _origin: Origin) -> FileSession {
+        self.files()
+    }
+    pub fn files(&self) -> FileSession {
+        FileSession(self.clone())
+    }
+    pub fn put(&self, path: &str, bytes: impl Into<Bytes>) {
+        self.tree
+            .lock()
+            .unwrap()
+            .insert(VPath::parse(path).unwrap(), Some(bytes.into()));
+    }
+    pub fn get(&self, path: &str) -> Option<Bytes> {
+        self.tree.lock().unwrap().get(&VPath::parse(path).unwrap())?.clone()
+    }
+    pub fn release(&self) {
+        self.released.cancel();
+    }
+    async fn pass(&self, path: &VPath) -> Result<(), FileError> {
+        if path.relative().contains("broken") {
+            return Err(FileError::new(FileErrorKind::Unavailable, "storage is away"));
+        }
+        if path.relative().contains("slow") {
+            self.released.cancelled().await;
+        }
+        Ok(())
+    }
+    fn entry(&self, path: &VPath) -> Option<Entry> {
+        let tree = self.tree.lock().unwrap();
+        let found = match tree.get(path) {
+            Some(found) => found.clone(),
+            None if path.is_root() => None,
+            None => return None,
+        };
+        Some(Entry {
+            name: path.name().unwrap_or_default().to_owned(),
+            kind: if found.is_some() {
+                EntryKind::File
+            } else {
+                EntryKind::Folder
+            },
+            bytes: found.map_or(0, |bytes| bytes.len() as u64),
+            modified: Timestamp::from_millis(1_739_120_350_000),
+        })
+    }
+}
+
+#[derive(Clone)]
+pub struct FileSession(Vfs);
+
+impl FileSession {
+    pub fn login_folder(&self) -> VPath {
+        VPath::root()
+    }
+    pub async fn stat(&self, path: &VPath) -> Result<Entry, FileError> {
+        self.0.pass(path).await?;
+        self.0.entry(path).ok_or_else(FileError::no_such_file)
+    }
+    pub async fn list(&self, path: &VPath) -> Result<Listing, FileError> {
+        if self.0.entry(path).is_none() {
+            return Err(FileError::no_such_file());
+        }
+        let paths: Vec<VPath> = self.0.tree.lock().unwrap().keys().cloned().collect();
+        let inside = paths.iter().filter(|other| other.parent().as_ref() == Some(path));
+        let mut entries: Vec<Entry> = inside.filter_map(|path| self.0.entry(path)).collect();
+        entries.reverse();
+        Ok(Listing(entries))
+    }
+    pub async fn make_folder(&self, path: &VPath) -> Result<(), FileError> {
+        if self.0.entry(path).is_some() {
+            return Err(FileError::new(FileErrorKind::AlreadyExists, "it exists"));
+        }
+        self.0.tree.lock().unwrap().insert(path.clone(), None);
+        Ok(())
+    }
+    pub async fn delete_folder(&self, path: &VPath) -> Result<(), FileError> {
+        self.delete_file(path).await
+    }
+    pub async fn delete_file(&self, path: &VPath) -> Result<(), FileError> {
+        self.0.pass(path).await?;
+        let gone = self.0.tree.lock().unwrap().remove(path);
+        gone.map(drop).ok_or_else(FileError::no_such_file)
+    }
+    pub async fn rename(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {
+        self.0.pass(from).await?;
+        let mut tree = self.0.tree.lock().unwrap();
+        if tree.contains_key(to) && !replace {
+            return Err(FileError::new(FileErrorKind::AlreadyExists, "it exists"));
+        }
+        let moved = tree.remove(from).ok_or_else(FileError::no_such_file)?;
+        tree.insert(to.clone(), moved);
+        Ok(())
+    }
+    pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
+        let entry = self.0.entry(path).ok_or_else(FileError::no_such_file)?;
+        let bytes = self.0.tree.lock().unwrap().get(path).cloned().flatten();
+        let bytes = bytes.ok_or_else(|| FileError::new(FileErrorKind::IsAFolder, "a folder"))?;
+        Ok(Download {
+            entry: Arc::new(entry),
+            bytes,
+            vfs: self.0.clone(),
+        })
+    }
+    pub async fn open_write(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
+        match self.0.entry(path) {
+            Some(_) if mode.exclusive => return Err(FileError::new(FileErrorKind::AlreadyExists, "it exists")),
+            None if !mode.create => return Err(FileError::no_such_file()),
+            Some(_) | None => {}
+        }
+        Ok(Upload {
+            path: path.clone(),
+            bytes: Vec::new(),
+            vfs: self.0.clone(),
+        })
+    }
+}
+
+/// What is left, last first.
+pub struct Listing(Vec<Entry>);
+
+impl Listing {
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, FileError> {
+        let left = self.0.len().saturating_sub(PAGE);
+        let mut page = self.0.split_off(left);
+        page.reverse();
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
+#[derive(Clone)]
+pub struct Download {
+    entry: Arc<Entry>,
+    bytes: Bytes,
+    vfs: Vfs,
+}
+
+impl Download {
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+    pub async fn read(&self, offset: u64, len: usize) -> Result<Vec<Bytes>, FileError> {
+        self.vfs.pass(&VPath::parse(&self.entry.name).unwrap()).await?;
+        let start = usize::try_from(offset).unwrap().min(self.bytes.len());
+        let end = start.saturating_add(len).min(self.bytes.len());
+        let middle = start + (end - start) / 3;
+        Ok(vec![self.bytes.slice(start..middle), self.bytes.slice(middle..end)])
+    }
+    pub async fn close(self) {}
+}
+
+pub struct Upload {
+    path: VPath,
+    bytes: Vec<u8>,
+    vfs: Vfs,
+}
+
+impl Upload {
+    pub async fn write(&mut self, offset: u64, data: Bytes) -> Result<(), FileError> {
+        self.vfs.pass(&self.path).await?;
+        let offset = usize::try_from(offset).unwrap();
+        if self.bytes.len() < offset + data.len() {
+            self.bytes.resize(offset + data.len(), 0);
+        }
+        self.bytes[offset..offset + data.len()].copy_from_slice(&data);
+        Ok(())
+    }
+    pub fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+    pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
+        if bytes == self.bytes() {
+            Ok(())
+        } else {
+            Err(FileError::new(FileErrorKind::Unsupported, "not that size"))
+        }
+    }
+    pub async fn finish(self) -> Result<(), FileError> {
+        self.vfs.pass(&self.path).await?;
+        self.vfs
+            .tree
+            .lock()
+            .unwrap()
+            .insert(self.path.clone(), Some(self.bytes.into()));
+        Ok(())
+    }
+    pub async fn abort(self) {}
+}

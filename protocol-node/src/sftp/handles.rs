@@ -1,0 +1,155 @@
+//! What one channel has open, and what its tasks share.
+
+use super::order::PathOrder;
+use super::reader::Folder;
+use super::reply::{Class, Reply};
+use super::request::Handle;
+use super::writer::Work;
+use super::{MAX_DATA_REQUESTS, MAX_HANDLES, MAX_OTHER_REQUESTS};
+use crate::backend::{Download, FileSession};
+use domain::file_error::{FileError, FileErrorKind};
+use domain::path::VPath;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+
+/// Something open.
+#[derive(Clone)]
+pub(crate) enum Open {
+    /// A file for reading.
+    Download(Download),
+    /// A folder being listed.
+    Folder(Arc<tokio::sync::Mutex<Folder>>),
+    /// A file for writing: its task takes the requests.
+    Upload {
+        /// Where its requests go.
+        work: mpsc::Sender<Work>,
+        /// Its path, for the order of what follows its CLOSE.
+        path: VPath,
+    },
+}
+
+/// The right to one of a channel's handles.
+pub(crate) type Slot = OwnedSemaphorePermit;
+
+#[derive(Default)]
+struct Table {
+    last: Handle,
+    open: HashMap<Handle, (Open, Option<Slot>)>,
+    /// Set when the client has sent its last request: an OPEN that completes later opens nothing.
+    closed: bool,
+}
+
+/// What the tasks of one channel share.
+pub(crate) struct Shared {
+    /// The files.
+    pub(crate) files: FileSession,
+    /// Where answers go that are ready. Never full: see [`Shared::count`].
+    pub(crate) replies: mpsc::Sender<Reply>,
+    /// Tasks that the node waits for when it stops.
+    pub(crate) tasks: TaskTracker,
+    table: Mutex<Table>,
+    slots: Arc<Semaphore>,
+    order: Mutex<PathOrder>,
+    data: AtomicUsize,
+    other: AtomicUsize,
+}
+
+impl Shared {
+    /// For one channel. The receiver gets every answer that does not come from the worker itself.
+    pub(crate) fn new(files: FileSession, tasks: TaskTracker) -> (Arc<Self>, mpsc::Receiver<Reply>) {
+        let (replies, receiver) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
+        let shared = Arc::new(Self {
+            files,
+            replies,
+            tasks,
+            table: Mutex::default(),
+            slots: Arc::new(Semaphore::new(MAX_HANDLES)),
+            order: Mutex::default(),
+            data: AtomicUsize::new(0),
+            other: AtomicUsize::new(0),
+        });
+        (shared, receiver)
+    }
+
+    /// A slot for one more handle, or the refusal that names the limit.
+    pub(crate) fn slot(&self) -> Result<Slot, FileError> {
+        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            FileError::new(
+                FileErrorKind::BadRequest,
+                format!("at most {MAX_HANDLES} files and folders may be open at a time"),
+            )
+        })
+    }
+
+    /// Opens a handle. An upload's slot is held by its task instead, until its CLOSE is done.
+    pub(crate) fn open(&self, open: Open, slot: Option<Slot>) -> Handle {
+        let mut table = self.table();
+        table.last += 1;
+        let handle = table.last;
+        if !table.closed {
+            table.open.insert(handle, (open, slot));
+        }
+        handle
+    }
+
+    /// What a handle stands for.
+    pub(crate) fn get(&self, handle: Handle) -> Option<Open> {
+        self.table().open.get(&handle).map(|(open, _)| open.clone())
+    }
+
+    /// Closes a handle.
+    pub(crate) fn close(&self, handle: Handle) -> Option<(Open, Option<Slot>)> {
+        self.table().open.remove(&handle)
+    }
+
+    /// Closes all handles. Uploads that were not closed by the client are aborted.
+    pub(crate) fn close_all(&self) {
+        let open = {
+            let mut table = self.table();
+            table.closed = true;
+            std::mem::take(&mut table.open)
+        };
+        drop(open);
+    }
+
+    /// The operations on paths under way.
+    pub(crate) fn order(&self) -> MutexGuard<'_, PathOrder> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request until [`Shared::answered`]. `false`: there are too many. As every answer belongs to a counted
+    /// request, the queue of answers has room for all.
+    pub(crate) fn count(&self, class: Class) -> bool {
+        let (count, max) = match class {
+            Class::Data => (&self.data, MAX_DATA_REQUESTS),
+            Class::Other => (&self.other, MAX_OTHER_REQUESTS),
+        };
+        count.fetch_add(1, Ordering::Relaxed) < max
+    }
+
+    /// An answer goes out.
+    pub(crate) fn answered(&self, class: Class) {
+        match class {
+            Class::Data => &self.data,
+            Class::Other => &self.other,
+        }
+        .fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether a handle is open or being closed.
+    pub(crate) fn has_open(&self) -> bool {
+        self.slots.available_permits() < MAX_HANDLES
+    }
+
+    /// Requests without an answer.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.data.load(Ordering::Relaxed) + self.other.load(Ordering::Relaxed)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,356 @@
+//! The front of a channel: bytes become requests, and each request goes where it will be done.
+//!
+//! This runs inside the SSH library's call, so it waits for one thing only: for uploads to take bytes, which never wait
+//! for output themselves. Every other queue has room for as many requests as may be unanswered.
+
+use super::frame::{Frame, Frames, Parsed};
+use super::handles::{Open, Shared};
+use super::order::Touch;
+use super::paths::{self, Operation, Resolved};
+use super::reader::Folder;
+use super::reply::{Body, Class, Reply};
+use super::request::{self, Ask, Handle, HandleAsk, PathAsk};
+use super::status::Status;
+use super::worker::{self, Output};
+use super::writer::Work;
+use super::{MAX_DATA_REQUESTS, MAX_OTHER_REQUESTS, WRITE_CHARGE_MIN, WRITE_DEADLINE};
+use crate::backend::{Download, FileSession};
+use bytes::Bytes;
+use domain::file_error::{FileError, FileErrorKind};
+use domain::path::VPath;
+use std::sync::{Arc, Weak};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+/// Why the connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The stream is out of step, or never was in step.
+    #[error("the client does not speak SFTP")]
+    NotSftp,
+    /// A bound of requests.
+    #[error("the client sent too many requests without reading the answers")]
+    TooManyRequests,
+    /// No upload took bytes within the deadline.
+    #[error("storage took no bytes within {} s", WRITE_DEADLINE.as_secs())]
+    WriteStuck,
+    /// The channel's tasks have ended.
+    #[error("the channel has ended")]
+    Ended,
+}
+
+/// A request for the lane of handles.
+pub(crate) enum HandleJob {
+    /// READ.
+    Read {
+        id: u32,
+        download: Download,
+        offset: u64,
+        len: u32,
+    },
+    /// READDIR.
+    ReadFolder {
+        id: u32,
+        folder: Arc<tokio::sync::Mutex<Folder>>,
+    },
+    /// CLOSE of a download.
+    Close { id: u32, download: Download },
+}
+
+/// A request for the lane of paths.
+pub(crate) struct PathJob {
+    pub(crate) id: u32,
+    pub(crate) operation: Operation,
+}
+
+/// The lanes to the worker.
+struct Lanes {
+    handles: mpsc::Sender<HandleJob>,
+    paths: mpsc::Sender<PathJob>,
+}
+
+/// What a channel is doing, seen from outside.
+pub(crate) struct Activity(Weak<Shared>);
+
+impl Activity {
+    /// Whether it still exists.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Whether it has something open or unanswered.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.0
+            .upgrade()
+            .is_some_and(|shared| shared.unanswered() > 0 || shared.has_open())
+    }
+
+    /// Whether requests wait for their answers.
+    pub(crate) fn owes_answers(&self) -> bool {
+        self.0.upgrade().is_some_and(|shared| shared.unanswered() > 0)
+    }
+}
+
+/// One SFTP channel. Dropping it ends its tasks and aborts its uploads.
+pub(crate) struct Channel {
+    frames: Frames,
+    begun: bool,
+    login: VPath,
+    shared: Arc<Shared>,
+    /// `None` after the client's EOF.
+    lanes: Option<Lanes>,
+    /// Bytes of WRITEs, shared by the channels of a connection.
+    budget: Arc<Semaphore>,
+    ended: CancellationToken,
+    _end: DropGuard,
+}
+
+impl Channel {
+    /// Starts an engine whose answers go to `output`. `at_end` runs when all is answered after the client's EOF, or
+    /// when the client does not read its answers; not when the channel is dropped.
+    pub(crate) fn start<F>(
+        files: FileSession,
+        budget: Arc<Semaphore>,
+        tasks: &TaskTracker,
+        output: Output,
+        at_end: F,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let login = files.login_folder();
+        let (shared, replies) = Shared::new(files, tasks.clone());
+        let (handles, handle_jobs) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
+        let (paths, path_jobs) = mpsc::channel(MAX_OTHER_REQUESTS);
+        let ended = CancellationToken::new();
+        let worker = worker::Worker::new(Arc::clone(&shared), replies, handle_jobs, path_jobs, output);
+        let (stop, all_closed) = (ended.clone(), Arc::clone(&shared));
+        let task = async move {
+            let finished = stop.run_until_cancelled(worker.run()).await;
+            // aborts what is open; the tasks of uploads end when they have no more senders
+            all_closed.close_all();
+            if finished.is_some() {
+                stop.run_until_cancelled(at_end).await;
+            }
+            stop.cancel();
+        };
+        tasks.spawn(task.in_current_span());
+        Self {
+            frames: Frames::new(),
+            begun: false,
+            login,
+            shared,
+            lanes: Some(Lanes { handles, paths }),
+            budget,
+            _end: ended.clone().drop_guard(),
+            ended,
+        }
+    }
+
+    /// To see what it is doing.
+    pub(crate) fn activity(&self) -> Activity {
+        Activity(Arc::downgrade(&self.shared))
+    }
+
+    /// Takes bytes of the client.
+    pub(crate) async fn push(&mut self, mut input: &[u8]) -> Result<(), Refused> {
+        loop {
+            // the parser is moved out so that a lent frame and `self` can be used beside each other
+            let mut frames = std::mem::replace(&mut self.frames, Frames::new());
+            let parsed = frames.next(&mut input);
+            self.frames = frames;
+            match parsed.map_err(|_| Refused::NotSftp)? {
+                None => return Ok(()),
+                Some(Parsed::Frame(frame)) => self.frame(&frame).await?,
+                Some(Parsed::TooLong([_, id @ ..])) => {
+                    let id = u32::from_be_bytes(id);
+                    self.answer_new(
+                        id,
+                        Body::Status(Status::BadMessage, "a packet may hold at most 256 KiB"),
+                    )?;
+                }
+            }
+        }
+    }
+
+    /// The client sends nothing more: what it has asked is answered, what it left open is aborted.
+    pub(crate) fn finish(&mut self) {
+        self.lanes = None;
+        self.shared.close_all();
+    }
+
+    async fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Refused> {
+        if !self.begun {
+            request::parse_init(frame).ok_or(Refused::NotSftp)?;
+            self.begun = true;
+            return self.answer_new(0, Body::Version);
+        }
+        let request = match request::parse(frame) {
+            Ok(request) => request,
+            Err(request::Malformed { id: Some(id) }) => {
+                return self.answer_new(id, Body::Status(Status::BadMessage, "malformed packet"));
+            }
+            Err(request::Malformed { id: None }) => return Err(Refused::NotSftp),
+        };
+        let id = request.id;
+        match request.ask {
+            Ask::Handle(handle, HandleAsk::Write { offset, data }) => self.write(id, handle, offset, data).await,
+            Ask::Handle(handle, HandleAsk::Read { offset, len }) => self.read(id, handle, offset, len),
+            Ask::Handle(handle, ask) => {
+                self.count(Class::Other)?;
+                self.handle(id, handle, ask)
+            }
+            Ask::Path(ask) => self.path(id, &ask),
+            Ask::Limits => self.answer_new(id, Body::Limits),
+            Ask::Unsupported(what) => self.answer_new(id, Body::Status(Status::OpUnsupported, what)),
+        }
+    }
+
+    async fn write(&mut self, id: u32, handle: Handle, offset: u64, data: Bytes) -> Result<(), Refused> {
+        self.count(Class::Data)?;
+        let work = match self.shared.get(handle) {
+            Some(Open::Upload { work, .. }) => work,
+            Some(Open::Download(_) | Open::Folder(_)) => {
+                return self.answer(id, Class::Data, wrong("this handle is not open for writing"));
+            }
+            None => return self.answer(id, Class::Data, no_handle()),
+        };
+        let charge = self.charge(data.len()).await?;
+        let write = Work::Write {
+            id,
+            offset,
+            data,
+            charge,
+        };
+        work.try_send(write).map_err(|_| Refused::Ended)
+    }
+
+    /// Waits until uploads have taken enough of what came before.
+    async fn charge(&self, len: usize) -> Result<OwnedSemaphorePermit, Refused> {
+        let charge = u32::try_from(len.max(WRITE_CHARGE_MIN)).unwrap_or(u32::MAX);
+        if let Ok(permit) = Arc::clone(&self.budget).try_acquire_many_owned(charge) {
+            return Ok(permit);
+        }
+        let waiting = timeout(WRITE_DEADLINE, Arc::clone(&self.budget).acquire_many_owned(charge));
+        match self.ended.run_until_cancelled(waiting).await {
+            Some(Ok(Ok(permit))) => Ok(permit),
+            Some(Err(_)) => Err(Refused::WriteStuck),
+            Some(Ok(Err(_))) | None => Err(Refused::Ended),
+        }
+    }
+
+    fn read(&mut self, id: u32, handle: Handle, offset: u64, len: u32) -> Result<(), Refused> {
+        self.count(Class::Data)?;
+        match self.shared.get(handle) {
+            Some(Open::Download(download)) => self.to_handles(HandleJob::Read {
+                id,
+                download,
+                offset,
+                len,
+            }),
+            Some(Open::Upload { .. } | Open::Folder(_)) => {
+                self.answer(id, Class::Data, wrong("this handle is not open for reading"))
+            }
+            None => self.answer(id, Class::Data, no_handle()),
+        }
+    }
+
+    fn handle(&mut self, id: u32, handle: Handle, ask: HandleAsk) -> Result<(), Refused> {
+        if ask == HandleAsk::Close {
+            return self.close(id, handle);
+        }
+        let Some(open) = self.shared.get(handle) else {
+            return self.answer(id, Class::Other, no_handle());
+        };
+        match (ask, open) {
+            (HandleAsk::Stat, Open::Upload { work, .. }) => {
+                work.try_send(Work::Stat { id }).map_err(|_| Refused::Ended)
+            }
+            (HandleAsk::SetStat(wanted), Open::Upload { work, .. }) => {
+                let size = wanted.size;
+                work.try_send(Work::SetSize { id, size }).map_err(|_| Refused::Ended)
+            }
+            (HandleAsk::Stat, Open::Download(download)) => {
+                let shown = download.entry().into();
+                self.answer(id, Class::Other, Body::Attributes(shown))
+            }
+            (HandleAsk::SetStat(wanted), Open::Download(_)) if wanted.size.is_some() => {
+                self.answer(id, Class::Other, wrong("this handle is not open for writing"))
+            }
+            (HandleAsk::ReadFolder, Open::Folder(folder)) => self.to_handles(HandleJob::ReadFolder { id, folder }),
+            (HandleAsk::ReadFolder, Open::Upload { .. } | Open::Download(_)) => {
+                self.answer(id, Class::Other, wrong("this handle is not a folder"))
+            }
+            (HandleAsk::Stat | HandleAsk::Sync, Open::Folder(_)) => {
+                self.answer(id, Class::Other, wrong("this handle is a folder"))
+            }
+            // Syncing: a file is durable at its CLOSE, all at once, and before that there is nothing to lose. Setting:
+            // modes, owners and times are accepted and not kept.
+            (HandleAsk::Sync | HandleAsk::SetStat(_), _) => self.answer(id, Class::Other, Body::Ok),
+            // taken out before
+            (HandleAsk::Read { .. } | HandleAsk::Write { .. } | HandleAsk::Close, _) => {
+                self.answer(id, Class::Other, wrong("out of place"))
+            }
+        }
+    }
+
+    fn close(&mut self, id: u32, handle: Handle) -> Result<(), Refused> {
+        match self.shared.close(handle) {
+            None => self.answer(id, Class::Other, no_handle()),
+            Some((Open::Folder(_), _)) => self.answer(id, Class::Other, Body::Ok),
+            Some((Open::Download(download), _)) => self.to_handles(HandleJob::Close { id, download }),
+            Some((Open::Upload { work, path }, _)) => {
+                let ticket = self.shared.order().begin(Touch::Changes, &[path]);
+                let sent = work.try_send(Work::Close { id, ticket });
+                sent.map_err(|_| Refused::Ended)
+            }
+        }
+    }
+
+    fn path(&mut self, id: u32, ask: &PathAsk<'_>) -> Result<(), Refused> {
+        self.count(Class::Other)?;
+        match paths::resolve(&self.login, ask) {
+            Ok(Resolved::Operation(operation)) => {
+                let lanes = self.lanes.as_ref().ok_or(Refused::Ended)?;
+                let sent = lanes.paths.try_send(PathJob { id, operation });
+                sent.map_err(|_| Refused::Ended)
+            }
+            Ok(Resolved::Answer(body)) => self.answer(id, Class::Other, body),
+            Err(error) => self.answer(id, Class::Other, error.into()),
+        }
+    }
+
+    fn to_handles(&self, job: HandleJob) -> Result<(), Refused> {
+        let lanes = self.lanes.as_ref().ok_or(Refused::Ended)?;
+        lanes.handles.try_send(job).map_err(|_| Refused::Ended)
+    }
+
+    fn count(&self, class: Class) -> Result<(), Refused> {
+        if self.shared.count(class) {
+            Ok(())
+        } else {
+            Err(Refused::TooManyRequests)
+        }
+    }
+
+    fn answer_new(&self, id: u32, body: Body) -> Result<(), Refused> {
+        self.count(Class::Other)?;
+        self.answer(id, Class::Other, body)
+    }
+
+    fn answer(&self, id: u32, class: Class, body: Body) -> Result<(), Refused> {
+        let sent = self.shared.replies.try_send(Reply { id, class, body });
+        sent.map_err(|_| Refused::Ended)
+    }
+}
+
+fn wrong(what: &'static str) -> Body {
+    FileError::new(FileErrorKind::BadRequest, what).into()
+}
+
+fn no_handle() -> Body {
+    wrong("no such handle")
+}

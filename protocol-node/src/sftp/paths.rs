@@ -1,0 +1,182 @@
+//! Operations on paths (draft-ietf-secsh-filexfer-02, sections 6.3 and 6.5 to 6.11).
+
+use super::attributes::{Shown, Wanted};
+use super::flags;
+use super::handles::{Open, Shared};
+use super::order::Touch;
+use super::reader::{Folder, too_slow};
+use super::reply::{Body, Names};
+use super::request::PathAsk;
+use super::{OPERATION_DEADLINE, writer};
+use domain::file_error::{FileError, FileErrorKind};
+use domain::path::{InvalidPath, VPath};
+use std::sync::Arc;
+use tokio::time::timeout;
+
+/// An operation, its paths resolved.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    /// One path, or the two of a rename.
+    paths: Vec<VPath>,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Open(flags::Open),
+    OpenFolder,
+    Stat,
+    SetStat(Wanted),
+    Remove,
+    MakeFolder,
+    RemoveFolder,
+    Rename { replace: bool },
+}
+
+/// What a request on a path comes to.
+pub(crate) enum Resolved {
+    /// Something to do.
+    Operation(Operation),
+    /// An answer that needs nobody.
+    Answer(Body),
+}
+
+/// Resolves what a client asks, as seen from the login folder.
+pub(crate) fn resolve(login: &VPath, ask: &PathAsk<'_>) -> Result<Resolved, FileError> {
+    let one = |path: &[u8], what| -> Result<Resolved, FileError> {
+        Ok(Resolved::Operation(Operation {
+            paths: vec![login.resolve_bytes(path)?],
+            what,
+        }))
+    };
+    match *ask {
+        PathAsk::Open { path, flags } => one(path, What::Open(flags::parse(flags)?)),
+        PathAsk::OpenFolder(path) => one(path, What::OpenFolder),
+        PathAsk::Stat(path) => one(path, What::Stat),
+        PathAsk::SetStat(path, wanted) => one(path, What::SetStat(wanted)),
+        PathAsk::Remove(path) => one(path, What::Remove),
+        PathAsk::MakeFolder(path) => one(path, What::MakeFolder),
+        PathAsk::RemoveFolder(path) => one(path, What::RemoveFolder),
+        PathAsk::Rename { from, to, replace } => Ok(Resolved::Operation(Operation {
+            paths: vec![login.resolve_bytes(from)?, login.resolve_bytes(to)?],
+            what: What::Rename { replace },
+        })),
+        PathAsk::RealPath(path) => named(&login.resolve_bytes(path)?),
+        PathAsk::ExpandPath(path) => named(&expand(login, path)?),
+        PathAsk::HomeFolder => named(login),
+    }
+}
+
+fn named(path: &VPath) -> Result<Resolved, FileError> {
+    Ok(Resolved::Answer(Body::Names(Names::path(&path.to_string()))))
+}
+
+/// `~` and `~/…` are the login folder; `~user` is nobody else's, so it stays a name.
+fn expand(login: &VPath, path: &[u8]) -> Result<VPath, InvalidPath> {
+    match path.strip_prefix(b"~") {
+        Some(rest) if rest.is_empty() || rest.starts_with(b"/") => {
+            login.resolve_bytes(rest.strip_prefix(b"/").unwrap_or(rest))
+        }
+        _ => login.resolve_bytes(path),
+    }
+}
+
+impl Operation {
+    /// What it does with its paths, for the order of operations.
+    pub(crate) fn touch(&self) -> Touch {
+        match self.what {
+            What::Open(flags::Open::Read) | What::Stat | What::SetStat(_) => Touch::Sees,
+            What::OpenFolder => Touch::Lists,
+            What::Open(flags::Open::Write(_))
+            | What::Remove
+            | What::MakeFolder
+            | What::RemoveFolder
+            | What::Rename { .. } => Touch::Changes,
+        }
+    }
+
+    /// Its paths.
+    pub(crate) fn paths(&self) -> &[VPath] {
+        &self.paths
+    }
+
+    /// Does it.
+    pub(crate) async fn run(self, shared: Arc<Shared>) -> Body {
+        match timeout(OPERATION_DEADLINE, self.attempt(&shared)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => error.into(),
+            Err(_) => too_slow(OPERATION_DEADLINE).into(),
+        }
+    }
+
+    async fn attempt(self, shared: &Arc<Shared>) -> Result<Body, FileError> {
+        let files = &shared.files;
+        let mut paths = self.paths.into_iter();
+        let path = paths.next().unwrap_or(VPath::root());
+        match self.what {
+            What::Open(how) => open(shared, path, how).await.map(Body::Handle),
+            What::OpenFolder => {
+                let slot = shared.slot()?;
+                let folder = Folder::new(files.list(&path).await?);
+                let open = Open::Folder(Arc::new(tokio::sync::Mutex::new(folder)));
+                Ok(Body::Handle(shared.open(open, Some(slot))))
+            }
+            What::Stat => Ok(Body::Attributes(Shown::from(&files.stat(&path).await?))),
+            What::SetStat(wanted) => {
+                let entry = files.stat(&path).await?;
+                match wanted.size {
+                    Some(size) if size != entry.bytes => Err(FileError::new(
+                        FileErrorKind::Unsupported,
+                        "the size of a stored file cannot be changed; write it again",
+                    )),
+                    _ => Ok(Body::Ok),
+                }
+            }
+            What::Remove => done(files.delete_file(&path).await),
+            What::MakeFolder => done(files.make_folder(&path).await),
+            What::RemoveFolder => done(files.delete_folder(&path).await),
+            What::Rename { replace } => {
+                let to = paths.next().unwrap_or(VPath::root());
+                done(files.rename(&path, &to, replace).await)
+            }
+        }
+    }
+}
+
+async fn open(shared: &Arc<Shared>, path: VPath, how: flags::Open) -> Result<u64, FileError> {
+    let slot = shared.slot()?;
+    match how {
+        flags::Open::Read => {
+            let download = shared.files.open_read(&path).await?;
+            Ok(shared.open(Open::Download(download), Some(slot)))
+        }
+        flags::Open::Write(mode) => {
+            let upload = shared.files.open_write(&path, mode).await?;
+            let work = writer::start(upload, slot, shared);
+            Ok(shared.open(Open::Upload { work, path }, None))
+        }
+    }
+}
+
+fn done(outcome: Result<(), FileError>) -> Result<Body, FileError> {
+    outcome.map(|()| Body::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tilde_is_the_login_folder() {
+        let login = VPath::parse("/home/ann").unwrap();
+        for (text, expected) in [
+            ("~", "/home/ann"),
+            ("~/a", "/home/ann/a"),
+            ("~bob/a", "/home/ann/~bob/a"),
+            ("/a/../b", "/b"),
+            ("", "/home/ann"),
+        ] {
+            assert_eq!(expand(&login, text.as_bytes()).unwrap().to_string(), expected, "{text}");
+        }
+    }
+}

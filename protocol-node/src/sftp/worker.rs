@@ -1,0 +1,325 @@
+//! The task of a channel that does reads and operations on paths, gathers all answers and hands them to the transport.
+//!
+//! It is one state machine and not a set of tasks, so that an answer that is ready at once, as those of sequential
+//! reads are, goes into the output without waking anybody.
+
+use super::handles::Shared;
+use super::intake::{HandleJob, PathJob};
+use super::order::Ticket;
+use super::reader::{self, too_slow};
+use super::reply::{self, Body, Class, Reply};
+use super::{
+    MAX_RUNNING_PATHS, MAX_RUNNING_READS, OPERATION_DEADLINE, OUTPUT_DEADLINE, READ_BUDGET, REPLY_HIGH, SEND_BYTES,
+};
+use bytes::{Bytes, BytesMut};
+use domain::file_error::{FileError, FileErrorKind};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// The transport has no use for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// Hands bytes to the transport; ready when it has taken them all.
+pub(crate) type Output = Box<dyn FnMut(Bytes) -> BoxFuture<'static, Result<(), Gone>> + Send>;
+
+/// What a finished job gives back beside its answer.
+enum Returned {
+    /// The bytes that a READ was allowed.
+    Read(usize),
+    /// A path operation's place in the order.
+    Path(Ticket),
+}
+
+type Job = BoxFuture<'static, (Reply, Returned)>;
+
+/// The state machine.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    replies: mpsc::Receiver<Reply>,
+    handle_jobs: Lane<HandleJob>,
+    path_jobs: Lane<PathJob>,
+    reads: FuturesUnordered<Job>,
+    paths: FuturesUnordered<Job>,
+    /// Jobs behind earlier ones on the same paths, oldest first.
+    waiting: Vec<(Ticket, PathJob)>,
+    /// Bytes of the READs under way.
+    reading: usize,
+    out: BytesMut,
+    output: Output,
+    sending: Option<BoxFuture<'static, bool>>,
+}
+
+/// A queue whose first job can be looked at.
+struct Lane<T> {
+    queue: mpsc::Receiver<T>,
+    first: Option<T>,
+    ended: bool,
+}
+
+impl<T> Lane<T> {
+    fn new(queue: mpsc::Receiver<T>) -> Self {
+        Self {
+            queue,
+            first: None,
+            ended: false,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let polled = self.queue.poll_recv(cx);
+        self.ended = matches!(polled, Poll::Ready(None));
+        polled
+    }
+}
+
+impl Worker {
+    /// At the beginning of a channel.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        replies: mpsc::Receiver<Reply>,
+        handle_jobs: mpsc::Receiver<HandleJob>,
+        path_jobs: mpsc::Receiver<PathJob>,
+        output: Output,
+    ) -> Self {
+        Self {
+            shared,
+            replies,
+            handle_jobs: Lane::new(handle_jobs),
+            path_jobs: Lane::new(path_jobs),
+            reads: FuturesUnordered::new(),
+            paths: FuturesUnordered::new(),
+            waiting: Vec::new(),
+            reading: 0,
+            out: BytesMut::new(),
+            output,
+            sending: None,
+        }
+    }
+
+    /// Works until the client has sent its last request and all is answered, or the transport takes no more.
+    pub(crate) async fn run(mut self) {
+        std::future::poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut progress = false;
+            if let Some(sending) = &mut self.sending
+                && let Poll::Ready(taken) = sending.as_mut().poll(cx)
+            {
+                if !taken {
+                    return Poll::Ready(());
+                }
+                self.sending = None;
+                progress = true;
+            }
+            progress |= self.gather(cx);
+            progress |= self.start_paths(cx);
+            progress |= self.start_reads(cx);
+            if self.sending.is_none() && !self.out.is_empty() {
+                self.send();
+                progress = true;
+            }
+            if !progress {
+                let done = self.handle_jobs.ended
+                    && self.path_jobs.ended
+                    && self.sending.is_none()
+                    && self.shared.unanswered() == 0;
+                return if done { Poll::Ready(()) } else { Poll::Pending };
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.out.len() < REPLY_HIGH
+    }
+
+    /// Puts answers that are ready into the output.
+    fn gather(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while self.has_room()
+            && let Poll::Ready(Some(reply)) = self.replies.poll_recv(cx)
+        {
+            self.put(reply);
+            progress = true;
+        }
+        while self.has_room()
+            && let Poll::Ready(Some((reply, returned))) = self.paths.poll_next_unpin(cx)
+        {
+            self.done(reply, returned);
+            progress = true;
+        }
+        while self.has_room()
+            && let Poll::Ready(Some((reply, returned))) = self.reads.poll_next_unpin(cx)
+        {
+            self.done(reply, returned);
+            progress = true;
+        }
+        progress
+    }
+
+    fn start_paths(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while self.has_room()
+            && self.paths.len() + self.waiting.len() < MAX_RUNNING_PATHS
+            && let Poll::Ready(Some(job)) = self.path_jobs.poll(cx)
+        {
+            let ticket = self.shared.order().begin(job.operation.touch(), job.operation.paths());
+            self.waiting.push((ticket, job));
+            progress = true;
+        }
+        // whoever a job waits for ends with an answer, which wakes this task
+        let mut at = 0;
+        while let Some((ticket, _)) = self.waiting.get(at) {
+            if self.shared.order().must_wait(*ticket) {
+                at += 1;
+                continue;
+            }
+            let (ticket, PathJob { id, operation }) = self.waiting.remove(at);
+            let shared = Arc::clone(&self.shared);
+            self.paths.push(Box::pin(async move {
+                let body = operation.run(shared).await;
+                (other(id, body), Returned::Path(ticket))
+            }));
+            progress = true;
+        }
+        progress
+    }
+
+    fn start_reads(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while self.has_room()
+            && self.reads.len() < MAX_RUNNING_READS
+            && let Poll::Ready(Some(job)) = self.handle_jobs.poll(cx)
+        {
+            let mut future: Job = match job {
+                HandleJob::Read {
+                    id,
+                    download,
+                    offset,
+                    len,
+                } => {
+                    let bytes = reader::read_len(&download, offset, len);
+                    if self.reading > 0 && self.reading + bytes > READ_BUDGET {
+                        self.handle_jobs.first = Some(HandleJob::Read {
+                            id,
+                            download,
+                            offset,
+                            len,
+                        });
+                        break;
+                    }
+                    self.reading += bytes;
+                    read(id, download, offset, bytes)
+                }
+                HandleJob::ReadFolder { id, folder } => Box::pin(async move {
+                    let now = store::clock::now();
+                    // the lock is fair: answers follow the order of the requests
+                    let body = folder.lock().await.read(now).await;
+                    (other(id, body), Returned::Read(0))
+                }),
+                HandleJob::Close { id, download } => Box::pin(async move {
+                    let body = match timeout(OPERATION_DEADLINE, download.close()).await {
+                        Ok(()) => Body::Ok,
+                        Err(_) => too_slow(OPERATION_DEADLINE).into(),
+                    };
+                    (other(id, body), Returned::Read(0))
+                }),
+            };
+            // most are ready now, and then need no place among those that are not
+            match future.as_mut().poll(cx) {
+                Poll::Ready((reply, returned)) => self.done(reply, returned),
+                Poll::Pending => self.reads.push(future),
+            }
+            progress = true;
+        }
+        progress
+    }
+
+    fn done(&mut self, reply: Reply, returned: Returned) {
+        match returned {
+            Returned::Read(bytes) => self.reading -= bytes.min(self.reading),
+            Returned::Path(ticket) => self.shared.order().end(ticket),
+        }
+        self.put(reply);
+    }
+
+    fn put(&mut self, reply: Reply) {
+        self.shared.answered(reply.class);
+        if let Body::Failed(error) = &reply.body {
+            log(error);
+        }
+        if self.out.capacity() == 0 && matches!(reply.body, Body::Data(_)) {
+            self.out.reserve(SEND_BYTES);
+        }
+        reply::put(&mut self.out, reply.id, reply.body);
+    }
+
+    fn send(&mut self) {
+        let taken = (self.output)(self.out.split().freeze());
+        self.sending = Some(Box::pin(async move {
+            match timeout(OUTPUT_DEADLINE, taken).await {
+                Ok(Ok(())) => true,
+                Ok(Err(Gone)) => false,
+                Err(_) => {
+                    tracing::info!(
+                        deadline_s = OUTPUT_DEADLINE.as_secs(),
+                        "closing a channel whose client does not read its answers"
+                    );
+                    false
+                }
+            }
+        }));
+    }
+}
+
+fn read(id: u32, download: crate::backend::Download, offset: u64, len: usize) -> Job {
+    Box::pin(async move {
+        let body = if len == 0 {
+            Body::EOF
+        } else {
+            reader::read(download, offset, len).await
+        };
+        let class = Class::Data;
+        (Reply { id, class, body }, Returned::Read(len))
+    })
+}
+
+fn other(id: u32, body: Body) -> Reply {
+    let class = Class::Other;
+    Reply { id, class, body }
+}
+
+/// The one place where failed requests are logged: loudly what the operator must know, quietly what a client did.
+fn log(error: &FileError) {
+    match error.kind() {
+        FileErrorKind::Unavailable | FileErrorKind::Internal => {
+            let source = std::error::Error::source(error).map(|source| format!("{source:?}"));
+            tracing::warn!(kind = ?error.kind(), source, "a request failed: {error}");
+        }
+        FileErrorKind::NoSuchFile
+        | FileErrorKind::AlreadyExists
+        | FileErrorKind::IsAFolder
+        | FileErrorKind::NotAFolder
+        | FileErrorKind::FolderNotEmpty
+        | FileErrorKind::PermissionDenied
+        | FileErrorKind::InvalidPath
+        | FileErrorKind::QuotaExceeded
+        | FileErrorKind::TooLarge
+        | FileErrorKind::Unsupported
+        | FileErrorKind::Changed
+        | FileErrorKind::BadRequest => tracing::debug!(kind = ?error.kind(), "a request was refused: {error}"),
+    }
+}

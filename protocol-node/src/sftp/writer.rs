@@ -1,0 +1,149 @@
+//! The task of one open upload. It takes the requests on its handle strictly in the order of their arrival, so a slow
+//! upload holds up nobody but itself.
+//!
+//! It answers into a queue that always has room and thus never waits for output, because the bytes that it has not
+//! taken keep the connection from being read.
+
+use super::attributes::Shown;
+use super::handles::{Shared, Slot};
+use super::order::Ticket;
+use super::reader::too_slow;
+use super::reply::{Body, Class, Reply};
+use super::{CLOSE_DEADLINE, MAX_DATA_REQUESTS, MAX_OTHER_REQUESTS, WRITE_DEADLINE};
+use crate::backend::Upload;
+use bytes::Bytes;
+use domain::file_error::FileError;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
+use tracing::Instrument;
+
+/// A request on an upload's handle.
+pub(crate) enum Work {
+    /// WRITE.
+    Write {
+        id: u32,
+        offset: u64,
+        data: Bytes,
+        /// What it is charged; released when the upload has taken the data.
+        charge: OwnedSemaphorePermit,
+    },
+    /// FSETSTAT.
+    SetSize { id: u32, size: Option<u64> },
+    /// FSTAT.
+    Stat { id: u32 },
+    /// CLOSE, and the ticket that makes later requests for this path wait for it.
+    Close { id: u32, ticket: Ticket },
+}
+
+struct Writer {
+    upload: Upload,
+    /// The first failure. Everything after it gets the same answer, and CLOSE does not make the file visible.
+    failed: Option<FileError>,
+    shared: Arc<Shared>,
+}
+
+/// Starts the task of an upload and returns where its requests go.
+pub(crate) fn start(upload: Upload, slot: Slot, shared: &Arc<Shared>) -> mpsc::Sender<Work> {
+    let (sender, work) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
+    let writer = Writer {
+        upload,
+        failed: None,
+        shared: Arc::clone(shared),
+    };
+    let task = async move {
+        writer.run(work).await;
+        drop(slot);
+    };
+    shared.tasks.spawn(task.in_current_span());
+    sender
+}
+
+impl Writer {
+    async fn run(mut self, mut queue: mpsc::Receiver<Work>) {
+        while let Some(work) = queue.recv().await {
+            match work {
+                Work::Write {
+                    id,
+                    offset,
+                    data,
+                    charge,
+                } => {
+                    let body = self.write(offset, data).await;
+                    drop(charge);
+                    answer(&self.shared, id, Class::Data, body);
+                }
+                Work::SetSize { id, size } => {
+                    let body = self.set_size(size).await;
+                    answer(&self.shared, id, Class::Other, body);
+                }
+                Work::Stat { id } => {
+                    let shown = Shown::file(self.upload.bytes(), store::clock::now());
+                    answer(&self.shared, id, Class::Other, Body::Attributes(shown));
+                }
+                Work::Close { id, ticket } => {
+                    let shared = Arc::clone(&self.shared);
+                    let body = self.close().await;
+                    // before the answer, which wakes whoever waits for the ticket
+                    shared.order().end(ticket);
+                    answer(&shared, id, Class::Other, body);
+                    return;
+                }
+            }
+        }
+        // the client is gone without a CLOSE
+        self.upload.abort().await;
+    }
+
+    async fn write(&mut self, offset: u64, data: Bytes) -> Body {
+        if let Some(error) = &self.failed {
+            return error.repeat().into();
+        }
+        let outcome = match timeout(WRITE_DEADLINE, self.upload.write(offset, data)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(too_slow(WRITE_DEADLINE)),
+        };
+        self.note(outcome)
+    }
+
+    async fn set_size(&mut self, size: Option<u64>) -> Body {
+        if let Some(error) = &self.failed {
+            return error.repeat().into();
+        }
+        let Some(size) = size else { return Body::Ok };
+        let outcome = match timeout(WRITE_DEADLINE, self.upload.set_bytes(size)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(too_slow(WRITE_DEADLINE)),
+        };
+        self.note(outcome)
+    }
+
+    async fn close(self) -> Body {
+        if let Some(error) = self.failed {
+            self.upload.abort().await;
+            return error.into();
+        }
+        match timeout(CLOSE_DEADLINE, self.upload.finish()).await {
+            Ok(Ok(())) => Body::Ok,
+            Ok(Err(error)) => error.into(),
+            Err(_) => too_slow(CLOSE_DEADLINE).into(),
+        }
+    }
+
+    /// Keeps the first failure; its source goes to the answer, where it is logged.
+    fn note(&mut self, outcome: Result<(), FileError>) -> Body {
+        match outcome {
+            Ok(()) => Body::Ok,
+            Err(error) => {
+                self.failed = Some(error.repeat());
+                error.into()
+            }
+        }
+    }
+}
+
+/// Answers into the queue of answers, which has room for every counted request. It is closed when the channel has
+/// ended and nobody listens.
+fn answer(shared: &Shared, id: u32, class: Class, body: Body) {
+    let _ = shared.replies.try_send(Reply { id, class, body });
+}

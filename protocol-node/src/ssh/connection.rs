@@ -1,0 +1,170 @@
+//! One connection from its first byte to its last, and its deadlines.
+
+use super::handler::Handler;
+use super::limits::Place;
+use super::listener::Shared;
+use super::stream::Stream;
+use crate::sftp;
+use domain::event::{Origin, Protocol};
+use domain::id::uuid_text;
+use russh::server::{self, RunningSession};
+use russh::{Disconnect, Error};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+/// From the connection to the login.
+const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A logged-in client that asks nothing for so long is disconnected, even if it answers keepalives.
+const IDLE_LIMIT: Duration = Duration::from_secs(900);
+
+/// How often idleness is looked at, and how often when the node is stopping.
+const LOOK: Duration = Duration::from_secs(30);
+const LOOK_DRAINING: Duration = Duration::from_millis(200);
+
+/// For a client to close its side after it was told that we are done.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What a connection's supervisor and its handler share.
+pub(super) struct Watch {
+    /// Cancelled at the login.
+    pub(super) logged_in: CancellationToken,
+    /// Cancelled to end the connection at once.
+    pub(super) kill: CancellationToken,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    last: Instant,
+    channels: Vec<sftp::Activity>,
+}
+
+impl Watch {
+    fn new(kill: CancellationToken) -> Self {
+        Self {
+            logged_in: CancellationToken::new(),
+            kill,
+            seen: Mutex::new(Seen {
+                last: Instant::now(),
+                channels: Vec::new(),
+            }),
+        }
+    }
+
+    /// The client has asked something.
+    pub(super) fn touch(&self) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).last = Instant::now();
+    }
+
+    /// A channel was opened.
+    pub(super) fn add(&self, activity: sftp::Activity) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.channels.retain(sftp::Activity::is_alive);
+        seen.channels.push(activity);
+    }
+
+    /// Whether something is open or unanswered.
+    fn is_busy(&self) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.channels.iter().any(sftp::Activity::is_busy)
+    }
+
+    /// Whether answers are due, which is not the client's idleness.
+    fn is_idle(&self) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.last.elapsed() > IDLE_LIMIT && !seen.channels.iter().any(sftp::Activity::owes_answers)
+    }
+}
+
+/// Serves a connection.
+pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, place: Place) {
+    let session_id = uuid_text(store::clock::random());
+    let span = tracing::info_span!("sftp", session_id, %peer, user = tracing::field::Empty);
+    let origin = Origin {
+        protocol: Protocol::Sftp,
+        client_ip: peer.ip().to_canonical(),
+        session_id,
+    };
+    let watch = Arc::new(Watch::new(shared.kill.child_token()));
+    // whatever ends this task ends the connection
+    let _end = watch.kill.clone().drop_guard();
+    let stream = Stream::new(socket, watch.kill.clone());
+    let handler = Handler::new(Arc::clone(&shared), Arc::clone(&watch), origin, span.clone());
+    supervise(&shared, &watch, stream, handler, place)
+        .instrument(span)
+        .await;
+}
+
+async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Handler, mut place: Place) {
+    let deadline = Instant::now() + LOGIN_DEADLINE;
+    let begun = timeout_at(deadline, server::run_stream(Arc::clone(&shared.ssh), stream, handler)).await;
+    let mut session = match begun {
+        Ok(Ok(session)) => session,
+        Ok(Err(error)) => return tracing::debug!(%error, "a connection ended before the protocol began"),
+        Err(_) => return tracing::debug!("a client sent no SSH identification"),
+    };
+    tokio::select! {
+        ended = &mut session => return log_end(ended),
+        () = watch.logged_in.cancelled() => place.logging_in = None,
+        () = sleep_until(deadline) => {
+            tracing::info!(deadline_s = LOGIN_DEADLINE.as_secs(), "a client did not log in in time");
+            return end(watch, session).await;
+        }
+        () = shared.draining.cancelled() => return disconnect(watch, session, "the server is stopping").await,
+    }
+    loop {
+        let look = if shared.draining.is_cancelled() {
+            LOOK_DRAINING
+        } else {
+            LOOK
+        };
+        tokio::select! {
+            ended = &mut session => return log_end(ended),
+            () = shared.draining.cancelled(), if !shared.draining.is_cancelled() => {}
+            () = sleep(look) => {}
+        }
+        if shared.draining.is_cancelled() && !watch.is_busy() {
+            return disconnect(watch, session, "the server is stopping").await;
+        }
+        if watch.is_idle() {
+            tracing::info!(limit_s = IDLE_LIMIT.as_secs(), "a client was idle for too long");
+            return disconnect(watch, session, "idle for too long").await;
+        }
+    }
+}
+
+/// Says why, waits a moment for the client to close, and closes.
+async fn disconnect(watch: &Watch, mut session: RunningSession<Handler>, why: &str) {
+    let farewell = async {
+        let handle = session.handle();
+        let told = handle.disconnect(Disconnect::ByApplication, why.to_owned(), "en".to_owned());
+        if told.await.is_ok() {
+            let _ = (&mut session).await;
+        }
+    };
+    if timeout(FAREWELL, farewell).await.is_err() {
+        end(watch, session).await;
+    }
+}
+
+/// Closes.
+async fn end(watch: &Watch, session: RunningSession<Handler>) {
+    watch.kill.cancel();
+    let _ = timeout(FAREWELL, session).await;
+}
+
+fn log_end(ended: Result<(), super::handler::SessionError>) {
+    match ended {
+        Ok(()) => tracing::debug!("the client has disconnected"),
+        // clients often just close the socket
+        Err(error) => match error.0 {
+            Error::IO(_) | Error::HUP | Error::Disconnect => tracing::debug!(%error, "the connection has ended"),
+            _ => tracing::info!(%error, "the connection was ended by an error"),
+        },
+    }
+}

@@ -1,0 +1,279 @@
+//! What the SSH library asks while it runs a connection: logins (RFC 4252) and channels (RFC 4254).
+//!
+//! Only `session` channels are opened, and they become SFTP or end. The library's read half of a channel is dropped at
+//! once: while it exists, the library waits for room in it and reads nothing else (see `crate::sftp`).
+
+use super::connection::Watch;
+use super::listener::Shared;
+use super::transport;
+use crate::backend::FileSession;
+use crate::sftp;
+use app::accounts::{Attempt, Proof};
+use bytes::Bytes;
+use domain::event::Origin;
+use futures_util::FutureExt as _;
+use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Disconnect, Pty};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::{Span, debug, info};
+use zeroize::Zeroizing;
+
+/// Channels of one connection.
+const MAX_CHANNELS: usize = 10;
+
+/// For the check of one login.
+const CHECK_DEADLINE: Duration = Duration::from_secs(30);
+
+/// For the last messages of a channel.
+const END_DEADLINE: Duration = Duration::from_secs(10);
+
+/// No user name is longer; longer ones are not looked up.
+const MAX_USER_BYTES: usize = 255;
+
+const SFTP_ONLY: &str = "This server offers SFTP only.\r\n";
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct SessionError(#[from] pub(super) russh::Error);
+
+enum State {
+    /// Open, and not yet anything.
+    Fresh(ChannelWriteHalf<Msg>),
+    /// SFTP.
+    Sftp(sftp::Channel),
+    /// Told to close.
+    Over,
+}
+
+/// The handler of one connection.
+pub(super) struct Handler {
+    shared: Arc<Shared>,
+    watch: Arc<Watch>,
+    origin: Origin,
+    span: Span,
+    files: Option<FileSession>,
+    channels: HashMap<ChannelId, State>,
+    write_budget: Arc<Semaphore>,
+}
+
+impl Handler {
+    pub(super) fn new(shared: Arc<Shared>, watch: Arc<Watch>, origin: Origin, span: Span) -> Self {
+        Self {
+            shared,
+            watch,
+            origin,
+            span,
+            files: None,
+            channels: HashMap::new(),
+            write_budget: Arc::new(Semaphore::new(sftp::WRITE_BUDGET)),
+        }
+    }
+
+    /// One login, whatever is shown. Every refusal is the same to the client; the reason is logged where it is found.
+    async fn log_in(&mut self, user: &str, proof: Proof) -> Auth {
+        if user.len() > MAX_USER_BYTES {
+            return Auth::reject();
+        }
+        let attempt = Attempt {
+            user: user.to_owned(),
+            proof,
+            origin: self.origin.clone(),
+        };
+        match timeout(CHECK_DEADLINE, self.shared.accounts.log_in(attempt)).await {
+            Ok(Ok(principal)) => {
+                self.span.record("user", principal.user_name.as_str());
+                info!(parent: &self.span, "logged in");
+                self.files = Some(self.shared.vfs.session(principal, self.origin.clone()));
+                Auth::Accept
+            }
+            Ok(Err(error)) => {
+                debug!(parent: &self.span, user, %error, "a login was refused");
+                Auth::reject()
+            }
+            Err(_) => {
+                tracing::warn!(parent: &self.span, user, deadline_s = CHECK_DEADLINE.as_secs(), "a login took too long");
+                Auth::reject()
+            }
+        }
+    }
+
+    fn start_sftp(&mut self, write: ChannelWriteHalf<Msg>, files: FileSession) -> sftp::Channel {
+        let write = Arc::new(write);
+        let last = Arc::clone(&write);
+        let output: sftp::Output = Box::new(move |bytes: Bytes| {
+            let write = Arc::clone(&write);
+            async move { write.data_bytes(bytes).await.map_err(|_| sftp::Gone) }.boxed()
+        });
+        // sshj, JSch and others wait for all three before they go on
+        let at_end = async move {
+            let farewell = async {
+                last.exit_status(0).await?;
+                last.eof().await?;
+                last.close().await
+            };
+            let _ = timeout(END_DEADLINE, farewell).await;
+        };
+        let budget = Arc::clone(&self.write_budget);
+        let tasks = &self.shared.tasks;
+        self.span
+            .in_scope(|| sftp::Channel::start(files, budget, tasks, output, at_end))
+    }
+
+    /// Anything but SFTP: says so where people see it, and ends.
+    fn refuse_command(&mut self, id: ChannelId, session: &mut Session) -> Result<(), SessionError> {
+        session.channel_success(id)?;
+        session.extended_data(id, 1, SFTP_ONLY)?;
+        session.exit_status_request(id, 1)?;
+        session.eof(id)?;
+        session.close(id)?;
+        self.channels.insert(id, State::Over);
+        Ok(())
+    }
+}
+
+impl russh::server::Handler for Handler {
+    type Error = SessionError;
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, SessionError> {
+        let password = Zeroizing::new(password.to_owned());
+        Ok(self.log_in(user, Proof::Password(password)).await)
+    }
+
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, SessionError> {
+        let key = match offer.public_key.to_bytes() {
+            Ok(key) if transport::accepts(offer.algorithm) && user.len() <= MAX_USER_BYTES => key,
+            _ => return Ok(Auth::reject()),
+        };
+        let known = self.shared.accounts.knows_key(user, &key, &self.origin);
+        Ok(match timeout(CHECK_DEADLINE, known).await {
+            Ok(Ok(true)) => Auth::Accept,
+            Ok(Ok(false) | Err(_)) | Err(_) => Auth::reject(),
+        })
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, SessionError> {
+        match key.public_key.to_bytes() {
+            Ok(bytes) if transport::accepts(key.algorithm) => Ok(self.log_in(user, Proof::PublicKey(bytes)).await),
+            _ => Ok(Auth::reject()),
+        }
+    }
+
+    async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), SessionError> {
+        self.watch.touch();
+        self.watch.logged_in.cancel();
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), SessionError> {
+        if self.channels.len() >= MAX_CHANNELS {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        let id = channel.id();
+        let (read, write) = channel.split();
+        drop(read);
+        self.channels.insert(id, State::Fresh(write));
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        let files = self.files.clone().filter(|_| name == "sftp");
+        match (files, self.channels.remove(&id)) {
+            (Some(files), Some(State::Fresh(write))) => {
+                session.channel_success(id)?;
+                let channel = self.start_sftp(write, files);
+                self.watch.add(channel.activity());
+                self.channels.insert(id, State::Sftp(channel));
+            }
+            (_, state) => {
+                session.channel_failure(id)?;
+                if let Some(state) = state {
+                    self.channels.insert(id, state);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), SessionError> {
+        let Some(State::Sftp(channel)) = self.channels.get_mut(&id) else {
+            return Ok(());
+        };
+        self.watch.touch();
+        let pushed = self.watch.kill.run_until_cancelled(channel.push(data)).await;
+        if let Some(Err(refused)) = pushed {
+            info!(parent: &self.span, reason = %refused, "closing a connection");
+            self.channels.insert(id, State::Over);
+            session.disconnect(Disconnect::ProtocolError, &refused.to_string(), "en")?;
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, id: ChannelId, session: &mut Session) -> Result<(), SessionError> {
+        match self.channels.get_mut(&id) {
+            Some(State::Sftp(channel)) => channel.finish(),
+            Some(State::Fresh(_)) => {
+                session.close(id)?;
+                self.channels.insert(id, State::Over);
+            }
+            Some(State::Over) | None => {}
+        }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _session: &mut Session) -> Result<(), SessionError> {
+        self.channels.remove(&id);
+        Ok(())
+    }
+
+    async fn exec_request(&mut self, id: ChannelId, _: &[u8], session: &mut Session) -> Result<(), SessionError> {
+        match self.channels.get(&id) {
+            Some(State::Fresh(_)) => self.refuse_command(id, session),
+            Some(State::Sftp(_) | State::Over) | None => Ok(session.channel_failure(id)?),
+        }
+    }
+
+    async fn shell_request(&mut self, id: ChannelId, session: &mut Session) -> Result<(), SessionError> {
+        self.exec_request(id, &[], session).await
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        _term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(session.channel_failure(id)?)
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        _name: &str,
+        _value: &str,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(session.channel_failure(id)?)
+    }
+}

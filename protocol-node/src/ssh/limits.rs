@@ -1,0 +1,141 @@
+//! How many connections there may be.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The limits of a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one address (IPv6: from one /64, which is what one customer has).
+    pub per_address: usize,
+    /// Connections that have not logged in yet.
+    pub logging_in: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            per_address: 200,
+            logging_in: 1_000,
+        }
+    }
+}
+
+/// Counts connections.
+#[derive(Debug)]
+pub(super) struct Counter {
+    limits: Limits,
+    all: Arc<Semaphore>,
+    logging_in: Arc<Semaphore>,
+    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// Which limit a new connection would exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exceeded {
+    Connections,
+    PerAddress,
+    LoggingIn,
+}
+
+/// A connection's place.
+#[derive(Debug)]
+pub(super) struct Place {
+    _all: OwnedSemaphorePermit,
+    _address: AddressPlace,
+    /// To be dropped at the login.
+    pub(super) logging_in: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+struct AddressPlace {
+    address: IpAddr,
+    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Counter {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            all: Arc::new(Semaphore::new(limits.connections)),
+            logging_in: Arc::new(Semaphore::new(limits.logging_in)),
+            addresses: Arc::default(),
+        }
+    }
+
+    /// A place for a connection from `address`.
+    pub(super) fn admit(&self, address: IpAddr) -> Result<Place, Exceeded> {
+        let take =
+            |semaphore: &Arc<Semaphore>, exceeded| Arc::clone(semaphore).try_acquire_owned().map_err(|_| exceeded);
+        let all = take(&self.all, Exceeded::Connections)?;
+        let logging_in = take(&self.logging_in, Exceeded::LoggingIn)?;
+        let address = customer(address);
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = addresses.entry(address).or_default();
+        if *count >= self.limits.per_address {
+            return Err(Exceeded::PerAddress);
+        }
+        *count += 1;
+        drop(addresses);
+        Ok(Place {
+            _all: all,
+            _address: AddressPlace {
+                address,
+                addresses: Arc::clone(&self.addresses),
+            },
+            logging_in: Some(logging_in),
+        })
+    }
+}
+
+impl Drop for AddressPlace {
+    fn drop(&mut self) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                addresses.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_given_back() {
+        let counter = Counter::new(Limits {
+            connections: 3,
+            per_address: 2,
+            logging_in: 3,
+        });
+        let one: IpAddr = "2001:db8::1".parse().unwrap();
+        let same: IpAddr = "2001:db8::ffff:2".parse().unwrap();
+        let other: IpAddr = "192.0.2.1".parse().unwrap();
+        let first = counter.admit(one).unwrap();
+        let second = counter.admit(same).unwrap();
+        assert_eq!(counter.admit(one).unwrap_err(), Exceeded::PerAddress);
+        let third = counter.admit(other).unwrap();
+        assert_eq!(counter.admit(other).unwrap_err(), Exceeded::Connections);
+        drop((first, second, third));
+        let mut place = counter.admit(one).unwrap();
+        place.logging_in = None;
+        drop(place);
+        assert!(counter.addresses.lock().unwrap().is_empty());
+        assert_eq!(counter.all.available_permits(), 3);
+    }
+}

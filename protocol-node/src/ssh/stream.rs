@@ -1,0 +1,85 @@
+//! The socket as the SSH library sees it: with a read buffer, because the library asks twice for each packet, and with
+//! a switch that ends it from outside.
+//!
+//! The buffer exists only while there are bytes in it, so an idle connection costs none.
+
+use bytes::{Buf as _, BytesMut};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Two packets of the largest size with what surrounds them; below the size from which allocations are mapped and
+/// unmapped each time.
+const READ_BUFFER: usize = 96 * 1024;
+
+/// A buffered socket.
+pub(super) struct Stream {
+    socket: TcpStream,
+    buffer: BytesMut,
+    killed: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Stream {
+    /// Over `socket`, until `kill` is cancelled.
+    pub(super) fn new(socket: TcpStream, kill: CancellationToken) -> Self {
+        Self {
+            socket,
+            buffer: BytesMut::new(),
+            killed: Box::pin(kill.cancelled_owned()),
+        }
+    }
+
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.killed.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed by the server")),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Reads what the socket has into an empty buffer. `Ready(0)` at its end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            match self.socket.poll_read_ready(cx) {
+                Poll::Ready(ready) => ready?,
+                Poll::Pending => {
+                    self.buffer = BytesMut::new();
+                    return Poll::Pending;
+                }
+            }
+            self.buffer.reserve(READ_BUFFER);
+            match self.socket.try_read_buf(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.check(cx)?;
+        if self.buffer.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let len = out.remaining().min(self.buffer.len());
+        out.put_slice(self.buffer.get(..len).unwrap_or_default());
+        self.buffer.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check(cx)?;
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
