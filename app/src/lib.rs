@@ -2,5 +2,7 @@
 //! on concrete stores; faults are injected below the SDK, so no trait stands between.
 
 pub mod accounts;
+pub mod bootstrap;
 mod hashing;
+pub mod management;
 pub mod vfs;

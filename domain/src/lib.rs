@@ -17,6 +17,7 @@ pub mod id;
 pub mod identity;
 pub mod inbound;
 pub mod invalid;
+pub mod iso8601;
 pub mod organization;
 pub mod password;
 pub mod path;
