@@ -30,9 +30,9 @@ pub struct Config {
     /// `TOWPATH_HOST_KEY_SECRET`: what the host keys are derived from, the same on all nodes.
     pub host_key_secret: Zeroizing<Vec<u8>>,
     /// `TOWPATH_SEALING_SECRET`: what sealed records are sealed with.
-    pub sealing_secret: Option<Zeroizing<Vec<u8>>>,
-    /// `TOWPATH_MEMORY_BUDGET_MIB`, 512: memory for transfers, in bytes.
-    pub memory_budget_bytes: usize,
+    pub sealing_secret: Zeroizing<String>,
+    /// `TOWPATH_MEMORY_BUDGET_MIB`, 512: memory for transfers, in MiB.
+    pub memory_budget_mib: usize,
     /// `TOWPATH_MAX_CONNECTIONS` (10,000), `TOWPATH_MAX_CONNECTIONS_PER_ADDRESS` (200), `TOWPATH_MAX_LOGGING_IN` (1,000).
     pub limits: Limits,
     /// `TOWPATH_DRAIN_SECONDS`, 30: how long transfers may go on after the signal to stop.
@@ -94,10 +94,8 @@ impl Config {
                 "an address and a port, such as 0.0.0.0:2222",
             )?,
             host_key_secret: Zeroizing::new(secret),
-            sealing_secret: source
-                .optional("TOWPATH_SEALING_SECRET")
-                .map(|secret| Zeroizing::new(secret.into_bytes())),
-            memory_budget_bytes: mib.saturating_mul(1024 * 1024),
+            sealing_secret: Zeroizing::new(source.required("TOWPATH_SEALING_SECRET")?),
+            memory_budget_mib: mib,
             limits: Limits {
                 connections: source.number("TOWPATH_MAX_CONNECTIONS", defaults.connections)?,
                 per_address: source.number("TOWPATH_MAX_CONNECTIONS_PER_ADDRESS", defaults.per_address)?,
@@ -193,6 +191,7 @@ mod tests {
         ("TOWPATH_TABLE", "towpath"),
         ("TOWPATH_EVENTS_QUEUE_URL", "http://127.0.0.1:1/q"),
         ("TOWPATH_HOST_KEY_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("TOWPATH_SEALING_SECRET", "0123456789abcdef0123456789abcdef"),
     ];
 
     fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -208,7 +207,7 @@ mod tests {
     fn defaults() {
         let config = read(&[]).ok().unwrap();
         assert_eq!(config.sftp_listen.port(), 2222);
-        assert_eq!(config.memory_budget_bytes, 512 * 1024 * 1024);
+        assert_eq!(config.memory_budget_mib, 512);
         assert_eq!(config.log_format, LogFormat::Json);
         assert_eq!(config.drain, Duration::from_secs(30));
         assert!(!config.stop_on_stdin_eof);

@@ -3,6 +3,18 @@
 use crate::backend::{Accounts, Vfs};
 #[cfg(not(test))]
 use crate::config::Config;
+#[cfg(not(test))]
+use app::{
+    accounts::LoginTimes,
+    budget::Budget,
+    settler::{Settler, SettlingStores},
+    sweep::Sweep,
+};
+#[cfg(not(test))]
+use store::{
+    aws::Aws, intents::Intents, messages::Messages, objects::Objects, records::Records, seal::Sealer,
+    settling::Settling,
+};
 
 /// Accounts and files, shared by all sessions of the process.
 #[derive(Clone)]
@@ -19,14 +31,28 @@ pub enum BuildError {
     /// The settings for AWS.
     #[error(transparent)]
     Aws(#[from] store::aws::AwsSettingsError),
+    /// The sealing secret.
+    #[error("TOWPATH_SEALING_SECRET: {0}")]
+    Sealing(#[from] store::seal::SealerError),
+    /// The memory budget.
+    #[error("TOWPATH_MEMORY_BUDGET_MIB: {0}")]
+    Memory(#[from] app::budget::BudgetTooSmall),
 }
 
-/// Makes the state from the settings. Sends no request.
+/// Makes the state from the settings, and what finishes interrupted operations. Sends no request.
 #[cfg(not(test))]
-pub async fn build(config: &Config) -> Result<State, BuildError> {
-    store::aws::Aws::connect(config.aws.clone()).await?;
-    Ok(State {
-        accounts: Accounts,
-        vfs: Vfs,
-    })
+pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
+    let aws = Aws::connect(config.aws.clone()).await?;
+    let records = Records::new(&aws, Sealer::new(&config.sealing_secret)?);
+    let objects = Objects::new(&aws);
+    let stores = SettlingStores {
+        intents: Intents::new(&aws),
+        settling: Settling::new(&aws),
+        queue: Messages::new(&aws),
+    };
+    let settler = Settler::start(stores.clone());
+    let budget = Budget::new(config.memory_budget_mib)?;
+    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget);
+    let accounts = Accounts::new(records, LoginTimes::default());
+    Ok((State { accounts, vfs }, Sweep::new(objects, stores)))
 }
