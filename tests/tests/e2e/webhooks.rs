@@ -1,0 +1,156 @@
+//! Every file event reaches the team's system, signed.
+
+use crate::accounts::Api;
+use crate::clients::Client;
+use crate::receiver::{Received, Receiver};
+use crate::stack::Stack;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::fs;
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn header<'a>(received: &'a Received, name: &str) -> &'a str {
+    received
+        .headers
+        .get(name)
+        .unwrap_or_else(|| panic!("no {name}"))
+        .to_str()
+        .unwrap()
+}
+
+/// Both signatures, computed here from their definitions.
+fn assert_signed(received: &Received, secret: &str) {
+    let hub = format!("sha256={}", hex::encode(hmac(secret.as_bytes(), &[&received.body])));
+    assert_eq!(header(received, "x-hub-signature"), hub);
+    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let (id, at) = (header(received, "webhook-id"), header(received, "webhook-timestamp"));
+    let signed = hmac(&key, &[id.as_bytes(), b".", at.as_bytes(), b".", &received.body]);
+    let expected = format!("v1,{}", STANDARD.encode(signed));
+    assert!(
+        header(received, "webhook-signature")
+            .split(' ')
+            .any(|one| one == expected)
+    );
+}
+
+fn told(received: &[Received]) -> Vec<(String, String, Value)> {
+    let mut told: Vec<_> = received
+        .iter()
+        .map(|one| {
+            let json = one.json();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (
+                text(&json["Topic"]),
+                text(&json["Data"]["Path"]),
+                json["Data"]["Size"].clone(),
+            )
+        })
+        .collect();
+    told.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    told
+}
+
+fn row(topic: &str, path: &str, size: Value) -> (String, String, Value) {
+    (topic.to_owned(), path.to_owned(), size)
+}
+
+#[tokio::test]
+async fn uploads_downloads_deletes_and_renames_arrive_signed() {
+    let stack = Stack::start();
+    let api = Api::of(&stack);
+    let receiver = Receiver::start().await;
+    let topics = ["file.created", "file.deleted", "file.downloaded"];
+    let body = json!({"Alias": "erp", "Url": receiver.url, "Type": "webhook", "Topics": topics, "AuthorizationHeader": "Token 1"});
+    let hook = api.made("/webhooks", body).await;
+    let secret = hook["Secret"].as_str().unwrap().to_owned();
+    let (_, shown) = api
+        .call("GET", &format!("/webhooks/{}", hook["Id"].as_str().unwrap()), None)
+        .await;
+    assert_eq!(shown["Secret"], "");
+    let client = Client::root(&stack);
+    fs::write(client.path("a"), "12345").unwrap();
+    client.sftp_ok(&[
+        "mkdir in",
+        "put a \"in/a b+%c.txt\"",
+        "get \"in/a b+%c.txt\" back",
+        "rename \"in/a b+%c.txt\" in/z",
+        "rm in/z",
+        "rmdir in",
+    ]);
+    let received = receiver.wait_for(7).await;
+    for one in &received {
+        assert_signed(one, &secret);
+        assert_eq!(header(one, "authorization"), "Token 1");
+        let json = one.json();
+        assert_eq!(json["Actor"], json!({"Type": "User", "Id": stack.get("TOWPATH_USER")}));
+        assert_eq!(
+            json["Metadata"]["Organization"]["Id"],
+            stack.get("TOWPATH_ORGANIZATION_ID")
+        );
+        assert_eq!(json["Metadata"]["Webhook"]["Id"], hook["Id"]);
+        assert_eq!(
+            json["Metadata"]["Event"],
+            json!({"Id": json["Id"], "Topic": json["Topic"]})
+        );
+    }
+    let name = "in%2Fa+b%2B%25c.txt";
+    let plain = told(&received).iter().any(|one| one.1.contains("in/"));
+    let path = |text: &str| {
+        if plain {
+            text.replace("%2F", "/")
+        } else {
+            text.to_owned()
+        }
+    };
+    assert_eq!(
+        told(&received),
+        [
+            row("file.created", &path("in%2F"), Value::Null),
+            row("file.created", &path(name), json!(5)),
+            row("file.created", &path("in%2Fz"), json!(5)),
+            row("file.deleted", &path("in%2F"), Value::Null),
+            row("file.deleted", &path(name), Value::Null),
+            row("file.deleted", &path("in%2Fz"), Value::Null),
+            row("file.downloaded", &path(name), json!(5)),
+        ]
+    );
+    let download = received
+        .iter()
+        .find(|one| one.json()["Topic"] == "file.downloaded")
+        .unwrap()
+        .json();
+    assert_eq!(download["Data"]["Metadata"]["Protocol"], "SFTP");
+    assert_eq!(download["Data"]["Metadata"]["ClientIp"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_receiver_that_fails_gets_it_again_and_others_do_not_wait() {
+    let stack = Stack::start();
+    let api = Api::of(&stack);
+    let (good, bad) = (Receiver::start().await, Receiver::start().await);
+    for receiver in [&good, &bad] {
+        let body = json!({"Alias": "x", "Url": receiver.url, "Type": "webhook", "Topics": ["file.created"]});
+        api.made("/webhooks", body).await;
+    }
+    bad.fail_next(1);
+    let client = Client::root(&stack);
+    fs::write(client.path("a"), "12345").unwrap();
+    let started = std::time::Instant::now();
+    client.sftp_ok(&["put a"]);
+    good.wait_for(1).await;
+    assert!(
+        started.elapsed().as_secs() < 4,
+        "the healthy receiver waited for the failing one"
+    );
+    // the first retry comes after five seconds
+    let retried = bad.wait_for(1).await;
+    assert_eq!(retried[0].json()["Data"]["Path"], "a");
+}
