@@ -1,7 +1,21 @@
 //! One login for all doors.
+//!
+//! Every refusal looks the same to the client and takes a multiple of the same time; the log says the reason. A
+//! password that was right is remembered for a minute, under the credential's revision, so that clients that open a
+//! connection for each file do not cost a hash each; any change of the credential ends that at once.
 
+mod remembered;
+
+use crate::hashing::Hashing;
 use domain::access::Principal;
+use domain::credential::UserName;
 use domain::event::Origin;
+use domain::identity::{self, Refusal};
+use remembered::Remembered;
+use std::sync::Arc;
+use std::time::Duration;
+use store::records::{RecordError, Records};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// What a client shows to log in.
@@ -33,18 +47,187 @@ pub enum LoginError {
     Unavailable,
 }
 
-/// Logins.
+/// How long things take.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginTimes {
+    /// A refused login is answered after a multiple of this. Above what hashing and three reads take, so that nearly
+    /// all refusals take the same time.
+    pub refusal_floor: Duration,
+    /// The same for the question whether a key might do, which needs no hash.
+    pub key_question_floor: Duration,
+    /// The whole login.
+    pub deadline: Duration,
+}
+
+impl Default for LoginTimes {
+    fn default() -> Self {
+        Self {
+            refusal_floor: Duration::from_millis(300),
+            key_question_floor: Duration::from_millis(100),
+            deadline: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Logins. Cheap to clone; one for each process, because it bounds the hashing.
 #[derive(Clone)]
-pub struct Accounts;
+pub struct Accounts {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    records: Records,
+    hashing: Hashing,
+    remembered: Remembered,
+    times: LoginTimes,
+}
+
+/// Why a login ends without a principal.
+enum Failure {
+    Refused(Refusal),
+    Unavailable(String),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
 
 impl Accounts {
+    /// Logins against these records.
+    pub fn new(records: Records, times: LoginTimes) -> Self {
+        let inner = Inner {
+            records,
+            hashing: Hashing::new(),
+            remembered: Remembered::new(),
+            times,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Checks everything that a login needs.
-    pub async fn log_in(&self, _attempt: Attempt) -> Result<Principal, LoginError> {
-        Err(LoginError::Unavailable)
+    pub async fn log_in(&self, attempt: Attempt) -> Result<Principal, LoginError> {
+        let started = Instant::now();
+        let result = self.within_deadline(self.inner.try_log_in(&attempt)).await;
+        let floor = self.inner.times.refusal_floor;
+        self.answer(result, &attempt.user, &attempt.origin, started, floor)
+            .await
     }
 
     /// Whether this user might log in with this key, before the client signs with it.
-    pub async fn knows_key(&self, _user: &str, _key: &[u8], _origin: &Origin) -> Result<bool, LoginError> {
-        Err(LoginError::Unavailable)
+    pub async fn knows_key(&self, user: &str, key: &[u8], origin: &Origin) -> Result<bool, LoginError> {
+        let started = Instant::now();
+        let result = self.within_deadline(self.inner.try_key(user, key, origin)).await;
+        let floor = self.inner.times.key_question_floor;
+        match self.answer(result, user, origin, started, floor).await {
+            Ok(_) => Ok(true),
+            Err(LoginError::Refused) => Ok(false),
+            Err(LoginError::Unavailable) => Err(LoginError::Unavailable),
+        }
+    }
+
+    async fn within_deadline(
+        &self,
+        login: impl Future<Output = Result<Principal, Failure>>,
+    ) -> Result<Principal, Failure> {
+        let timeout = tokio::time::timeout(self.inner.times.deadline, login).await;
+        timeout.unwrap_or_else(|_| Err(Failure::Unavailable("no result within the deadline".to_owned())))
+    }
+
+    /// Logs the outcome, and holds a refusal back.
+    async fn answer(
+        &self,
+        result: Result<Principal, Failure>,
+        user: &str,
+        origin: &Origin,
+        started: Instant,
+        floor: Duration,
+    ) -> Result<Principal, LoginError> {
+        let session = &origin.session_id;
+        match result {
+            Ok(principal) => Ok(principal),
+            Err(Failure::Refused(reason)) => {
+                tracing::info!(user, session, protocol = ?origin.protocol, source_ip = %origin.client_ip, %reason, "login refused");
+                tokio::time::sleep_until(started + up_to_multiple(started.elapsed(), floor)).await;
+                Err(LoginError::Refused)
+            }
+            Err(Failure::Unavailable(error)) => {
+                tracing::error!(user, session, error, "login not possible");
+                Err(LoginError::Unavailable)
+            }
+        }
+    }
+}
+
+/// The next multiple of `floor`: what took longer than the floor is still not told apart finely.
+fn up_to_multiple(elapsed: Duration, floor: Duration) -> Duration {
+    let times = elapsed.as_nanos().div_ceil(floor.as_nanos().max(1)).max(1);
+    floor.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
+}
+
+impl Inner {
+    async fn try_log_in(&self, attempt: &Attempt) -> Result<Principal, Failure> {
+        match &attempt.proof {
+            Proof::PublicKey(key) => self.try_key(&attempt.user, key, &attempt.origin).await,
+            Proof::Password(password) => self.try_password(&attempt.user, password, &attempt.origin).await,
+        }
+    }
+
+    async fn try_key(&self, user: &str, key: &[u8], origin: &Origin) -> Result<Principal, Failure> {
+        let found = self.load(user).await?;
+        let credential = &found.credential.value;
+        identity::may_connect(&found.organization.value, credential, origin, store::clock::now())?;
+        let record = self.records.shown_ssh_key(&credential.id, key).await?;
+        identity::check_key(credential, record.as_ref(), key)?;
+        Ok(credential.principal())
+    }
+
+    async fn try_password(
+        &self,
+        user: &str,
+        password: &Zeroizing<String>,
+        origin: &Origin,
+    ) -> Result<Principal, Failure> {
+        let found = self.load(user).await?;
+        let credential = found.credential.value;
+        identity::may_connect(&found.organization.value, &credential, origin, store::clock::now())?;
+        let memory = self.remembered.key(&credential.id, found.credential.rev, password);
+        if !self.remembered.holds(&memory, Instant::now()) {
+            let (checked, password) = (credential.clone(), password.clone());
+            self.hashing
+                .run(move || identity::check_password(&checked, &password))
+                .await
+                .map_err(|busy| Failure::Unavailable(busy.to_string()))??;
+            self.remembered.add(memory, Instant::now());
+        }
+        Ok(credential.principal())
+    }
+
+    async fn load(&self, user: &str) -> Result<store::records::LoginRecords, Failure> {
+        let name = UserName::parse(user).map_err(|_| Refusal::UnknownUser)?;
+        Ok(self.records.login_records(&name).await?.ok_or(Refusal::UnknownUser)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_take_multiples_of_the_floor() {
+        let floor = Duration::from_millis(300);
+        for (elapsed, expected) in [(0, 300), (1, 300), (300, 300), (301, 600), (899, 900)] {
+            assert_eq!(
+                up_to_multiple(Duration::from_millis(elapsed), floor),
+                Duration::from_millis(expected)
+            );
+        }
     }
 }

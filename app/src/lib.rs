@@ -2,4 +2,8 @@
 //! on concrete stores; faults are injected below the SDK, so no trait stands between.
 
 pub mod accounts;
+pub mod budget;
+mod hashing;
+pub mod settler;
+pub mod sweep;
 pub mod vfs;

@@ -1,11 +1,35 @@
 //! The files of one session, whatever the door.
+//!
+//! [`Vfs`] belongs to the process and holds the stores, the memory budget and the settler. [`FileSession`] is what one
+//! login sees; every call authorizes first, and the proof is what the stores demand.
 
-use bytes::Bytes;
+mod delete;
+mod download;
+mod folder;
+mod intent;
+mod listing;
+mod rename;
+mod upload;
+
+pub use download::Download;
+pub(crate) use intent::seen_of;
+pub use listing::Listing;
+pub use upload::Upload;
+
+use crate::budget::Budget;
+use crate::settler::Settler;
 use domain::access::Principal;
-use domain::event::Origin;
-use domain::file_error::FileError;
-use domain::path::VPath;
+use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
+use domain::file_error::{FileError, FileErrorKind};
+use domain::id::OperationId;
+use domain::path::{Location, VPath};
 use domain::time::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use store::clock;
+use store::intents::{IntentError, Intents};
+use store::objects::{ObjectError, Objects};
+use tokio_util::task::TaskTracker;
 
 /// A file or folder, as STAT and listings show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +40,7 @@ pub struct Entry {
     pub kind: EntryKind,
     /// A file's size.
     pub bytes: u64,
-    /// When it was last written; the time of the listing for folders, which have none.
+    /// When it was last written; for a folder without a marker, when it was looked at.
     pub modified: Timestamp,
 }
 
@@ -44,116 +68,124 @@ pub struct WriteMode {
 
 /// The files of the process: stores, memory budget, settler. Cheap to clone.
 #[derive(Clone)]
-pub struct Vfs;
+pub struct Vfs(Arc<Shared>);
+
+struct Shared {
+    objects: Objects,
+    intents: Intents,
+    settler: Settler,
+    budget: Budget,
+    /// Clean-ups that go on after their session: aborted uploads.
+    cleanups: TaskTracker,
+}
 
 impl Vfs {
+    /// The files of a process.
+    pub fn new(objects: Objects, intents: Intents, settler: Settler, budget: Budget) -> Self {
+        Self(Arc::new(Shared {
+            objects,
+            intents,
+            settler,
+            budget,
+            cleanups: TaskTracker::new(),
+        }))
+    }
+
     /// The files as one session sees them.
-    pub fn session(&self, _principal: Principal, _origin: Origin) -> FileSession {
-        FileSession
+    pub fn session(&self, principal: Principal, origin: Origin) -> FileSession {
+        FileSession {
+            shared: Arc::clone(&self.0),
+            principal: Arc::new(principal),
+            origin: Arc::new(origin),
+        }
+    }
+
+    /// Waits until nothing is left to clean up, count or announce; `false` at the deadline. For an orderly end, when no
+    /// session is open any more.
+    pub async fn settled(&self, deadline: Duration) -> bool {
+        self.0.cleanups.close();
+        let cleaned = tokio::time::timeout(deadline, self.0.cleanups.wait()).await.is_ok();
+        self.0.cleanups.reopen();
+        cleaned && self.0.settler.settled(deadline).await
     }
 }
 
 /// The files as one session sees them. Cheap to clone; every call may run beside every other.
 #[derive(Clone)]
-pub struct FileSession;
-
-fn missing() -> FileError {
-    FileError::new(domain::file_error::FileErrorKind::Unavailable, "not connected")
+pub struct FileSession {
+    shared: Arc<Shared>,
+    principal: Arc<Principal>,
+    origin: Arc<Origin>,
 }
 
 impl FileSession {
     /// Where the session starts.
     pub fn login_folder(&self) -> VPath {
-        VPath::root()
+        self.principal.chroot.login_folder()
     }
-    /// One file or folder.
-    pub async fn stat(&self, _path: &VPath) -> Result<Entry, FileError> {
-        Err(missing())
-    }
-    /// The entries of a folder, as a stream of pages.
-    pub async fn list(&self, _path: &VPath) -> Result<Listing, FileError> {
-        Err(missing())
-    }
-    /// Makes a folder in one that exists.
-    pub async fn make_folder(&self, _path: &VPath) -> Result<(), FileError> {
-        Err(missing())
-    }
-    /// Deletes an empty folder.
-    pub async fn delete_folder(&self, _path: &VPath) -> Result<(), FileError> {
-        Err(missing())
-    }
-    /// Deletes a file.
-    pub async fn delete_file(&self, _path: &VPath) -> Result<(), FileError> {
-        Err(missing())
-    }
-    /// Renames a file or folder. `replace`: a file may take the place of another file.
-    pub async fn rename(&self, _from: &VPath, _to: &VPath, _replace: bool) -> Result<(), FileError> {
-        Err(missing())
-    }
-    /// Opens a file for reading.
-    pub async fn open_read(&self, _path: &VPath) -> Result<Download, FileError> {
-        Err(missing())
-    }
-    /// Opens a file for writing. Nothing is visible before [`Upload::finish`].
-    pub async fn open_write(&self, _path: &VPath, _mode: WriteMode) -> Result<Upload, FileError> {
-        Err(missing())
+
+    /// What happened to a file of this session, as it will be announced.
+    fn event(&self, id: &OperationId, topic: Topic, file: FileSubject) -> Event {
+        Event {
+            id: id.to_string(),
+            topic,
+            created_at: clock::now(),
+            organization: self.principal.organization.clone(),
+            actor: Actor {
+                kind: ActorKind::User,
+                id: self.principal.user_name.clone(),
+            },
+            origin: Some((*self.origin).clone()),
+            file,
+            previous: None,
+        }
     }
 }
 
-/// A listing under way.
-pub struct Listing;
+fn new_operation() -> OperationId {
+    OperationId::from_random(clock::random())
+}
 
-impl Listing {
-    /// The next entries, at most 1,000, never empty; `None` at the end.
-    pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, FileError> {
-        Err(missing())
+fn file_subject(location: &Location, size: Option<u64>) -> FileSubject {
+    FileSubject {
+        path: location.tree_path().clone(),
+        folder: false,
+        size,
     }
 }
 
-/// A file open for reading. Cheap to clone; reads may overlap and are answered from one read-ahead window.
-#[derive(Clone)]
-pub struct Download;
-
-impl Download {
-    /// The file as it was at OPEN; all reads answer this version, or fail with `Changed`.
-    pub fn entry(&self) -> &Entry {
-        static ENTRY: std::sync::LazyLock<Entry> = std::sync::LazyLock::new(|| Entry {
-            name: String::new(),
-            kind: EntryKind::File,
-            bytes: 0,
-            modified: Timestamp::from_millis(0),
-        });
-        &ENTRY
+fn folder_subject(location: &Location) -> FileSubject {
+    FileSubject {
+        path: location.tree_path().clone(),
+        folder: true,
+        size: None,
     }
-    /// `len` bytes at `offset` in one or more chunks; fewer only where the file ends, none behind its end.
-    pub async fn read(&self, _offset: u64, _len: usize) -> Result<Vec<Bytes>, FileError> {
-        Err(missing())
-    }
-    /// Ends the download and announces it. Dropping the last clone without it frees everything and announces nothing.
-    pub async fn close(self) {}
 }
 
-/// A file open for writing. Dropping it means [`Upload::abort`].
-pub struct Upload;
+/// S3's failures as answers. What a failed condition means depends on the operation; it is resolved before it comes here.
+fn object_failure(error: ObjectError) -> FileError {
+    match error {
+        ObjectError::NotFound => FileError::no_such_file(),
+        ObjectError::PreconditionFailed | ObjectError::Conflict => {
+            FileError::new(FileErrorKind::Changed, "somebody else changed the file meanwhile")
+        }
+        ObjectError::NoSuchUpload => FileError::new(
+            FileErrorKind::Changed,
+            "the upload was ended from outside; send the file again",
+        ),
+        ObjectError::Unavailable(_) | ObjectError::Incomplete(_) => {
+            FileError::new(FileErrorKind::Unavailable, "the storage does not answer; try again").with_source(error)
+        }
+        ObjectError::RangeBehindEnd | ObjectError::Refused { .. } => {
+            FileError::new(FileErrorKind::Internal, "the storage refused the request").with_source(error)
+        }
+    }
+}
 
-impl Upload {
-    /// Takes `data` for `offset`. Returns when it is buffered within the budgets; a failure of the storage shows up at
-    /// a later write or at [`Upload::finish`].
-    pub async fn write(&mut self, _offset: u64, _data: Bytes) -> Result<(), FileError> {
-        Err(missing())
-    }
-    /// The bytes taken so far (highest end of a write).
-    pub fn bytes(&self) -> u64 {
-        0
-    }
-    /// The client says how long the file is to be (FSETSTAT size).
-    pub async fn set_bytes(&mut self, _bytes: u64) -> Result<(), FileError> {
-        Err(missing())
-    }
-    /// Makes the file visible, whole. `Ok` means: durable, and counting and announcing it cannot be lost.
-    pub async fn finish(self) -> Result<(), FileError> {
-        Err(missing())
-    }
-    /// Throws everything away.
-    pub async fn abort(self) {}
+fn intent_failure(error: IntentError) -> FileError {
+    FileError::new(
+        FileErrorKind::Unavailable,
+        "the operation could not be recorded; try again",
+    )
+    .with_source(error)
 }

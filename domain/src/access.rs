@@ -69,6 +69,13 @@ actions! {
     Stat => List;
 }
 
+/// An action that takes a name away: what deletes and the source of a rename demand.
+pub trait Removes: Action {}
+impl Removes for DeleteFile {}
+impl Removes for DeleteFolder {}
+impl Removes for RenameFile {}
+impl Removes for RenameFolder {}
+
 /// Writing a file, and what happens if there is one: decided once, at OPEN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Upload {

@@ -7,10 +7,25 @@
 //! are no strings that might be anything.
 
 pub mod access;
+pub mod admin;
+pub mod api_key;
+pub mod credential;
+pub mod digest;
 pub mod event;
 pub mod file_error;
 pub mod id;
+pub mod identity;
+pub mod inbound;
+pub mod intent;
+pub mod invalid;
+pub mod organization;
+pub mod password;
 pub mod path;
+pub mod queue_message;
+pub mod rate;
+pub mod sealed;
+pub mod ssh_key;
 pub mod time;
 pub mod upload;
+pub mod webhook;
 pub mod window;

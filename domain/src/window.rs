@@ -44,6 +44,8 @@ pub struct Window {
     fetched: u64,
     next_segment: u64,
     jumps: u32,
+    /// Where the latest random read ended: a read that goes on there is no jump.
+    random_end: u64,
 }
 
 impl Window {
@@ -56,6 +58,7 @@ impl Window {
             fetched: 0,
             next_segment: FIRST_SEGMENT_BYTES,
             jumps: 0,
+            random_end: u64::MAX,
         }
     }
 
@@ -74,7 +77,11 @@ impl Window {
             self.asked = self.asked.max(end);
             return Access::Sequential;
         }
+        if offset == self.random_end {
+            self.jumps = 0;
+        }
         self.jumps += 1;
+        self.random_end = end;
         if self.jumps > JUMPS_UNTIL_RANDOM {
             return Access::Random;
         }
@@ -173,6 +180,17 @@ mod tests {
         // reading on where the window is makes it a reader again
         assert_eq!(window.read((1 << 35) + 4096, 4096), Access::Sequential);
         assert_eq!(window.read(5, 4096), Access::Restart);
+    }
+
+    #[test]
+    fn a_reader_that_settles_down_after_jumps_gets_a_window_again() {
+        let mut window = Window::new(1 << 40);
+        for jump in 1..5 {
+            window.read(jump << 30, 4096);
+        }
+        assert_eq!(window.read(9 << 30, 4096), Access::Random);
+        assert_eq!(window.read((9 << 30) + 4096, 4096), Access::Restart);
+        assert_eq!(window.read((9 << 30) + 8192, 4096), Access::Sequential);
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 //! development and tests cannot reach real AWS by accident. Online the SDK finds both by itself (a role, a profile).
 //!
 //! Timeouts: S3, DynamoDB and SQS answer within seconds or not at all; a request that takes longer is tried again on
-//! another connection. Six attempts with a short first pause ride out a burst of 503s (measured against a server that
+//! another connection, and after 90 seconds in all the caller is told. Six attempts with a short first pause ride out a burst of 503s (measured against a server that
 //! fails one request in ten: 200 of 200 small PUTs pass, and the pauses cost a fifth of the SDK's default).
 
 use aws_config::retry::RetryConfig;
@@ -47,6 +47,8 @@ pub enum AwsSettingsError {
 pub struct Aws {
     /// Objects.
     pub s3: aws_sdk_s3::Client,
+    /// The same without the SDK's retries, for writes whose retries we must know of (see [`crate::objects`]).
+    pub s3_once: aws_sdk_s3::Client,
     /// Records.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Queues.
@@ -62,7 +64,7 @@ impl Aws {
             .connect_timeout(Duration::from_secs(3))
             .read_timeout(Duration::from_secs(20))
             .operation_attempt_timeout(Duration::from_secs(60))
-            .operation_timeout(Duration::from_secs(180))
+            .operation_timeout(Duration::from_secs(90))
             .build();
         let retries = RetryConfig::standard()
             .with_max_attempts(6)
@@ -85,7 +87,8 @@ impl Aws {
         }
         let shared = loader.load().await;
         Ok(Self {
-            s3: s3(&shared, settings.endpoint.is_some()),
+            s3: s3(&shared, settings.endpoint.is_some(), None),
+            s3_once: s3(&shared, settings.endpoint.is_some(), Some(RetryConfig::disabled())),
             dynamodb: aws_sdk_dynamodb::Client::new(&shared),
             sqs: aws_sdk_sqs::Client::new(&shared),
             settings,
@@ -93,11 +96,12 @@ impl Aws {
     }
 }
 
-fn s3(shared: &SdkConfig, path_style: bool) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::config::Builder::from(shared)
-        .force_path_style(path_style)
-        .build();
-    aws_sdk_s3::Client::from_conf(config)
+fn s3(shared: &SdkConfig, path_style: bool, retries: Option<RetryConfig>) -> aws_sdk_s3::Client {
+    let mut config = aws_sdk_s3::config::Builder::from(shared).force_path_style(path_style);
+    if let Some(retries) = retries {
+        config.set_retry_config(Some(retries));
+    }
+    aws_sdk_s3::Client::from_conf(config.build())
 }
 
 /// Whether the URL is plain http to a loopback address, by number or as `localhost`.

@@ -4,3 +4,13 @@
 
 pub mod aws;
 pub mod clock;
+pub mod intents;
+mod item;
+pub mod messages;
+pub mod objects;
+mod patience;
+pub mod records;
+pub mod resources;
+pub mod seal;
+pub mod settling;
+pub mod table;

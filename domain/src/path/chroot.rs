@@ -57,6 +57,11 @@ impl Chroot {
         &self.organization
     }
 
+    /// Whether `path` is the home directory itself: it exists even when nothing is in it, and cannot be taken away.
+    pub fn is_home(&self, path: &VPath) -> bool {
+        *path == self.mount
+    }
+
     /// Where `path` leads. The error is for a path that is fine in the view but too long for a key.
     pub fn locate(&self, path: &VPath) -> Result<Located, InvalidPath> {
         if let Some(rest) = path.below(&self.mount) {
@@ -127,6 +132,13 @@ impl ObjectKey {
     pub fn from_record(organization: &OrganizationId, text: String) -> Option<Self> {
         text.strip_prefix(organization.as_str())?.strip_prefix("/files/")?;
         Some(Self(text))
+    }
+
+    /// A key of some organization's files, found in the bucket; for housekeeping, which works for all of them.
+    pub fn from_bucket(text: String) -> Option<(OrganizationId, Self)> {
+        let organization = OrganizationId::parse(text.split('/').next()?).ok()?;
+        let key = Self::from_record(&organization, text)?;
+        Some((organization, key))
     }
 
     /// A key that a listing of this folder answered: what comes after the folder's own key. `None` if it is elsewhere.

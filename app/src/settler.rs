@@ -1,0 +1,218 @@
+//! Counting and announcing what has happened, off the client's path.
+//!
+//! A settled operation is gone from three places in this order: the intents of operations whose objects it replaced are
+//! marked, its event is in the queue, and then one transaction counts it and removes its intent. A crash anywhere in
+//! between leaves the intent, and the sweep ([`crate::sweep`]) does it all again; a repeated event has the same id, and the
+//! transaction happens once.
+//!
+//! At the limit: the queue to the workers holds [`QUEUED`] operations. When it is full, a client's CLOSE waits up to
+//! [`HAND_OVER`] and is then answered all the same: what was not handed over still has its intent.
+
+use domain::event::Event;
+use domain::id::{CredentialId, OrganizationId};
+use domain::intent::{Intent, Seen, UsageChange};
+use domain::queue_message::QueueMessage;
+use rand::Rng as _;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use store::intents::Intents;
+use store::messages::Messages;
+use store::settling::{BATCH, SettleError, Settled, Settling};
+use tokio::sync::{Mutex, mpsc, watch};
+use tracing::{debug, warn};
+
+/// How many operations may wait for a worker.
+const QUEUED: usize = 8192;
+/// How long a CLOSE waits when the queue is full.
+const HAND_OVER: Duration = Duration::from_secs(5);
+/// Workers, each with one batch in hand: enough to hide the latency of SQS and DynamoDB.
+const WORKERS: usize = 4;
+/// How often a batch is tried before it is left to the sweep, with pauses that double from [`FIRST_PAUSE`].
+const TRIES: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Something that has happened.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// Whose files.
+    pub organization: OrganizationId,
+    /// Whose usage.
+    pub credential: CredentialId,
+    /// To be announced.
+    pub event: Option<Event>,
+    /// To be counted, with the intent that it settles; downloads have none.
+    pub counted: Option<Settled>,
+    /// Objects that were replaced or removed, by key: their makers' intents are marked first.
+    pub marks: Vec<(String, Seen)>,
+}
+
+impl Done {
+    /// What settles `intent`, which happened and changed usage by `change`.
+    pub fn of(intent: Intent, change: UsageChange) -> Self {
+        let marks = intent.seen.map(|seen| (intent.key.clone(), seen)).into_iter().collect();
+        Self {
+            organization: intent.organization,
+            credential: intent.credential,
+            event: intent.event,
+            counted: Some(Settled {
+                key: intent.key,
+                operation: intent.operation,
+                change,
+            }),
+            marks,
+        }
+    }
+}
+
+/// The stores that settling needs.
+#[derive(Clone)]
+pub struct SettlingStores {
+    /// Intents.
+    pub intents: Intents,
+    /// Usage.
+    pub settling: Settling,
+    /// Events.
+    pub queue: Messages,
+}
+
+/// The entrance. Cheap to clone.
+#[derive(Clone)]
+pub struct Settler {
+    jobs: mpsc::Sender<Done>,
+    /// How many are handed over and not yet settled.
+    open: watch::Sender<usize>,
+}
+
+impl Settler {
+    /// Starts the workers; they end when the last clone of the settler is gone.
+    pub fn start(stores: SettlingStores) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUED);
+        let queue = Arc::new(Mutex::new(queue));
+        let (open, _) = watch::channel(0);
+        for _ in 0..WORKERS {
+            tokio::spawn(work(stores.clone(), Arc::clone(&queue), open.clone()));
+        }
+        Self { jobs, open }
+    }
+
+    /// Hands an operation over. Never fails: see the module's head.
+    pub async fn hand_over(&self, done: Done) {
+        self.open.send_modify(|open| *open += 1);
+        if self.jobs.send_timeout(done, HAND_OVER).await.is_err() {
+            self.open.send_modify(|open| *open -= 1);
+            warn!("the settler is behind: an operation is left to the sweep");
+        }
+    }
+
+    /// Waits until everything handed over is settled, or given up on; `false` at the deadline.
+    pub async fn settled(&self, deadline: Duration) -> bool {
+        let mut open = self.open.subscribe();
+        tokio::time::timeout(deadline, open.wait_for(|open| *open == 0))
+            .await
+            .is_ok()
+    }
+}
+
+async fn work(stores: SettlingStores, queue: Arc<Mutex<mpsc::Receiver<Done>>>, open: watch::Sender<usize>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        // the lock is held while waiting on purpose: one worker collects a batch, the next takes over when it works
+        let received = queue.lock().await.recv_many(&mut batch, BATCH).await;
+        if received == 0 {
+            return;
+        }
+        settle(&stores, std::mem::take(&mut batch)).await;
+        open.send_modify(|open| *open -= received);
+    }
+}
+
+/// Settles a batch; what fails in the end is left to the sweep.
+pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
+    for done in &batch {
+        for (key, seen) in &done.marks {
+            if let Err(error) = stores.intents.mark_made(&done.organization, key, seen).await {
+                warn!(%error, operations = batch.len(), "left to the sweep: replaced objects could not be noted");
+                return;
+            }
+        }
+    }
+    let events = batch.iter().filter_map(|done| done.event.clone());
+    let events: Vec<_> = events.map(|event| (QueueMessage::event(event), 0)).collect();
+    let mut retry = Retry::new("events");
+    while let Err(error) = stores.queue.send(&events).await {
+        if !retry.pause(&error).await {
+            return;
+        }
+    }
+    let mut by_account: HashMap<(OrganizationId, CredentialId), Vec<Settled>> = HashMap::new();
+    for done in batch {
+        if let Some(counted) = done.counted {
+            by_account
+                .entry((done.organization, done.credential))
+                .or_default()
+                .push(counted);
+        }
+    }
+    for ((organization, credential), operations) in by_account {
+        count(stores, &organization, &credential, operations).await;
+    }
+}
+
+/// One transaction, tried until it happened or somebody else did it.
+async fn count(
+    stores: &SettlingStores,
+    organization: &OrganizationId,
+    credential: &CredentialId,
+    mut operations: Vec<Settled>,
+) {
+    let mut retry = Retry::new("usage");
+    while !operations.is_empty() {
+        match stores.settling.settle(organization, credential, &operations).await {
+            Ok(()) => return,
+            Err(SettleError::SettledAlready(gone)) => {
+                debug!(operations = gone.len(), "settled by somebody else");
+                let mut at = 0;
+                operations.retain(|_| {
+                    at += 1;
+                    !gone.contains(&(at - 1))
+                });
+            }
+            Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => {
+                if !retry.pause(&error).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Growing pauses between tries.
+struct Retry {
+    what: &'static str,
+    tried: u32,
+    pause: Duration,
+}
+
+impl Retry {
+    fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            tried: 0,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Waits before the next try; `false` if there is to be none.
+    async fn pause(&mut self, problem: &(dyn std::error::Error + Sync)) -> bool {
+        self.tried += 1;
+        if self.tried == TRIES {
+            warn!(%problem, what = self.what, "left to the sweep");
+            return false;
+        }
+        let jitter = rand::rng().random_range(0.5..1.0);
+        tokio::time::sleep(self.pause.mul_f64(jitter)).await;
+        self.pause *= 2;
+        true
+    }
+}

@@ -1,0 +1,73 @@
+//! Deleting files.
+
+use super::{FileSession, file_subject, new_operation, object_failure};
+use crate::settler::Done;
+use domain::access::{self, DeleteFile};
+use domain::event::Topic;
+use domain::file_error::{FileError, FileErrorKind};
+use domain::intent::{Change, UsageChange};
+use domain::path::VPath;
+use store::objects::ObjectError;
+
+/// How often a delete follows a file that others keep replacing.
+const ROUNDS: u32 = 4;
+
+impl FileSession {
+    /// Deletes a file: the version that is there when the call is made, or a newer one that replaces it meanwhile.
+    pub async fn delete_file(&self, path: &VPath) -> Result<(), FileError> {
+        let proof = access::authorize(&self.principal, DeleteFile, path)?;
+        let objects = &self.shared.objects;
+        let Some(key) = proof.location().file_key() else {
+            return Err(is_a_folder());
+        };
+        for _ in 0..ROUNDS {
+            let Some(info) = objects.head(&proof).await.map_err(object_failure)? else {
+                let inside = objects.peek(&proof).await.map_err(object_failure)?;
+                let folder = inside.marker.is_some() || !inside.entries.is_empty();
+                return Err(if folder {
+                    is_a_folder()
+                } else {
+                    FileError::no_such_file()
+                });
+            };
+            let operation = new_operation();
+            let event = self.event(&operation, Topic::FileDeleted, file_subject(proof.location(), None));
+            let recorded = self
+                .record(self.intent(&operation, &key, Change::Delete, Some(event), Some(&info)))
+                .await?;
+            match objects.delete(&proof, &info.etag).await {
+                Ok(()) => {}
+                // gone after a try without an answer: that try did it
+                Err(failed) if failed.tried_before && matches!(failed.error, ObjectError::NotFound) => {}
+                Err(failed) => {
+                    // after a try without an answer the sweep decides by what it finds
+                    if !failed.error.outcome_unknown() && !failed.tried_before {
+                        recorded.drop(self).await;
+                    }
+                    match failed.error {
+                        ObjectError::PreconditionFailed => continue,
+                        error => return Err(object_failure(error)),
+                    }
+                }
+            }
+            let change = recorded
+                .intent()
+                .seen
+                .as_ref()
+                .map_or(UsageChange::default(), UsageChange::removed);
+            self.shared
+                .settler
+                .hand_over(Done::of(recorded.into_intent(), change))
+                .await;
+            return Ok(());
+        }
+        Err(FileError::new(
+            FileErrorKind::Changed,
+            "the file is being replaced all the time; try again",
+        ))
+    }
+}
+
+fn is_a_folder() -> FileError {
+    FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file")
+}

@@ -1,0 +1,202 @@
+//! Reading a file: a window of segments that are fetched before they are asked for ([`domain::window`] decides which),
+//! all pinned to the version that was opened. Each segment's memory is reserved from the node's budget first; a file
+//! that gets none is read without a window, by single ranges as large as the read.
+
+mod segment;
+
+use super::{Entry, EntryKind, FileSession, file_subject, new_operation, object_failure};
+use crate::settler::Done;
+use bytes::Bytes;
+use domain::access::{self, Authorized};
+use domain::event::Topic;
+use domain::file_error::{FileError, FileErrorKind};
+use domain::path::VPath;
+use domain::window::{Access, FIRST_SEGMENT_BYTES, Window};
+use segment::Segment;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use store::objects::{ETag, ObjectError};
+
+/// How many segments are fetched at the same time: at 90 MiB/s a connection, eight fill a 5 Gbit/s link.
+const PARALLEL: usize = 8;
+
+/// How far behind the newest read a segment may lie before it is dropped though parts of it were never read.
+const BEHIND_BYTES: u64 = 1024 * 1024;
+
+/// A file open for reading. Cheap to clone; reads may overlap and are answered from one read-ahead window.
+#[derive(Clone)]
+pub struct Download(Arc<Open>);
+
+struct Open {
+    source: Arc<Source>,
+    entry: Entry,
+    state: Mutex<State>,
+    /// Whether any byte went to the client, or there was none: then it was a download.
+    served: AtomicBool,
+}
+
+/// Where the bytes come from.
+struct Source {
+    session: FileSession,
+    proof: Authorized<access::Download>,
+    etag: ETag,
+}
+
+struct State {
+    window: Window,
+    segments: VecDeque<Arc<Segment>>,
+}
+
+impl FileSession {
+    /// Opens a file for reading. The same request brings its first bytes.
+    pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
+        let proof = access::authorize(&self.principal, access::Download, path)?;
+        let opened = self.shared.objects.open(&proof, FIRST_SEGMENT_BYTES).await;
+        let (info, body) = match opened {
+            Ok(opened) => opened,
+            Err(ObjectError::NotFound) => {
+                let inside = self.shared.objects.peek(&proof).await.map_err(object_failure)?;
+                let folder =
+                    inside.marker.is_some() || !inside.entries.is_empty() || self.principal.chroot.is_home(path);
+                return Err(if folder {
+                    FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file")
+                } else {
+                    FileError::no_such_file()
+                });
+            }
+            Err(error) => return Err(object_failure(error)),
+        };
+        let entry = Entry {
+            name: path.name().unwrap_or_default().to_owned(),
+            kind: EntryKind::File,
+            bytes: info.bytes,
+            modified: info.modified,
+        };
+        let source = Arc::new(Source {
+            session: self.clone(),
+            proof,
+            etag: info.etag,
+        });
+        let mut state = State {
+            window: Window::new(info.bytes),
+            segments: VecDeque::new(),
+        };
+        let first = 0..info.bytes.min(FIRST_SEGMENT_BYTES);
+        // without memory the body is dropped, and the bytes are fetched when they are asked for
+        if first.end > 0
+            && let Some(memory) = self.shared.budget.try_slot(segment::memory(&first))
+        {
+            state.window.fetching(&first);
+            state
+                .segments
+                .push_back(Segment::begin(Arc::clone(&source), first, memory, Some(body)));
+        }
+        let served = AtomicBool::new(info.bytes == 0);
+        Ok(Download(Arc::new(Open {
+            source,
+            entry,
+            state: Mutex::new(state),
+            served,
+        })))
+    }
+}
+
+impl Download {
+    /// The file as it was at OPEN; all reads answer this version, or fail with `Changed`.
+    pub fn entry(&self) -> &Entry {
+        &self.0.entry
+    }
+
+    /// `len` bytes at `offset` in one or more chunks; fewer only where the file ends, none behind its end.
+    pub async fn read(&self, offset: u64, len: usize) -> Result<Vec<Bytes>, FileError> {
+        let end = offset.saturating_add(len as u64).min(self.0.entry.bytes);
+        if offset >= end {
+            return Ok(Vec::new());
+        }
+        let wanted = offset..end;
+        let segments = self.0.segments_for(&wanted);
+        let chunks = match segments {
+            Some(segments) => {
+                let mut chunks = Vec::new();
+                for segment in segments {
+                    segment.read(&wanted, &mut chunks).await?;
+                }
+                self.0.free_and_extend(&wanted);
+                chunks
+            }
+            None => segment::fetch_alone(&self.0.source, wanted).await?,
+        };
+        self.0.served.store(true, Ordering::Relaxed);
+        Ok(chunks)
+    }
+
+    /// Ends the download and announces it. Dropping the last clone without it frees everything and announces nothing.
+    pub async fn close(self) {
+        if !self.0.served.load(Ordering::Relaxed) {
+            return;
+        }
+        let Source { session, proof, .. } = &*self.0.source;
+        let file = file_subject(proof.location(), Some(self.0.entry.bytes));
+        let event = session.event(&new_operation(), Topic::FileDownloaded, file);
+        let done = Done {
+            organization: session.principal.organization.clone(),
+            credential: session.principal.credential.clone(),
+            event: Some(event),
+            counted: None,
+            marks: Vec::new(),
+        };
+        session.shared.settler.hand_over(done).await;
+    }
+}
+
+impl Open {
+    /// The segments that hold `wanted`, fetched if need be; `None` if it is to be read alone.
+    fn segments_for(&self, wanted: &Range<u64>) -> Option<Vec<Arc<Segment>>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.window.read(wanted.start, wanted.end - wanted.start) {
+            Access::Sequential => {}
+            Access::Restart => state.segments.clear(),
+            Access::Random => return None,
+        }
+        self.extend(&mut state);
+        let overlapping =
+            |segment: &&Arc<Segment>| segment.range().start < wanted.end && segment.range().end > wanted.start;
+        let found: Vec<_> = state.segments.iter().filter(overlapping).cloned().collect();
+        let mut covered = wanted.start;
+        for segment in &found {
+            if segment.range().start > covered {
+                return None;
+            }
+            covered = segment.range().end;
+        }
+        (covered >= wanted.end).then_some(found)
+    }
+
+    /// Starts the segments that the window wants and memory allows.
+    fn extend(&self, state: &mut State) {
+        while let Some(range) = state.window.wanted() {
+            let running = state.segments.iter().filter(|segment| !segment.is_complete()).count();
+            if running >= PARALLEL && !state.window.is_needed(&range) {
+                return;
+            }
+            let Some(memory) = self.source.session.shared.budget.try_slot(segment::memory(&range)) else {
+                return;
+            };
+            state.window.fetching(&range);
+            state
+                .segments
+                .push_back(Segment::begin(Arc::clone(&self.source), range, memory, None));
+        }
+    }
+
+    /// Gives back what was read, and goes on ahead.
+    fn free_and_extend(&self, read: &Range<u64>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state
+            .segments
+            .retain(|segment| !segment.is_read() && segment.range().end.saturating_add(BEHIND_BYTES) > read.start);
+        self.extend(&mut state);
+    }
+}

@@ -1,0 +1,155 @@
+//! STAT and listings.
+
+use super::{Entry, EntryKind, FileSession, object_failure};
+use domain::access::{self, List, Shown, Stat};
+use domain::file_error::{FileError, FileErrorKind};
+use domain::path::VPath;
+use store::clock;
+use store::objects::{Listed, ListedKind, ObjectError, Page};
+use tokio::task::JoinHandle;
+
+impl FileSession {
+    /// One file or folder.
+    pub async fn stat(&self, path: &VPath) -> Result<Entry, FileError> {
+        let name = path.name().unwrap_or_default().to_owned();
+        let proof = match access::show(&self.principal, Stat, path)? {
+            Shown::Above(_) => return Ok(folder(name)),
+            Shown::Inside(_) if self.principal.chroot.is_home(path) => return Ok(folder(name)),
+            Shown::Inside(proof) => proof,
+        };
+        let objects = &self.shared.objects;
+        let (file, inside) = tokio::join!(objects.head(&proof), objects.peek(&proof));
+        if let Some(info) = file.map_err(object_failure)? {
+            return Ok(Entry {
+                name,
+                kind: EntryKind::File,
+                bytes: info.bytes,
+                modified: info.modified,
+            });
+        }
+        let inside = inside.map_err(object_failure)?;
+        if inside.marker.is_none() && inside.entries.is_empty() {
+            return Err(FileError::no_such_file());
+        }
+        Ok(folder(name))
+    }
+
+    /// The entries of a folder, as a stream of pages. The first is fetched here, so that what is no folder fails now.
+    pub async fn list(&self, path: &VPath) -> Result<Listing, FileError> {
+        let proof = match access::show(&self.principal, List, path)? {
+            Shown::Above(name) => {
+                let only = vec![folder(name.as_str().to_owned())];
+                return Ok(Listing {
+                    ready: Some(only),
+                    next: None,
+                });
+            }
+            Shown::Inside(proof) => proof,
+        };
+        let first = self.shared.objects.list(&proof, None).await.map_err(object_failure)?;
+        let nothing = first.entries.is_empty() && first.marker.is_none() && first.next.is_none();
+        if nothing && !self.principal.chroot.is_home(path) {
+            let file = self.shared.objects.head(&proof).await.map_err(object_failure)?;
+            return Err(match file {
+                Some(_) => FileError::new(FileErrorKind::NotAFolder, "this is a file, not a folder"),
+                None => FileError::no_such_file(),
+            });
+        }
+        let next = first.next.clone().map(|from| Fetch {
+            session: self.clone(),
+            proof,
+            from,
+        });
+        Ok(Listing {
+            ready: Some(entries(first)),
+            next: next.map(Fetch::start),
+        })
+    }
+}
+
+/// A listing under way. It holds at most two pages of 1,000 entries: one being delivered, one being fetched.
+pub struct Listing {
+    ready: Option<Vec<Entry>>,
+    next: Option<Fetching>,
+}
+
+struct Fetching(JoinHandle<Result<(Page, Fetch), ObjectError>>);
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct Fetch {
+    session: FileSession,
+    proof: access::Authorized<List>,
+    from: String,
+}
+
+impl Fetch {
+    fn start(self) -> Fetching {
+        Fetching(tokio::spawn(async move {
+            let page = self
+                .session
+                .shared
+                .objects
+                .list(&self.proof, Some(self.from.clone()))
+                .await?;
+            Ok((page, self))
+        }))
+    }
+}
+
+impl Listing {
+    /// The next entries, at most 1,000, never empty; `None` at the end.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, FileError> {
+        loop {
+            let page = match (self.ready.take(), self.next.take()) {
+                (Some(page), next) => {
+                    self.next = next;
+                    page
+                }
+                (None, Some(mut fetching)) => {
+                    let fetched = (&mut fetching.0).await.map_err(|error| {
+                        FileError::new(FileErrorKind::Internal, "the listing was interrupted").with_source(error)
+                    })?;
+                    let (page, fetch) = fetched.map_err(object_failure)?;
+                    self.next = page.next.clone().map(|from| Fetch { from, ..fetch }.start());
+                    entries(page)
+                }
+                (None, None) => return Ok(None),
+            };
+            // a page may hold nothing but the folder's own marker, or names that no client could use
+            if !page.is_empty() {
+                return Ok(Some(page));
+            }
+        }
+    }
+}
+
+fn entries(page: Page) -> Vec<Entry> {
+    page.entries.into_iter().map(entry).collect()
+}
+
+fn entry(listed: Listed) -> Entry {
+    let name = listed.path.name().unwrap_or_default().to_owned();
+    match listed.kind {
+        ListedKind::File { bytes, modified, .. } => Entry {
+            name,
+            kind: EntryKind::File,
+            bytes,
+            modified,
+        },
+        ListedKind::Folder { .. } => folder(name),
+    }
+}
+
+fn folder(name: String) -> Entry {
+    Entry {
+        name,
+        kind: EntryKind::Folder,
+        bytes: 0,
+        modified: clock::now(),
+    }
+}

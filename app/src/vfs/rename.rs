@@ -1,0 +1,190 @@
+//! Renaming: a copy made by S3, pinned to the version that was seen, then a delete conditional on it. A source that
+//! changed meanwhile is kept and reported. A folder is the same for each of its objects, all copies before any delete, so
+//! that a failure in between loses nothing and the next attempt finishes.
+
+mod folder;
+
+use super::intent::{Recorded, precondition, seen_of};
+use super::{FileSession, file_subject, new_operation, object_failure};
+use crate::settler::Done;
+use domain::access::{self, Authorized, Removes, RenameFile, RenameFolder, Upload};
+use domain::event::Topic;
+use domain::file_error::{FileError, FileErrorKind};
+use domain::intent::{Change, UsageChange, renamed};
+use domain::path::{ObjectKey, VPath};
+use store::objects::{ObjectError, ObjectInfo, WriteError};
+
+/// S3's limit for a copy in one request.
+const MAX_COPY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+
+/// How often a rename looks again when others change the source or the target.
+const ROUNDS: u32 = 4;
+
+impl FileSession {
+    /// Renames a file or folder. `replace`: a file may take the place of another file.
+    pub async fn rename(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {
+        let (source, target) = access::authorize_rename(&self.principal, RenameFile, from, to)?;
+        let chroot = &self.principal.chroot;
+        if chroot.is_home(from) || chroot.is_home(to) {
+            return Err(FileError::new(
+                FileErrorKind::PermissionDenied,
+                "the home folder cannot be renamed",
+            ));
+        }
+        for _ in 0..ROUNDS {
+            let objects = &self.shared.objects;
+            let (file, target_file, target_inside) =
+                tokio::join!(objects.head(&source), objects.head(&target), objects.peek(&target));
+            let Some(info) = file.map_err(object_failure)? else {
+                let (source, target) = access::authorize_rename(&self.principal, RenameFolder, from, to)?;
+                return self.rename_folder(from, &source, to, &target).await;
+            };
+            if from == to {
+                return Ok(());
+            }
+            let inside = target_inside.map_err(object_failure)?;
+            if inside.marker.is_some() || !inside.entries.is_empty() {
+                return Err(already_exists());
+            }
+            let replaced = target_file.map_err(object_failure)?;
+            if replaced.is_some() && !(replace && target.action().may_replace()) {
+                return Err(if replace {
+                    FileError::permission_denied()
+                } else {
+                    already_exists()
+                });
+            }
+            if self.rename_file(&source, &info, &target, replaced.as_ref()).await? {
+                return Ok(());
+            }
+        }
+        Err(FileError::new(
+            FileErrorKind::Changed,
+            "the files are being changed all the time; try again",
+        ))
+    }
+
+    /// `false` if the copy found something else than was seen: look again.
+    async fn rename_file(
+        &self,
+        source: &Authorized<RenameFile>,
+        info: &ObjectInfo,
+        target: &Authorized<Upload>,
+        replaced: Option<&ObjectInfo>,
+    ) -> Result<bool, FileError> {
+        if info.bytes > MAX_COPY_BYTES {
+            return Err(FileError::new(
+                FileErrorKind::TooLarge,
+                "files over 5 GiB cannot be renamed",
+            ));
+        }
+        let (from_key, to_key) = (file_key(source)?, file_key(target)?);
+        let operation = new_operation();
+        let mut event = self.event(
+            &operation,
+            Topic::FileRenamed,
+            file_subject(target.location(), Some(info.bytes)),
+        );
+        event.previous = Some(file_subject(source.location(), Some(info.bytes)));
+        let change = Change::RenameTo {
+            from: from_key.as_str().to_owned(),
+            source: seen_of(info),
+        };
+        let recorded = self
+            .record(self.intent(&operation, &to_key, change, Some(event), replaced))
+            .await?;
+        let condition = precondition(recorded.intent().seen.as_ref());
+        // the source's maker is noted while S3 copies, because the source will be gone before this is settled
+        let (copied, marked) = tokio::join!(
+            self.shared.objects.copy(source, info, target, &condition, &operation),
+            self.mark_made(&from_key, info)
+        );
+        let Some(recorded) = self.copied(copied, target, false, recorded).await? else {
+            return Ok(false);
+        };
+        marked?;
+        self.take_away(source, info, recorded).await.map(|()| true)
+    }
+
+    /// The intent of a copy that happened; `None`, with the intent dropped, if the source or the target was not what was
+    /// seen.
+    async fn copied(
+        &self,
+        answer: Result<(), WriteError>,
+        target: &Authorized<Upload>,
+        marker: bool,
+        recorded: Recorded,
+    ) -> Result<Option<Recorded>, FileError> {
+        let Err(failed) = answer else {
+            return Ok(Some(recorded));
+        };
+        if failed.tried_before || failed.error.outcome_unknown() {
+            let objects = &self.shared.objects;
+            let now = if marker {
+                objects.head_folder(target).await
+            } else {
+                objects.head(target).await
+            };
+            let now = now.map_err(object_failure)?;
+            if now.and_then(|info| info.operation).as_ref() == Some(&recorded.intent().operation) {
+                return Ok(Some(recorded));
+            }
+            // it may have happened and been replaced: the sweep will tell
+            return Err(object_failure(failed.error));
+        }
+        recorded.drop(self).await;
+        match failed.error {
+            ObjectError::NotFound | ObjectError::PreconditionFailed | ObjectError::Conflict => Ok(None),
+            error => Err(object_failure(error)),
+        }
+    }
+
+    /// Deletes the source whose copy exists, and settles.
+    async fn take_away<A: Removes>(
+        &self,
+        source: &Authorized<A>,
+        info: &ObjectInfo,
+        recorded: Recorded,
+    ) -> Result<(), FileError> {
+        let replaced = recorded.intent().seen.clone();
+        match self.shared.objects.delete(source, &info.etag).await {
+            Ok(()) => {}
+            Err(failed) => match failed.error {
+                // gone: by a try of ours without an answer, or by somebody who wanted the same
+                ObjectError::NotFound => {}
+                ObjectError::PreconditionFailed => {
+                    return self.kept_both(info, recorded).await;
+                }
+                error => return Err(object_failure(error)),
+            },
+        }
+        self.shared
+            .settler
+            .hand_over(Done::of(recorded.into_intent(), renamed(replaced.as_ref())))
+            .await;
+        Ok(())
+    }
+
+    /// The source changed after it was copied: both stay, the copy is a new file.
+    async fn kept_both(&self, info: &ObjectInfo, recorded: Recorded) -> Result<(), FileError> {
+        let mut intent = recorded.into_intent();
+        if let Some(event) = &mut intent.event {
+            event.topic = Topic::FileCreated;
+            event.previous = None;
+        }
+        let change = UsageChange::written(info.bytes, intent.seen.as_ref());
+        self.shared.settler.hand_over(Done::of(intent, change)).await;
+        Err(FileError::new(
+            FileErrorKind::Changed,
+            "the file was replaced while it was renamed: the earlier version has the new name, the newer one kept its own",
+        ))
+    }
+}
+
+fn file_key<A>(proof: &Authorized<A>) -> Result<ObjectKey, FileError> {
+    proof.location().file_key().ok_or_else(FileError::permission_denied)
+}
+
+fn already_exists() -> FileError {
+    FileError::new(FileErrorKind::AlreadyExists, "a file or folder of the new name exists")
+}

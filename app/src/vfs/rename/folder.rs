@@ -1,0 +1,236 @@
+//! Renaming a folder with everything in it.
+
+use super::super::intent::{Recorded, precondition};
+use super::{FileSession, already_exists, file_key, object_failure};
+use crate::settler::Done;
+use crate::vfs::intent::seen_of;
+use crate::vfs::{folder_subject, new_operation};
+use domain::access::{Authorized, RenameFolder, Upload};
+use domain::event::Topic;
+use domain::file_error::{FileError, FileErrorKind};
+use domain::id::OperationId;
+use domain::intent::{Change, UsageChange};
+use domain::path::VPath;
+use futures_util::{StreamExt as _, stream};
+use store::objects::{ListedKind, ObjectError, ObjectInfo};
+
+/// More objects than this are refused: their names and versions are kept in memory between the copies and the deletes.
+const MAX_OBJECTS: usize = 100_000;
+
+/// Copies or deletes at the same time.
+const PARALLEL: usize = 16;
+
+/// One object on its way.
+struct Moving {
+    source: Authorized<RenameFolder>,
+    target: Authorized<Upload>,
+    marker: bool,
+    info: ObjectInfo,
+    recorded: Recorded,
+}
+
+impl FileSession {
+    pub(super) async fn rename_folder(
+        &self,
+        from: &VPath,
+        source: &Authorized<RenameFolder>,
+        to: &VPath,
+        target: &Authorized<Upload>,
+    ) -> Result<(), FileError> {
+        let found = self.everything_in(source).await?;
+        if found.is_empty() {
+            return Err(FileError::no_such_file());
+        }
+        if from == to {
+            return Ok(());
+        }
+        if to.below(from).is_some() {
+            return Err(FileError::new(
+                FileErrorKind::BadRequest,
+                "a folder cannot be moved into itself",
+            ));
+        }
+        let objects = &self.shared.objects;
+        let (file, inside) = tokio::join!(objects.head(target), objects.peek(target));
+        let inside = inside.map_err(object_failure)?;
+        if file.map_err(object_failure)?.is_some() || inside.marker.is_some() || !inside.entries.is_empty() {
+            return Err(already_exists());
+        }
+        // all copies before any delete
+        let copies: Vec<Result<Option<Moving>, FileError>> = stream::iter(found)
+            .map(|(below, marker)| self.copy_one(source, target, below, marker))
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
+        let mut moving = Vec::with_capacity(copies.len());
+        let mut failure = None;
+        for copy in copies {
+            match copy {
+                Ok(copy) => moving.extend(copy),
+                Err(error) => failure = Some(error),
+            }
+        }
+        if let Some(failure) = failure {
+            stream::iter(moving)
+                .for_each_concurrent(PARALLEL, |one| self.undo_one(one))
+                .await;
+            return Err(failure);
+        }
+        let results: Vec<Result<(), FileError>> = stream::iter(moving)
+            .map(|one| self.delete_one(one))
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
+        let operation = new_operation();
+        let mut event = self.event(&operation, Topic::FileRenamed, folder_subject(target.location()));
+        event.previous = Some(folder_subject(source.location()));
+        let announced = Done {
+            organization: self.principal.organization.clone(),
+            credential: self.principal.credential.clone(),
+            event: Some(event),
+            counted: None,
+            marks: Vec::new(),
+        };
+        self.shared.settler.hand_over(announced).await;
+        results.into_iter().collect()
+    }
+
+    /// The paths of all objects in a folder, and which of them are markers.
+    async fn everything_in(&self, folder: &Authorized<RenameFolder>) -> Result<Vec<(VPath, bool)>, FileError> {
+        let mut found = Vec::new();
+        let mut from = None;
+        loop {
+            let page = self
+                .shared
+                .objects
+                .list_deep(folder, from)
+                .await
+                .map_err(object_failure)?;
+            let listed = page.marker.into_iter().chain(page.entries);
+            found.extend(listed.map(|one| (one.path, matches!(one.kind, ListedKind::Folder { .. }))));
+            if found.len() > MAX_OBJECTS {
+                let text = format!("a folder with more than {MAX_OBJECTS} files cannot be renamed");
+                return Err(FileError::new(FileErrorKind::TooLarge, text));
+            }
+            match page.next {
+                Some(next) => from = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// `None` for an object that went away meanwhile.
+    async fn copy_one(
+        &self,
+        source: &Authorized<RenameFolder>,
+        target: &Authorized<Upload>,
+        below: VPath,
+        marker: bool,
+    ) -> Result<Option<Moving>, FileError> {
+        let (source, target) = (source.inside(&below)?, target.inside(&below)?);
+        let objects = &self.shared.objects;
+        let info = if marker {
+            objects.head_folder(&source).await
+        } else {
+            objects.head(&source).await
+        };
+        let Some(info) = info.map_err(object_failure)? else {
+            return Ok(None);
+        };
+        let (from_key, to_key) = if marker {
+            (source.location().folder_key(), target.location().folder_key())
+        } else {
+            (file_key(&source)?, file_key(&target)?)
+        };
+        let operation = new_operation();
+        let change = Change::RenameTo {
+            from: from_key.as_str().to_owned(),
+            source: seen_of(&info),
+        };
+        let recorded = self
+            .record(self.intent(&operation, &to_key, change, None, None))
+            .await?;
+        let (copied, marked) = tokio::join!(
+            self.copy_object(&source, &info, &target, marker, &operation),
+            self.mark_made(&from_key, &info)
+        );
+        let Some(recorded) = self.copied(copied, &target, marker, recorded).await? else {
+            return Err(FileError::new(
+                FileErrorKind::Changed,
+                format!("{below} was changed while it was renamed"),
+            ));
+        };
+        marked?;
+        Ok(Some(Moving {
+            source,
+            target,
+            marker,
+            info,
+            recorded,
+        }))
+    }
+
+    async fn copy_object(
+        &self,
+        source: &Authorized<RenameFolder>,
+        info: &ObjectInfo,
+        target: &Authorized<Upload>,
+        marker: bool,
+        operation: &OperationId,
+    ) -> Result<(), store::objects::WriteError> {
+        let objects = &self.shared.objects;
+        if marker {
+            objects.copy_folder(source, info, target, operation).await
+        } else {
+            objects.copy(source, info, target, &precondition(None), operation).await
+        }
+    }
+
+    /// Takes a copy away again. What fails here is finished by the sweep, which moves that one object after all.
+    async fn undo_one(&self, moving: Moving) {
+        let objects = &self.shared.objects;
+        let now = if moving.marker {
+            objects.head_folder(&moving.target).await
+        } else {
+            objects.head(&moving.target).await
+        };
+        let Ok(Some(now)) = now else {
+            return;
+        };
+        if now.operation.as_ref() != Some(&moving.recorded.intent().operation) {
+            return;
+        }
+        let location = moving.target.location();
+        let key = if moving.marker {
+            Some(location.folder_key())
+        } else {
+            location.file_key()
+        };
+        if let Some(key) = key
+            && objects.delete_recorded(&key, &now.etag).await.is_ok()
+        {
+            moving.recorded.drop(self).await;
+        }
+    }
+
+    async fn delete_one(&self, moving: Moving) -> Result<(), FileError> {
+        if !moving.marker {
+            return self.take_away(&moving.source, &moving.info, moving.recorded).await;
+        }
+        match self
+            .shared
+            .objects
+            .delete_folder(&moving.source, &moving.info.etag)
+            .await
+        {
+            Ok(()) => {}
+            Err(failed) if matches!(failed.error, ObjectError::NotFound | ObjectError::PreconditionFailed) => {}
+            Err(failed) => return Err(object_failure(failed.error)),
+        }
+        self.shared
+            .settler
+            .hand_over(Done::of(moving.recorded.into_intent(), UsageChange::default()))
+            .await;
+        Ok(())
+    }
+}

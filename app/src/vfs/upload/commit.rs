@@ -1,0 +1,206 @@
+//! The end of an upload: the one S3 call that makes the file visible.
+
+use super::{Writer, unsupported};
+use crate::settler::Done;
+use crate::vfs::intent::{Recorded, precondition};
+use crate::vfs::object_failure;
+use bytes::Bytes;
+use domain::file_error::{FileError, FileErrorKind};
+use domain::intent::UsageChange;
+use domain::upload::{StoredPart, review};
+use store::clock;
+use store::objects::{MultipartUpload, ObjectError, WriteError};
+
+/// How often an upload follows a file that others keep replacing.
+const ROUNDS: u32 = 8;
+
+/// What is to become visible.
+enum Whole {
+    Small(Bytes),
+    Parts(MultipartUpload, Vec<StoredPart>),
+}
+
+impl Writer {
+    /// Makes the file visible and hands the rest to the settler.
+    pub(super) async fn commit(&mut self) -> Result<(), FileError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.repeat());
+        }
+        let bytes = self.buffer.end();
+        if self.changed_nothing(bytes) {
+            return Ok(());
+        }
+        let checked = self.check(bytes);
+        let whole = match checked {
+            Ok(()) => self.whole(bytes).await,
+            Err(error) => Err(error),
+        };
+        let recorded = self.recorded().await?;
+        match whole {
+            Ok(whole) => {
+                let recorded = self.make_visible(&whole, recorded).await?;
+                // from here on nothing is aborted: the object is there
+                self.parts = super::Parts::new(self.session.clone(), self.proof.clone(), self.operation.clone());
+                let mut intent = recorded.into_intent();
+                let change = UsageChange::written(bytes, intent.seen.as_ref());
+                if let Some(event) = &mut intent.event {
+                    event.file.size = Some(bytes);
+                }
+                self.session.shared.settler.hand_over(Done::of(intent, change)).await;
+                Ok(())
+            }
+            Err(error) => {
+                recorded.drop(&self.session).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends what is still there: after an error, an abort, or a dropped connection.
+    pub(super) async fn clean_up(&mut self) {
+        self.parts.abort().await;
+        // an intent that commit took is settled, dropped or on purpose left to the sweep
+        if let Ok(recorded) = self.recorded().await {
+            recorded.drop(&self.session).await;
+        }
+    }
+
+    async fn recorded(&mut self) -> Result<Recorded, FileError> {
+        let gone = || FileError::new(FileErrorKind::Internal, "the upload has ended");
+        let taken = std::mem::replace(&mut self.intent, tokio::spawn(async move { Err(gone()) }));
+        taken.await.map_err(|error| gone().with_source(error))?
+    }
+
+    /// Opening an existing file and closing it again is no upload.
+    fn changed_nothing(&self, bytes: u64) -> bool {
+        let unwritten = bytes == 0 && self.buffer.gap().is_none();
+        let declared = self.declared;
+        !self.mode.truncate
+            && unwritten
+            && self
+                .existing
+                .as_ref()
+                .is_some_and(|info| declared.is_none_or(|size| size == info.bytes))
+    }
+
+    /// Whether what was sent is a whole file.
+    fn check(&self, bytes: u64) -> Result<(), FileError> {
+        if let Some(at) = self.buffer.gap() {
+            return Err(unsupported(format!("the bytes from {at} on were not all sent")));
+        }
+        if let Some(declared) = self.declared.filter(|declared| *declared != bytes) {
+            return Err(unsupported(format!(
+                "the size was set to {declared} and {bytes} bytes were sent"
+            )));
+        }
+        let old = self.existing.as_ref().map_or(0, |info| info.bytes);
+        if !self.mode.truncate && self.declared.is_none() && bytes < old {
+            return Err(unsupported(format!(
+                "the file has {old} bytes and only the first {bytes} were sent: send it whole, the old file is kept"
+            )));
+        }
+        Ok(())
+    }
+
+    async fn whole(&mut self, bytes: u64) -> Result<Whole, FileError> {
+        let (last, memory) = self.buffer.cut();
+        if self.parts.is_empty() {
+            drop(memory);
+            return Ok(Whole::Small(last));
+        }
+        if !last.is_empty() {
+            self.parts.send(last, memory)?;
+        }
+        self.parts.all_stored().await?;
+        let Some((upload, stored)) = self.parts.stored() else {
+            return Err(FileError::new(FileErrorKind::Internal, "the upload has no parts"));
+        };
+        let upload = upload.clone();
+        let stored = review(stored, bytes).map_err(|error| {
+            FileError::new(
+                FileErrorKind::Internal,
+                "the upload could not be checked; send it again",
+            )
+            .with_source(error)
+        })?;
+        Ok(Whole::Parts(upload, stored))
+    }
+
+    /// Follows whatever is at the name until the write succeeds, or must not happen. The answered intent names what was
+    /// replaced. On an error the intent is dropped, unless the write may have happened: then the sweep decides.
+    async fn make_visible(&self, whole: &Whole, mut recorded: Recorded) -> Result<Recorded, FileError> {
+        for _ in 0..ROUNDS {
+            recorded.refresh(&self.session).await?;
+            let failed = match self.write(whole, &recorded).await {
+                Ok(()) => return Ok(recorded),
+                Err(failed) => failed,
+            };
+            let clear = !failed.tried_before && !failed.error.outcome_unknown();
+            let may_retry = matches!(
+                failed.error,
+                ObjectError::PreconditionFailed
+                    | ObjectError::Conflict
+                    | ObjectError::NotFound
+                    | ObjectError::NoSuchUpload
+            );
+            if clear && !may_retry {
+                recorded.drop(&self.session).await;
+                return Err(object_failure(failed.error));
+            }
+            let now = self
+                .session
+                .shared
+                .objects
+                .head(&*self.proof)
+                .await
+                .map_err(object_failure)?;
+            if !clear && now.as_ref().and_then(|info| info.operation.as_ref()) == Some(&self.operation) {
+                return Ok(recorded);
+            }
+            let refused = self.refuses(now.is_some());
+            if !may_retry || matches!(failed.error, ObjectError::NoSuchUpload) || refused.is_some() {
+                if clear {
+                    recorded.drop(&self.session).await;
+                }
+                return Err(refused.unwrap_or_else(|| object_failure(failed.error)));
+            }
+            recorded.saw(&self.session, now.as_ref(), clock::now()).await?;
+        }
+        recorded.drop(&self.session).await;
+        Err(FileError::new(
+            FileErrorKind::Changed,
+            "the file is being replaced all the time; try again",
+        ))
+    }
+
+    async fn write(&self, whole: &Whole, recorded: &Recorded) -> Result<(), WriteError> {
+        let condition = precondition(recorded.intent().seen.as_ref());
+        let objects = &self.session.shared.objects;
+        match whole {
+            Whole::Small(body) => {
+                objects
+                    .put(&self.proof, body.clone(), &condition, &self.operation)
+                    .await
+            }
+            Whole::Parts(upload, parts) => objects.complete_multipart(upload, parts, &condition).await,
+        }
+    }
+
+    /// Why a file that is there now must stay.
+    fn refuses(&self, exists: bool) -> Option<FileError> {
+        if !exists {
+            return None;
+        }
+        if self.mode.exclusive {
+            return Some(FileError::new(
+                FileErrorKind::AlreadyExists,
+                "a file of this name exists",
+            ));
+        }
+        if !self.proof.action().may_replace() {
+            let text = "a file of this name exists, and may not be replaced";
+            return Some(FileError::new(FileErrorKind::PermissionDenied, text));
+        }
+        None
+    }
+}

@@ -1,0 +1,134 @@
+//! The parts on their way to S3.
+
+use super::FileSession;
+use crate::budget::Reserved;
+use crate::vfs::object_failure;
+use bytes::Bytes;
+use domain::access::{self, Authorized};
+use domain::file_error::{FileError, FileErrorKind};
+use domain::id::OperationId;
+use domain::upload::{StoredPart, part_bytes};
+use std::sync::Arc;
+use store::objects::{MultipartUpload, ObjectError};
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+
+/// How many parts of one upload are on their way at the same time, while memory is free.
+const PARALLEL: usize = 8;
+
+/// The parts of one upload.
+pub(super) struct Parts {
+    session: FileSession,
+    proof: Arc<Authorized<access::Upload>>,
+    operation: OperationId,
+    /// Begun by the first part that is sent.
+    multipart: Arc<OnceCell<MultipartUpload>>,
+    sending: JoinSet<Result<StoredPart, ObjectError>>,
+    stored: Vec<StoredPart>,
+    next: u32,
+}
+
+impl Parts {
+    pub(super) fn new(session: FileSession, proof: Arc<Authorized<access::Upload>>, operation: OperationId) -> Self {
+        Self {
+            session,
+            proof,
+            operation,
+            multipart: Arc::new(OnceCell::new()),
+            sending: JoinSet::new(),
+            stored: Vec::new(),
+            next: 1,
+        }
+    }
+
+    /// Whether any part was sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.next == 1
+    }
+
+    /// The size of the next part, if it is full.
+    pub(super) fn next_bytes(&self) -> Result<usize, FileError> {
+        part_bytes(self.next).ok_or_else(|| FileError::new(FileErrorKind::TooLarge, "the file has too many parts"))
+    }
+
+    /// Sends a part; its memory is given back when S3 has it.
+    pub(super) fn send(&mut self, body: Bytes, memory: Option<Reserved>) -> Result<(), FileError> {
+        self.next_bytes()?;
+        let number = self.next;
+        self.next += 1;
+        let (multipart, proof, operation) = (
+            Arc::clone(&self.multipart),
+            Arc::clone(&self.proof),
+            self.operation.clone(),
+        );
+        let objects = self.session.shared.objects.clone();
+        self.sending.spawn(async move {
+            let upload = multipart
+                .get_or_try_init(|| objects.begin_multipart(&proof, &operation))
+                .await?;
+            let part = objects.put_part(upload, number, body).await;
+            drop(memory);
+            part
+        });
+        Ok(())
+    }
+
+    /// Memory for the next part: at once while there is some that nobody waits for, else when the parts on their way have
+    /// given theirs back. So an upload never holds memory while it waits for memory.
+    pub(super) async fn memory_for_next(&mut self) -> Result<Reserved, FileError> {
+        let bytes = self.next_bytes()?;
+        loop {
+            while let Some(sent) = self.sending.try_join_next() {
+                self.note(sent)?;
+            }
+            if self.sending.len() < PARALLEL
+                && let Some(memory) = self.session.shared.budget.try_slot(bytes)
+            {
+                return Ok(memory);
+            }
+            match self.sending.join_next().await {
+                Some(sent) => self.note(sent)?,
+                None => return self.session.shared.budget.slot(bytes).await,
+            }
+        }
+    }
+
+    /// Waits for all parts.
+    pub(super) async fn all_stored(&mut self) -> Result<(), FileError> {
+        while let Some(sent) = self.sending.join_next().await {
+            self.note(sent)?;
+        }
+        Ok(())
+    }
+
+    /// What S3 has, to be completed.
+    pub(super) fn stored(&mut self) -> Option<(&MultipartUpload, Vec<StoredPart>)> {
+        let stored = std::mem::take(&mut self.stored);
+        self.multipart.get().map(|upload| (upload, stored))
+    }
+
+    /// Waits for the parts on their way (an aborted multipart upload would keep those that arrive later), then throws all
+    /// away.
+    pub(super) async fn abort(&mut self) {
+        while self.sending.join_next().await.is_some() {}
+        if let Some(upload) = self.multipart.get()
+            && let Err(error) = self.session.shared.objects.abort_multipart(upload).await
+        {
+            // the lifecycle rule of the bucket ends it in the end
+            tracing::warn!(%error, upload = upload.id(), "a multipart upload could not be aborted");
+        }
+    }
+
+    fn note(&mut self, sent: Result<Result<StoredPart, ObjectError>, tokio::task::JoinError>) -> Result<(), FileError> {
+        match sent {
+            Ok(Ok(part)) => {
+                self.stored.push(part);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(object_failure(error)),
+            Err(error) => {
+                Err(FileError::new(FileErrorKind::Internal, "sending a part was interrupted").with_source(error))
+            }
+        }
+    }
+}

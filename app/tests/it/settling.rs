@@ -1,0 +1,176 @@
+//! What a crash leaves, and how the sweep ends it.
+
+use crate::world::{WHOLE, World, content, path, put};
+use domain::access::Level;
+use domain::event::{Actor, ActorKind, Event, FileSubject, Topic};
+use domain::id::OperationId;
+use domain::intent::{Change, Intent, Seen};
+use domain::path::{Chroot, Located, ObjectKey};
+use store::clock;
+use store::intents::LEASE_MILLIS;
+
+fn key(world: &World, at: &str) -> ObjectKey {
+    let chroot = Chroot::new(world.organization.clone(), path("/"), path("/home/ana"));
+    match chroot.locate(&path(at)).unwrap() {
+        Located::Inside(location) => location.file_key().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen: Option<Seen>) -> Intent {
+    let file = FileSubject {
+        path: path(&format!("/home/ana{at}")),
+        folder: false,
+        size: None,
+    };
+    let event = Event {
+        id: operation.to_string(),
+        topic: if change == Change::Delete {
+            Topic::FileDeleted
+        } else {
+            Topic::FileCreated
+        },
+        created_at: clock::now(),
+        organization: world.organization.clone(),
+        actor: Actor {
+            kind: ActorKind::User,
+            id: "ana".into(),
+        },
+        origin: None,
+        file,
+        previous: None,
+    };
+    Intent {
+        operation,
+        organization: world.organization.clone(),
+        credential: world.credential.clone(),
+        key: key(world, at).as_str().to_owned(),
+        change,
+        event: Some(event),
+        seen,
+        made_bytes: None,
+    }
+}
+
+async fn seen(world: &World, at: &str) -> Seen {
+    let info = world.objects.head_recorded(&key(world, at)).await.unwrap().unwrap();
+    Seen {
+        etag: info.etag.as_str().into(),
+        bytes: info.bytes,
+        operation: info.operation,
+    }
+}
+
+/// An intent whose operation died so long ago that the sweep may take it.
+async fn abandoned(world: &World, intent: &Intent) {
+    let long_ago = clock::now().plus_millis(-LEASE_MILLIS - 1000);
+    world.stores.intents.record(intent, long_ago).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_was_visible_and_not_settled_is_counted_and_announced_once() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(77), WHOLE).await.unwrap();
+    assert_eq!(world.announced().await.len(), 1);
+    let operation = seen(&world, "/a").await.operation.unwrap();
+    // as if the node had died between S3's answer and the settling: the count of before is taken back
+    let again = intent(&world, "/a", operation, Change::Upload, None);
+    abandoned(&world, &again).await;
+    let first = world.sweep().round(clock::now()).await;
+    assert_eq!((first.settled, first.dropped, first.failed), (1, 0, 0));
+    assert_eq!(world.announced().await, ["file.created /home/ana/a 77"]);
+    let usage = world.usage().await;
+    assert_eq!((usage.bytes, usage.files), (2 * 77, 2));
+    assert_eq!(world.sweep().round(clock::now()).await, Default::default());
+    assert_eq!(world.keys().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_never_became_visible_is_dropped() {
+    let world = World::start().await;
+    abandoned(
+        &world,
+        &intent(&world, "/a", OperationId::from_random([1; 16]), Change::Upload, None),
+    )
+    .await;
+    let swept = world.sweep().round(clock::now()).await;
+    assert_eq!((swept.settled, swept.dropped, swept.failed), (0, 1, 0));
+    assert_eq!(world.announced().await, [] as [String; 0]);
+    assert_eq!(world.keys().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_lives_is_left_alone() {
+    let world = World::start().await;
+    let living = intent(&world, "/a", OperationId::from_random([1; 16]), Change::Upload, None);
+    world.stores.intents.record(&living, clock::now()).await.unwrap();
+    assert_eq!(world.sweep().round(clock::now()).await, Default::default());
+    world.stores.intents.drop(&living).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_was_replaced_before_it_was_settled_is_still_announced() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    let first = seen(&world, "/a").await;
+    world.announced().await;
+    // its node died before settling; the intent stands
+    abandoned(
+        &world,
+        &intent(&world, "/a", first.operation.clone().unwrap(), Change::Upload, None),
+    )
+    .await;
+    // somebody else replaces the file: the evidence in S3 is gone, the mark is not
+    put(&ana, "/a", &content(30), WHOLE).await.unwrap();
+    world.announced().await;
+    let swept = world.sweep().round(clock::now()).await;
+    assert_eq!((swept.settled, swept.dropped), (1, 0));
+    assert_eq!(world.announced().await, ["file.created /home/ana/a 10"]);
+    world.keys().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_happened_is_announced_and_one_that_did_not_is_dropped() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    world.announced().await;
+    let there = seen(&world, "/a").await;
+    let delete = intent(
+        &world,
+        "/a",
+        OperationId::from_random([1; 16]),
+        Change::Delete,
+        Some(there.clone()),
+    );
+    abandoned(&world, &delete).await;
+    assert_eq!(world.sweep().round(clock::now()).await.dropped, 1);
+    abandoned(&world, &delete).await;
+    let etag = store::objects::ETag::new(there.etag);
+    world.objects.delete_recorded(&key(&world, "/a"), &etag).await.unwrap();
+    assert_eq!(world.sweep().round(clock::now()).await.settled, 1);
+    assert_eq!(world.announced().await, ["file.deleted /home/ana/a"]);
+    let usage = world.usage().await;
+    assert_eq!((usage.bytes, usage.files), (0, 0));
+    world.keys().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_that_was_cut_between_copy_and_delete_is_finished() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    // the copy, as a second file made by the operation
+    put(&ana, "/b", &content(10), WHOLE).await.unwrap();
+    world.announced().await;
+    let copy = seen(&world, "/b").await.operation.unwrap();
+    let change = Change::RenameTo {
+        from: key(&world, "/a").as_str().into(),
+        source: seen(&world, "/a").await,
+    };
+    abandoned(&world, &intent(&world, "/b", copy, change, None)).await;
+    assert_eq!(world.sweep().round(clock::now()).await.settled, 1);
+    assert_eq!(world.keys().await, [("home/ana/b".to_owned(), 10)]);
+}

@@ -1,0 +1,284 @@
+//! One offline AWS with bucket, table and queue, and a VFS on it.
+
+use app::budget::Budget;
+use app::settler::{Settler, SettlingStores};
+use app::sweep::Sweep;
+use app::vfs::{Entry, FileSession, Upload, Vfs, WriteMode};
+use bytes::Bytes;
+use domain::access::{Level, Permissions, Principal};
+use domain::event::{Event, Origin, Protocol};
+use domain::file_error::FileErrorKind;
+use domain::id::{CredentialId, OrganizationId};
+use domain::path::{Chroot, VPath};
+use offline_aws::{OfflineAws, Options};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+use store::aws::{Aws, AwsSettings};
+use store::intents::Intents;
+use store::messages::Messages;
+use store::objects::Objects;
+use store::settling::{Settling, Usage};
+
+/// How a client opens a file to write it whole.
+pub(crate) const WHOLE: WriteMode = WriteMode {
+    create: true,
+    exclusive: false,
+    truncate: true,
+    append: false,
+};
+
+pub(crate) struct World {
+    pub(crate) offline: OfflineAws,
+    pub(crate) aws: Aws,
+    pub(crate) vfs: Vfs,
+    pub(crate) stores: SettlingStores,
+    pub(crate) objects: Objects,
+    pub(crate) organization: OrganizationId,
+    pub(crate) credential: CredentialId,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with_budget(Budget::LEAST_MIB).await
+    }
+
+    pub(crate) async fn with_budget(mib: usize) -> Self {
+        let offline = OfflineAws::start(Options::default()).await.unwrap();
+        let mut settings = AwsSettings {
+            endpoint: Some(offline.endpoint()),
+            region: Some("us-east-1".into()),
+            static_credentials: Some(("test".into(), "test".into())),
+            bucket: "towpath-files".into(),
+            bucket_owner: Some("000000000000".into()),
+            table: "towpath".into(),
+            events_queue_url: String::new(),
+        };
+        let aws = Aws::connect(settings.clone()).await.unwrap();
+        store::resources::make_bucket(&aws).await.unwrap();
+        store::table::create_table(&aws.dynamodb, &aws.settings.table)
+            .await
+            .unwrap();
+        settings.events_queue_url = store::resources::make_queue(&aws, "events").await.unwrap();
+        let aws = Aws::connect(settings).await.unwrap();
+        let stores = SettlingStores {
+            intents: Intents::new(&aws),
+            settling: Settling::new(&aws),
+            queue: Messages::new(&aws),
+        };
+        let objects = Objects::new(&aws);
+        let settler = Settler::start(stores.clone());
+        let vfs = Vfs::new(
+            objects.clone(),
+            stores.intents.clone(),
+            settler,
+            Budget::new(mib).unwrap(),
+        );
+        let organization = OrganizationId::from_random([3; 16]);
+        let credential = CredentialId::from_random([4; 15]);
+        Self {
+            offline,
+            aws,
+            vfs,
+            stores,
+            objects,
+            organization,
+            credential,
+        }
+    }
+
+    /// A session of the one credential with a home at `/home/ana`.
+    pub(crate) fn session(&self, level: Level) -> FileSession {
+        self.session_at(level, "/")
+    }
+
+    pub(crate) fn session_at(&self, level: Level, mount: &str) -> FileSession {
+        let principal = Principal {
+            organization: self.organization.clone(),
+            credential: self.credential.clone(),
+            user_name: "ana".into(),
+            chroot: Chroot::new(self.organization.clone(), path(mount), path("/home/ana")),
+            permissions: Permissions::from_level(level).unwrap(),
+        };
+        let client_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.vfs.session(
+            principal,
+            Origin {
+                protocol: Protocol::Sftp,
+                client_ip,
+                session_id: "s1".into(),
+            },
+        )
+    }
+
+    /// Waits until everything is counted and announced, and answers the events, oldest first.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        assert!(self.vfs.settled(Duration::from_secs(20)).await, "not settled in time");
+        let mut events = Vec::new();
+        loop {
+            let url = &self.aws.settings.events_queue_url;
+            let got = self
+                .aws
+                .sqs
+                .receive_message()
+                .queue_url(url)
+                .max_number_of_messages(10)
+                .send()
+                .await
+                .unwrap();
+            if got.messages().is_empty() {
+                break;
+            }
+            for message in got.messages() {
+                let body: serde_json::Value = serde_json::from_str(message.body().unwrap()).unwrap();
+                assert_eq!((&body["v"], &body["kind"]), (&1.into(), &"event".into()));
+                events.push(serde_json::from_value(body["event"].clone()).unwrap());
+                let receipt = message.receipt_handle().unwrap();
+                self.aws
+                    .sqs
+                    .delete_message()
+                    .queue_url(url)
+                    .receipt_handle(receipt)
+                    .send()
+                    .await
+                    .unwrap();
+            }
+        }
+        events.sort_by_key(|event: &Event| event.created_at);
+        events
+    }
+
+    /// Events as `topic path size`.
+    pub(crate) async fn announced(&self) -> Vec<String> {
+        let text = |event: Event| {
+            let slash = if event.file.folder { "/" } else { "" };
+            let size = event.file.size.map(|size| format!(" {size}")).unwrap_or_default();
+            let from = event
+                .previous
+                .map(|from| format!("{} -> ", from.path))
+                .unwrap_or_default();
+            format!("{} {from}{}{slash}{size}", event.topic, event.file.path)
+        };
+        self.events().await.into_iter().map(text).collect()
+    }
+
+    pub(crate) async fn usage(&self) -> Usage {
+        assert!(self.vfs.settled(Duration::from_secs(20)).await, "not settled in time");
+        self.stores
+            .settling
+            .usage(&self.organization, &self.credential)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn sweep(&self) -> Sweep {
+        Sweep::new(self.objects.clone(), self.stores.clone())
+    }
+
+    /// All keys in the bucket with their sizes, and the promise that nothing else is left behind.
+    pub(crate) async fn keys(&self) -> Vec<(String, i64)> {
+        assert!(self.vfs.settled(Duration::from_secs(20)).await, "not settled in time");
+        let bucket = &self.aws.settings.bucket;
+        let open = self
+            .aws
+            .s3
+            .list_multipart_uploads()
+            .bucket(bucket)
+            .send()
+            .await
+            .unwrap();
+        assert!(open.uploads().is_empty(), "a multipart upload was left behind");
+        let items = self
+            .aws
+            .dynamodb
+            .scan()
+            .table_name(&self.aws.settings.table)
+            .send()
+            .await
+            .unwrap();
+        for item in items.items() {
+            let pk = item["pk"].as_s().unwrap();
+            assert!(!pk.starts_with("INTENT#"), "an intent was left behind: {item:?}");
+        }
+        let listed = self.aws.s3.list_objects_v2().bucket(bucket).send().await.unwrap();
+        let prefix = format!("{}/files/", self.organization);
+        let key = |key: &str| key.strip_prefix(&prefix).unwrap().to_owned();
+        listed
+            .contents()
+            .iter()
+            .map(|object| (key(object.key().unwrap()), object.size().unwrap()))
+            .collect()
+    }
+}
+
+pub(crate) fn path(text: &str) -> VPath {
+    VPath::parse(text).unwrap()
+}
+
+/// `bytes` bytes that tell where they are.
+pub(crate) fn content(bytes: usize) -> Bytes {
+    let mut content = Vec::with_capacity(bytes + 8);
+    let mut at = 0u64;
+    while content.len() < bytes {
+        content.extend_from_slice(&(at.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_le_bytes());
+        at += 1;
+    }
+    content.truncate(bytes);
+    Bytes::from(content)
+}
+
+/// Writes in pieces of a client's size.
+pub(crate) async fn send(upload: &mut Upload, content: &Bytes) -> Result<(), FileErrorKind> {
+    for at in (0..content.len()).step_by(32_768) {
+        let piece = content.slice(at..content.len().min(at + 32_768));
+        upload.write(at as u64, piece).await.map_err(|error| error.kind())?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn put(
+    session: &FileSession,
+    at: &str,
+    content: &Bytes,
+    mode: WriteMode,
+) -> Result<(), FileErrorKind> {
+    let mut upload = session
+        .open_write(&path(at), mode)
+        .await
+        .map_err(|error| error.kind())?;
+    send(&mut upload, content).await?;
+    upload.finish().await.map_err(|error| error.kind())
+}
+
+pub(crate) async fn get(session: &FileSession, at: &str) -> Result<Bytes, FileErrorKind> {
+    let download = session.open_read(&path(at)).await.map_err(|error| error.kind())?;
+    let mut content = Vec::new();
+    loop {
+        let chunks = download
+            .read(content.len() as u64, 100_000)
+            .await
+            .map_err(|error| error.kind())?;
+        if chunks.is_empty() {
+            break;
+        }
+        let before = content.len();
+        chunks.iter().for_each(|chunk| content.extend_from_slice(chunk));
+        let full = content.len() - before == 100_000;
+        assert!(
+            full || content.len() as u64 == download.entry().bytes,
+            "a short read before the end"
+        );
+    }
+    download.close().await;
+    Ok(content.into())
+}
+
+pub(crate) async fn names(session: &FileSession, at: &str) -> Result<Vec<String>, FileErrorKind> {
+    let mut listing = session.list(&path(at)).await.map_err(|error| error.kind())?;
+    let mut names = Vec::new();
+    while let Some(page) = listing.next_page().await.map_err(|error| error.kind())? {
+        assert!(!page.is_empty());
+        names.extend(page.into_iter().map(|entry: Entry| entry.name));
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,171 @@
+//! What is about to happen to an object, recorded before it happens.
+//!
+//! An operation that will be acknowledged writes its intent first, then makes its one visible S3 call, then answers the
+//! client; counting and announcing come later, and remove the intent. So whatever crashes when, an acknowledged
+//! operation has either been counted and announced or still has an intent, from which [`judge`] tells what happened.
+//!
+//! The evidence is the object itself, which carries the id of the operation that made it. It is lost when somebody
+//! replaces or removes the object before the first operation was settled; therefore the second records whose object it
+//! saw ([`Seen`]), and marks the first operation's intent ([`Intent::made_bytes`]) before its own goes.
+
+use crate::event::Event;
+use crate::id::{CredentialId, OperationId, OrganizationId};
+use serde::{Deserialize, Serialize};
+
+/// One operation on one object key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The operation's id, which the object that it makes carries.
+    pub operation: OperationId,
+    /// Whose files.
+    pub organization: OrganizationId,
+    /// Whose usage.
+    pub credential: CredentialId,
+    /// The object's key, as text.
+    pub key: String,
+    /// What is to happen.
+    pub change: Change,
+    /// What to announce when it has happened.
+    pub event: Option<Event>,
+    /// The object that is replaced or removed, as far as it is known.
+    pub seen: Option<Seen>,
+    /// Set by a later operation that replaced or removed what this one made: so it did happen, with this size.
+    pub made_bytes: Option<u64>,
+}
+
+/// What is to happen to the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Change {
+    /// An object with new content; usage counts it.
+    Upload,
+    /// A folder's marker; usage does not count it.
+    MakeFolder,
+    /// The seen object goes.
+    Delete,
+    /// The seen marker goes.
+    DeleteFolder,
+    /// A copy of another object appears here; that one goes afterwards.
+    RenameTo {
+        /// The other object's key.
+        from: String,
+        /// The other object.
+        source: Seen,
+    },
+}
+
+/// An object as an operation saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its version.
+    pub etag: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The operation that made it, if it was one of ours.
+    pub operation: Option<OperationId>,
+}
+
+/// What to add to a usage record. Negative for what goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsageChange {
+    /// Bytes.
+    pub bytes: i64,
+    /// Files.
+    pub files: i64,
+}
+
+impl UsageChange {
+    /// An object of `made` bytes in the place of `replaced`.
+    pub fn written(made: u64, replaced: Option<&Seen>) -> Self {
+        let removed = replaced.map_or(Self::default(), Self::removed);
+        Self {
+            bytes: signed(made).saturating_add(removed.bytes),
+            files: 1 + removed.files,
+        }
+    }
+
+    /// The seen object is gone.
+    pub fn removed(seen: &Seen) -> Self {
+        Self {
+            bytes: -signed(seen.bytes),
+            files: -1,
+        }
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            files: self.files.saturating_add(other.files),
+        }
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// What became of an interrupted operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It happened: count this and announce the event.
+    Happened(UsageChange),
+    /// It did not: drop the intent.
+    DidNot,
+    /// The copy of a rename exists and its source does, too: delete the source, then it happened.
+    FinishRename,
+}
+
+/// What the bucket and the other intents of the key say.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// The object at the key now.
+    pub now: Option<Seen>,
+    /// What another operation, which replaced or removed this one's object, saw there.
+    pub seen_by_other: Option<Seen>,
+    /// For a rename: the object at the source now.
+    pub source_now: Option<Seen>,
+}
+
+/// Decides what became of `intent`, when nobody works on it any more.
+pub fn judge(intent: &Intent, evidence: &Evidence) -> Verdict {
+    let ours = |seen: &&Seen| seen.operation.as_ref() == Some(&intent.operation);
+    let made = intent
+        .made_bytes
+        .or_else(|| evidence.seen_by_other.as_ref().filter(ours).map(|seen| seen.bytes))
+        .or_else(|| evidence.now.as_ref().filter(ours).map(|seen| seen.bytes));
+    match &intent.change {
+        Change::Upload => made.map_or(Verdict::DidNot, |bytes| {
+            Verdict::Happened(UsageChange::written(bytes, intent.seen.as_ref()))
+        }),
+        Change::MakeFolder => made.map_or(Verdict::DidNot, |_| Verdict::Happened(UsageChange::default())),
+        Change::Delete => match (&intent.seen, &evidence.now) {
+            // the same version is still there
+            (Some(seen), Some(now)) if seen.etag == now.etag && seen.operation == now.operation => Verdict::DidNot,
+            // it went, and perhaps another came
+            (Some(seen), _) => Verdict::Happened(UsageChange::removed(seen)),
+            (None, _) => Verdict::DidNot,
+        },
+        Change::DeleteFolder => match (&intent.seen, &evidence.now) {
+            (Some(seen), Some(now)) if seen.operation == now.operation => Verdict::DidNot,
+            (Some(_), _) => Verdict::Happened(UsageChange::default()),
+            (None, _) => Verdict::DidNot,
+        },
+        Change::RenameTo { source, .. } => match (made, &evidence.source_now) {
+            (None, _) => Verdict::DidNot,
+            (Some(_), Some(now)) if now.etag == source.etag && now.operation == source.operation => {
+                Verdict::FinishRename
+            }
+            (Some(_), _) => Verdict::Happened(renamed(intent.seen.as_ref())),
+        },
+    }
+}
+
+/// A rename moves no usage; what it replaced goes.
+pub fn renamed(replaced: Option<&Seen>) -> UsageChange {
+    replaced.map_or(UsageChange::default(), UsageChange::removed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The body of a delivery: exactly SFTP To Go's (reference/peers.md A.3).
+
+use crate::event::{Event, FileSubject, Topic};
+use crate::queue_message::{Content, Delivery};
+use serde_json::{Map, Value, json};
+
+/// The body. `attempt_id` names this attempt; `webhook` is the webhook's object as the API shows it, without its
+/// secret, which is what a ping tells.
+pub fn body(delivery: &Delivery, attempt_id: &str, webhook: &Value) -> Value {
+    match &delivery.content {
+        Content::Event { event } => json!({
+            "Id": event.id,
+            "Topic": event.topic,
+            "CreatedAt": event.created_at,
+            "UpdatedAt": event.created_at,
+            "Actor": { "Type": event.actor.kind, "Id": event.actor.id },
+            "Resource": "File",
+            "PreviousData": event.previous.as_ref().map(data),
+            "Data": with_metadata(data(&event.file), event),
+            "Metadata": metadata(delivery, attempt_id, &event.id, event.topic),
+        }),
+        Content::Ping { id, created_at, actor } => json!({
+            "Id": id,
+            "Topic": Topic::WebhookPing,
+            "CreatedAt": created_at,
+            "UpdatedAt": created_at,
+            "Actor": { "Type": actor.kind, "Id": actor.id },
+            "Resource": "webhook",
+            "PreviousData": null,
+            "Data": without_secrets(webhook),
+            "Metadata": metadata(delivery, attempt_id, id, Topic::WebhookPing),
+        }),
+    }
+}
+
+fn metadata(delivery: &Delivery, attempt_id: &str, event_id: &str, topic: Topic) -> Value {
+    json!({
+        "Organization": { "Id": delivery.organization },
+        "Webhook": { "Id": delivery.webhook },
+        "Delivery": { "Id": delivery.id },
+        "Attempt": { "Id": attempt_id },
+        "Event": { "Id": event_id, "Topic": topic },
+    })
+}
+
+fn data(file: &FileSubject) -> Map<String, Value> {
+    Map::from_iter([
+        ("Path".to_owned(), json!(encoded_path(file))),
+        ("Size".to_owned(), json!(file.size)),
+    ])
+}
+
+/// A download says who fetched the file how.
+fn with_metadata(mut data: Map<String, Value>, event: &Event) -> Map<String, Value> {
+    if let (Topic::FileDownloaded, Some(origin)) = (event.topic, &event.origin) {
+        let metadata =
+            json!({ "Protocol": origin.protocol, "ClientIp": origin.client_ip, "SessionId": origin.session_id });
+        data.insert("Metadata".to_owned(), metadata);
+    }
+    data
+}
+
+fn without_secrets(webhook: &Value) -> Value {
+    let mut shown = webhook.clone();
+    if let Some(object) = shown.as_object_mut() {
+        object.remove("Secret");
+        // it is what the receiver was just sent as a header; a body may end in a log
+        object.remove("AuthorizationHeader");
+    }
+    shown
+}
+
+/// Relative to the organization's root, form-urlencoded segment by segment (space is `+`, slashes stay), a folder with
+/// a slash at its end.
+pub fn encoded_path(file: &FileSubject) -> String {
+    let mut path = String::new();
+    for segment in file.path.segments() {
+        if !path.is_empty() {
+            path.push('/');
+        }
+        path.extend(form_urlencoded::byte_serialize(segment.as_bytes()));
+    }
+    if file.folder {
+        path.push('/');
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Origin, Protocol};
+    use crate::path::VPath;
+    use crate::webhook::tests::event;
+    use proptest::prelude::*;
+
+    fn delivery(topic: Topic) -> Delivery {
+        let mut event = event(topic);
+        event.origin = Some(Origin {
+            protocol: Protocol::Sftp,
+            client_ip: "192.0.2.7".parse().unwrap(),
+            session_id: "s1".into(),
+        });
+        Delivery {
+            id: "d".into(),
+            organization: event.organization.clone(),
+            webhook: "w".into(),
+            failed_attempts: 0,
+            not_before: None,
+            content: Content::Event { event },
+        }
+    }
+
+    #[test]
+    fn a_created_file_has_every_key_of_the_documentation_and_no_other() {
+        let body = body(&delivery(Topic::FileCreated), "a", &json!({}));
+        let expected = json!({
+            "Id": "5a1c1e0a-9c1e-4d59-9c39-0c2d8b1a7f11", "Topic": "file.created",
+            "CreatedAt": 1_591_106_805_970_i64, "UpdatedAt": 1_591_106_805_970_i64,
+            "Actor": {"Type": "User", "Id": "ana"}, "Resource": "File", "PreviousData": null,
+            "Data": {"Path": "new.txt", "Size": 5},
+            "Metadata": {"Organization": {"Id": "01010101-0101-4101-8101-010101010101"}, "Webhook": {"Id": "w"},
+                "Delivery": {"Id": "d"}, "Attempt": {"Id": "a"},
+                "Event": {"Id": "5a1c1e0a-9c1e-4d59-9c39-0c2d8b1a7f11", "Topic": "file.created"}}
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_download_says_how_and_a_rename_says_from_where() {
+        let downloaded = body(&delivery(Topic::FileDownloaded), "a", &json!({}));
+        let metadata = json!({"Protocol": "SFTP", "ClientIp": "192.0.2.7", "SessionId": "s1"});
+        assert_eq!(downloaded["Data"]["Metadata"], metadata);
+        let renamed = body(&delivery(Topic::FileRenamed), "a", &json!({}));
+        assert_eq!(renamed["PreviousData"], json!({"Path": "old.txt", "Size": 5}));
+    }
+
+    #[test]
+    fn a_ping_tells_the_webhook_without_its_secrets() {
+        let mut ping = delivery(Topic::FileCreated);
+        let Content::Event { event } = ping.content else {
+            panic!()
+        };
+        ping.content = Content::Ping {
+            id: "p".into(),
+            created_at: event.created_at,
+            actor: event.actor,
+        };
+        let body = body(
+            &ping,
+            "a",
+            &json!({"Id": "w", "Secret": "", "AuthorizationHeader": "Bearer x", "Url": "u"}),
+        );
+        assert_eq!(body["Data"], json!({"Id": "w", "Url": "u"}));
+        assert_eq!(
+            (&body["Topic"], &body["Resource"]),
+            (&json!("webhook.ping"), &json!("webhook"))
+        );
+    }
+
+    #[test]
+    fn paths_are_form_urlencoded() {
+        let encoded = |path, folder| {
+            encoded_path(&FileSubject {
+                path: VPath::parse(path).unwrap(),
+                folder,
+                size: None,
+            })
+        };
+        assert_eq!(encoded("/dir/file 1.txt", false), "dir/file+1.txt");
+        assert_eq!(encoded("/a+b/ä&=%", false), "a%2Bb/%C3%A4%26%3D%25");
+        assert_eq!(encoded("/dir", true), "dir/");
+        assert_eq!(encoded("/", true), "/");
+    }
+
+    proptest! {
+        #[test]
+        fn a_receiver_decodes_the_path_that_was_meant(text in "(/[^/\\pC]{1,12}){1,5}") {
+            let path = VPath::parse(&text).unwrap();
+            let encoded = encoded_path(&FileSubject { path: path.clone(), folder: false, size: None });
+            let decoded: Vec<String> = encoded
+                .split('/')
+                .map(|segment| {
+                    let plus = segment.replace('+', " ");
+                    percent_encoding::percent_decode_str(&plus).decode_utf8().unwrap().into_owned()
+                })
+                .collect();
+            prop_assert_eq!(decoded.join("/"), path.relative());
+        }
+    }
+}

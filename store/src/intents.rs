@@ -1,0 +1,254 @@
+//! Intents in DynamoDB: what is about to happen to which object ([`domain::intent`]).
+//!
+//! Keys: `pk = INTENT#<organization>#<object key>`, `sk = <operation id>`, so that all operations on one key lie together;
+//! and the sparse index `sweep` (`sweep_shard`, `sweep_at`), in which the sweep finds what nobody settled. An intent costs
+//! one write (two with the index) when its operation begins and one share of a transaction when it is settled.
+//!
+//! `sweep_at` is a lease: its operation moves it on while it lasts ([`Intents::keep`]), the sweep takes it over when it has
+//! passed ([`Intents::claim`]).
+
+use crate::aws::Aws;
+use crate::patience::patiently;
+use crate::table::{self, PK, SK, SWEEP_AT, SWEEP_INDEX, SWEEP_SHARD, VERSION, sweep_partition};
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::id::{OperationId, OrganizationId};
+use domain::intent::{Intent, Seen};
+use domain::time::Timestamp;
+use std::collections::HashMap;
+
+/// How long an intent is left alone after its operation last gave a sign of life, in milliseconds: longer than any S3
+/// call lasts (90 s) after the latest moment at which an operation renews it ([`FRESH_MILLIS`]).
+pub const LEASE_MILLIS: i64 = 180_000;
+
+/// An intent older than this is renewed before the S3 call that makes something visible, in milliseconds.
+pub const FRESH_MILLIS: i64 = 60_000;
+
+/// The records.
+#[derive(Clone)]
+pub struct Intents {
+    dynamodb: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+/// An intent as the sweep found it.
+#[derive(Clone, Debug)]
+pub struct Overdue {
+    /// What was to happen.
+    pub intent: Intent,
+    due: Timestamp,
+}
+
+/// Why an intent could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum IntentError {
+    /// DynamoDB did not answer, or refused.
+    #[error("the intent could not be recorded: {0}")]
+    Unavailable(String),
+    /// A record that this version cannot read.
+    #[error("an intent record cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl IntentError {
+    fn of<E, R>(error: SdkError<E, R>) -> Self
+    where
+        E: std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        Self::Unavailable(DisplayErrorContext(&error).to_string())
+    }
+}
+
+/// The primary key of one intent.
+pub(crate) fn item_key(
+    organization: &OrganizationId,
+    key: &str,
+    operation: &OperationId,
+) -> HashMap<String, AttributeValue> {
+    let key = table::intent(organization, key, operation);
+    HashMap::from([
+        (PK.to_owned(), AttributeValue::S(key.pk)),
+        (SK.to_owned(), AttributeValue::S(key.sk)),
+    ])
+}
+
+fn shard_of(operation: &OperationId) -> u8 {
+    operation.as_str().bytes().fold(0u8, u8::wrapping_add)
+}
+
+fn number(time: Timestamp) -> AttributeValue {
+    AttributeValue::N(time.millis().to_string())
+}
+
+impl Intents {
+    /// In the table of the settings.
+    pub fn new(aws: &Aws) -> Self {
+        Self {
+            dynamodb: aws.dynamodb.clone(),
+            table: aws.settings.table.clone(),
+        }
+    }
+
+    /// Records an intent, or replaces what was recorded for the same operation (when more is known).
+    pub async fn record(&self, intent: &Intent, now: Timestamp) -> Result<(), IntentError> {
+        let body = serde_json::to_string(intent).map_err(|error| IntentError::Unreadable(error.to_string()))?;
+        let mut item = item_key(&intent.organization, &intent.key, &intent.operation);
+        item.insert(VERSION.to_owned(), AttributeValue::N("1".to_owned()));
+        item.insert("intent".to_owned(), AttributeValue::S(body));
+        item.insert(
+            SWEEP_SHARD.to_owned(),
+            AttributeValue::S(sweep_partition(shard_of(&intent.operation))),
+        );
+        item.insert(SWEEP_AT.to_owned(), number(now.plus_millis(LEASE_MILLIS)));
+        let request = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item));
+        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+        Ok(())
+    }
+
+    /// A sign of life of an operation that lasts.
+    pub async fn keep(&self, intent: &Intent, now: Timestamp) -> Result<(), IntentError> {
+        self.update(
+            &intent.organization,
+            &intent.key,
+            &intent.operation,
+            "SET sweep_at = :at",
+            |update| update.expression_attribute_values(":at", number(now.plus_millis(LEASE_MILLIS))),
+        )
+        .await
+        .map(|_| ())
+    }
+
+    /// Notes that `operation` did make the object that was `seen`, if its intent is still there. To be done before the
+    /// operation that replaced or removed that object is settled.
+    pub async fn mark_made(&self, organization: &OrganizationId, key: &str, seen: &Seen) -> Result<(), IntentError> {
+        let Some(operation) = &seen.operation else {
+            return Ok(());
+        };
+        self.update(organization, key, operation, "SET made_bytes = :bytes", |update| {
+            update.expression_attribute_values(":bytes", AttributeValue::N(seen.bytes.to_string()))
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Takes an overdue intent over, unless somebody else has or its operation lives.
+    pub async fn claim(&self, overdue: &Overdue, now: Timestamp) -> Result<bool, IntentError> {
+        let intent = &overdue.intent;
+        let request = self
+            .dynamodb
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item_key(&intent.organization, &intent.key, &intent.operation)))
+            .update_expression("SET sweep_at = :at")
+            .condition_expression("sweep_at = :seen")
+            .expression_attribute_values(":at", number(now.plus_millis(LEASE_MILLIS)))
+            .expression_attribute_values(":seen", number(overdue.due));
+        match patiently(|| request.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(IntentError::of(error)),
+        }
+    }
+
+    /// Removes the intent of an operation that did not happen.
+    pub async fn drop(&self, intent: &Intent) -> Result<(), IntentError> {
+        let request = self
+            .dynamodb
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(item_key(&intent.organization, &intent.key, &intent.operation)));
+        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+        Ok(())
+    }
+
+    /// All intents on one key.
+    pub async fn on_key(&self, organization: &OrganizationId, key: &str) -> Result<Vec<Intent>, IntentError> {
+        let request = self
+            .dynamodb
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(table::intents(organization, key)));
+        let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+        answer
+            .items()
+            .iter()
+            .map(|item| read(item).map(|overdue| overdue.intent))
+            .collect()
+    }
+
+    /// Up to `limit` intents of one shard whose lease has passed.
+    pub async fn overdue(&self, shard: u8, now: Timestamp, limit: i32) -> Result<Vec<Overdue>, IntentError> {
+        let request = self
+            .dynamodb
+            .query()
+            .table_name(&self.table)
+            .index_name(SWEEP_INDEX)
+            .key_condition_expression("sweep_shard = :shard AND sweep_at < :now")
+            .expression_attribute_values(":shard", AttributeValue::S(sweep_partition(shard)))
+            .expression_attribute_values(":now", number(now))
+            .limit(limit);
+        let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+        answer.items().iter().map(read).collect()
+    }
+
+    /// An update of an intent that exists; `false` if it is gone.
+    async fn update(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        operation: &OperationId,
+        expression: &str,
+        values: impl FnOnce(
+            aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder,
+        ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder,
+    ) -> Result<bool, IntentError> {
+        let update = self
+            .dynamodb
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item_key(organization, key, operation)))
+            .update_expression(expression)
+            .condition_expression("attribute_exists(pk)");
+        let request = values(update);
+        match patiently(|| request.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(IntentError::of(error)),
+        }
+    }
+}
+
+fn read(item: &HashMap<String, AttributeValue>) -> Result<Overdue, IntentError> {
+    let missing = |what: &str| IntentError::Unreadable(format!("{what} is missing"));
+    let text = item
+        .get("intent")
+        .and_then(|value| value.as_s().ok())
+        .ok_or_else(|| missing("intent"))?;
+    let mut intent: Intent = serde_json::from_str(text).map_err(|error| IntentError::Unreadable(error.to_string()))?;
+    let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok());
+    if let Some(bytes) = number("made_bytes") {
+        intent.made_bytes = Some(bytes.parse().map_err(|_| missing("made_bytes"))?);
+    }
+    let due = number(SWEEP_AT)
+        .and_then(|at| at.parse().ok())
+        .ok_or_else(|| missing("sweep_at"))?;
+    Ok(Overdue {
+        intent,
+        due: Timestamp::from_millis(due),
+    })
+}

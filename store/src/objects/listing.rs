@@ -1,0 +1,197 @@
+//! The names in a folder, a page at a time.
+
+use super::{ETag, ObjectError, Objects, timestamp};
+use aws_sdk_s3::types::EncodingType;
+use domain::access::{Action, Authorized, List};
+use domain::path::{Name, ObjectKey, VPath};
+use domain::time::Timestamp;
+
+/// One page of a listing.
+#[derive(Debug)]
+pub struct Page {
+    /// What is directly in the folder (or, for a deep listing, anywhere in it), without the folder's own marker.
+    pub entries: Vec<Listed>,
+    /// Whether the folder's own marker was among the keys.
+    pub marker: Option<Listed>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<String>,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its path as seen from the listed folder: one segment in a listing, several in a deep one.
+    pub path: VPath,
+    /// What it is.
+    pub kind: ListedKind,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListedKind {
+    /// An object.
+    File {
+        /// Its size.
+        bytes: u64,
+        /// When S3 got it.
+        modified: Timestamp,
+        /// Its version.
+        etag: ETag,
+    },
+    /// A folder: a marker object (deep listings), or a common prefix.
+    Folder {
+        /// The marker's version, if it was seen.
+        marker: Option<ETag>,
+    },
+}
+
+impl Objects {
+    /// Up to 1,000 entries directly in a folder.
+    pub async fn list(&self, folder: &Authorized<List>, from: Option<String>) -> Result<Page, ObjectError> {
+        self.list_key(&folder.location().folder_key(), from, Some("/"), 1000)
+            .await
+    }
+
+    /// Up to 1,000 objects anywhere in a folder.
+    pub async fn list_deep<A: Action>(
+        &self,
+        folder: &Authorized<A>,
+        from: Option<String>,
+    ) -> Result<Page, ObjectError> {
+        self.list_key(&folder.location().folder_key(), from, None, 1000).await
+    }
+
+    /// The first keys in a folder, marker included: enough to tell whether it exists and whether it is empty.
+    pub async fn peek<A: Action>(&self, folder: &Authorized<A>) -> Result<Page, ObjectError> {
+        self.list_key(&folder.location().folder_key(), None, None, 2).await
+    }
+
+    async fn list_key(
+        &self,
+        prefix: &ObjectKey,
+        from: Option<String>,
+        delimiter: Option<&str>,
+        limit: i32,
+    ) -> Result<Page, ObjectError> {
+        let answer = self
+            .s3
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .prefix(prefix.as_str())
+            .set_delimiter(delimiter.map(str::to_owned))
+            .set_continuation_token(from)
+            .max_keys(limit)
+            // keys that somebody else put there may hold characters that XML cannot carry
+            .encoding_type(EncodingType::Url)
+            .send()
+            .await?;
+        let mut page = Page {
+            entries: Vec::new(),
+            marker: None,
+            next: None,
+        };
+        for object in answer.contents() {
+            let Some((relative, folder)) = object.key().and_then(|key| relative(prefix, key)) else {
+                continue;
+            };
+            let etag = ETag::new(object.e_tag().unwrap_or_default());
+            let kind = if folder {
+                ListedKind::Folder { marker: Some(etag) }
+            } else {
+                let bytes = u64::try_from(object.size().unwrap_or(0)).unwrap_or(0);
+                ListedKind::File {
+                    bytes,
+                    modified: timestamp(object.last_modified()),
+                    etag,
+                }
+            };
+            let listed = Listed { path: relative, kind };
+            if listed.path.is_root() {
+                page.marker = Some(listed);
+            } else {
+                page.entries.push(listed);
+            }
+        }
+        for common in answer.common_prefixes() {
+            if let Some((relative, _)) = common.prefix().and_then(|key| relative(prefix, key))
+                && !relative.is_root()
+            {
+                page.entries.push(Listed {
+                    path: relative,
+                    kind: ListedKind::Folder { marker: None },
+                });
+            }
+        }
+        if answer.is_truncated() == Some(true) {
+            page.next = answer.next_continuation_token().map(str::to_owned);
+        }
+        Ok(page)
+    }
+}
+
+/// A listed key as a path below the prefix, and whether it ends in `/`. `None` for a key that no path can name (put
+/// there by somebody else, with a control character or an empty segment): it is not shown, rather than shown wrongly.
+fn relative(prefix: &ObjectKey, encoded: &str) -> Option<(VPath, bool)> {
+    let key = decode(encoded)?;
+    let rest = prefix.below(&key)?;
+    if rest.is_empty() {
+        return Some((VPath::root(), true));
+    }
+    let (path, folder) = match rest.strip_suffix('/') {
+        Some(path) => (path, true),
+        None => (rest, false),
+    };
+    if path.split('/').any(|segment| Name::parse(segment).is_err()) {
+        return None;
+    }
+    Some((VPath::parse(path).ok()?, folder))
+}
+
+/// S3's `encoding-type=url`: percent-encoding with `+` for a space.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (high, low) = (rest.next()?, rest.next()?);
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                u8::try_from(digit(high)? * 16 + digit(low)?).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::id::OrganizationId;
+
+    fn prefix() -> ObjectKey {
+        let organization = OrganizationId::from_random([1; 16]);
+        ObjectKey::from_record(&organization, format!("{organization}/files/in/")).unwrap()
+    }
+
+    fn below(rest: &str) -> Option<(String, bool)> {
+        relative(&prefix(), &format!("{}{rest}", prefix().as_str())).map(|(path, folder)| (path.to_string(), folder))
+    }
+
+    #[test]
+    fn listed_keys_become_paths() {
+        assert_eq!(below(""), Some(("/".into(), true)));
+        assert_eq!(below("a%2Bb+c%25.txt"), Some(("/a+b c%.txt".into(), false)));
+        assert_eq!(below("sub/"), Some(("/sub".into(), true)));
+        assert_eq!(below("sub/%C3%A4"), Some(("/sub/ä".into(), false)));
+    }
+
+    #[test]
+    fn keys_that_no_path_names_are_not_shown() {
+        for odd in ["a//b", "../x", "a%00b", "%FF", "a%2", "./x", "/lead", "a/../b"] {
+            assert_eq!(below(odd), None, "{odd}");
+        }
+    }
+}

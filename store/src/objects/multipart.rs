@@ -1,0 +1,189 @@
+//! Large files: parts in parallel, then one request that makes them an object.
+
+use super::attempts::{WriteError, attempts};
+use super::{OPERATION, ObjectError, Objects, Precondition, timestamp};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use domain::access::{Authorized, Upload};
+use domain::id::{OperationId, OrganizationId};
+use domain::path::ObjectKey;
+use domain::time::Timestamp;
+use domain::upload::StoredPart;
+
+/// A multipart upload that S3 knows.
+#[derive(Clone, Debug)]
+pub struct MultipartUpload {
+    key: ObjectKey,
+    id: String,
+}
+
+impl MultipartUpload {
+    /// S3's id for it, for the log and for records.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Objects {
+    /// Begins one.
+    pub async fn begin_multipart(
+        &self,
+        file: &Authorized<Upload>,
+        operation: &OperationId,
+    ) -> Result<MultipartUpload, ObjectError> {
+        let key = file.location().file_key().ok_or(ObjectError::PreconditionFailed)?;
+        let begun = self
+            .s3
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key.as_str())
+            .metadata(OPERATION, operation.as_str())
+            .send()
+            .await?;
+        let id = begun.upload_id.ok_or(ObjectError::Incomplete("an upload id"))?;
+        Ok(MultipartUpload { key, id })
+    }
+
+    /// Sends part `number`, with a CRC-32 that S3 checks.
+    pub async fn put_part(
+        &self,
+        upload: &MultipartUpload,
+        number: u32,
+        body: Bytes,
+    ) -> Result<StoredPart, ObjectError> {
+        let bytes = body.len() as u64;
+        let sent = self
+            .s3
+            .upload_part()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .part_number(part_number(number))
+            .body(ByteStream::from(body))
+            .customize()
+            .disable_payload_signing()
+            .send()
+            .await?;
+        let etag = sent.e_tag.ok_or(ObjectError::Incomplete("a part's ETag"))?;
+        Ok(StoredPart {
+            number,
+            bytes,
+            etag,
+            crc32: sent.checksum_crc32,
+        })
+    }
+
+    /// Makes the parts, reviewed and in order, an object.
+    pub async fn complete_multipart(
+        &self,
+        upload: &MultipartUpload,
+        parts: &[StoredPart],
+        precondition: &Precondition,
+    ) -> Result<(), WriteError> {
+        let (if_none_match, if_match) = precondition.headers();
+        let parts = parts
+            .iter()
+            .map(|part| {
+                CompletedPart::builder()
+                    .part_number(part_number(part.number))
+                    .e_tag(&part.etag)
+                    .set_checksum_crc32(part.crc32.clone())
+                    .build()
+            })
+            .collect();
+        let request = self
+            .once
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .set_if_none_match(if_none_match)
+            .set_if_match(if_match)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
+        attempts(async || {
+            request.clone().send().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Throws the parts away. Gone already is fine.
+    pub async fn abort_multipart(&self, upload: &MultipartUpload) -> Result<(), ObjectError> {
+        let answer = self
+            .s3
+            .abort_multipart_upload()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .send()
+            .await
+            .map_err(ObjectError::from);
+        match answer {
+            Ok(_) | Err(ObjectError::NoSuchUpload) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A multipart upload that was found in the bucket.
+#[derive(Clone, Debug)]
+pub struct FoundUpload {
+    /// Whose files it belongs to.
+    pub organization: OrganizationId,
+    /// The upload, for aborting it.
+    pub upload: MultipartUpload,
+}
+
+impl FoundUpload {
+    /// The key of the object that it was to make.
+    pub fn key(&self) -> &ObjectKey {
+        &self.upload.key
+    }
+}
+
+impl Objects {
+    /// Up to 1,000 multipart uploads that were begun before `before`, from all organizations. To be asked again after
+    /// they were ended, until none is left.
+    pub async fn multiparts_before(&self, before: Timestamp) -> Result<Vec<FoundUpload>, ObjectError> {
+        let (mut key_marker, mut id_marker) = (None, None);
+        loop {
+            let page = self
+                .s3
+                .list_multipart_uploads()
+                .bucket(&self.bucket)
+                .set_expected_bucket_owner(self.owner.clone())
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker)
+                .send()
+                .await?;
+            let old = page
+                .uploads()
+                .iter()
+                .filter(|upload| timestamp(upload.initiated()) < before);
+            let found: Vec<FoundUpload> = old
+                .filter_map(|upload| {
+                    let (organization, key) = ObjectKey::from_bucket(upload.key()?.to_owned())?;
+                    let upload = MultipartUpload {
+                        key,
+                        id: upload.upload_id()?.to_owned(),
+                    };
+                    Some(FoundUpload { organization, upload })
+                })
+                .collect();
+            if !found.is_empty() || page.is_truncated() != Some(true) {
+                return Ok(found);
+            }
+            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        }
+    }
+}
+
+fn part_number(number: u32) -> i32 {
+    // at most 10,000 by the part plan
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,120 @@
+//! Looking at objects and reading their bytes.
+
+use super::{ETag, OPERATION, ObjectError, ObjectInfo, Objects, timestamp};
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+use domain::access::{Action, Authorized, Download};
+use domain::id::OperationId;
+use domain::path::ObjectKey;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// The bytes of a ranged read as they arrive.
+pub struct Body(ByteStream);
+
+impl Body {
+    /// The next bytes; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ObjectError> {
+        self.0
+            .try_next()
+            .await
+            .map_err(|error| ObjectError::Unavailable(error.into()))
+    }
+}
+
+impl Objects {
+    /// The file at this place, or `None`.
+    pub async fn head<A: Action>(&self, file: &Authorized<A>) -> Result<Option<ObjectInfo>, ObjectError> {
+        match file.location().file_key() {
+            Some(key) => self.head_key(&key).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The marker object of the folder at this place, or `None`.
+    pub async fn head_folder<A: Action>(&self, folder: &Authorized<A>) -> Result<Option<ObjectInfo>, ObjectError> {
+        self.head_key(&folder.location().folder_key()).await
+    }
+
+    pub(super) async fn head_key(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, ObjectError> {
+        let answer = self
+            .s3
+            .head_object()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key.as_str())
+            .send()
+            .await
+            .map_err(ObjectError::from);
+        match answer {
+            Ok(head) => Ok(Some(ObjectInfo {
+                bytes: u64::try_from(head.content_length.unwrap_or(0)).unwrap_or(0),
+                etag: ETag::new(head.e_tag.ok_or(ObjectError::Incomplete("an ETag"))?),
+                modified: timestamp(head.last_modified.as_ref()),
+                operation: operation(head.metadata.as_ref()),
+            })),
+            Err(ObjectError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The first bytes of a file, at most `bytes`, and what the file is, in one request. `NotFound` if there is none;
+    /// an empty file has an empty body.
+    pub async fn open(&self, file: &Authorized<Download>, bytes: u64) -> Result<(ObjectInfo, Body), ObjectError> {
+        let key = file.location().file_key().ok_or(ObjectError::NotFound)?;
+        let answer = self
+            .s3
+            .get_object()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key.as_str())
+            .range(format!("bytes=0-{}", bytes.saturating_sub(1)))
+            .send()
+            .await
+            .map_err(ObjectError::from);
+        let got = match answer {
+            Ok(got) => got,
+            // an empty object has no first byte
+            Err(ObjectError::RangeBehindEnd) => {
+                let info = self.head_key(&key).await?.ok_or(ObjectError::NotFound)?;
+                return Ok((info, Body(ByteStream::default())));
+            }
+            Err(error) => return Err(error),
+        };
+        let total = match got.content_range.as_deref() {
+            Some(range) => range
+                .rsplit('/')
+                .next()
+                .and_then(|n| n.parse().ok())
+                .ok_or(ObjectError::Incomplete("a file size"))?,
+            None => u64::try_from(got.content_length.unwrap_or(0)).unwrap_or(0),
+        };
+        let info = ObjectInfo {
+            bytes: total,
+            etag: ETag::new(got.e_tag.ok_or(ObjectError::Incomplete("an ETag"))?),
+            modified: timestamp(got.last_modified.as_ref()),
+            operation: operation(got.metadata.as_ref()),
+        };
+        Ok((info, Body(got.body)))
+    }
+
+    /// A range of the version `etag`; `PreconditionFailed` or `NotFound` if the file has changed since.
+    pub async fn read(&self, file: &Authorized<Download>, etag: &ETag, range: Range<u64>) -> Result<Body, ObjectError> {
+        let key = file.location().file_key().ok_or(ObjectError::NotFound)?;
+        let got = self
+            .s3
+            .get_object()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key.as_str())
+            .if_match(etag.as_str())
+            .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
+            .send()
+            .await?;
+        Ok(Body(got.body))
+    }
+}
+
+pub(super) fn operation(metadata: Option<&HashMap<String, String>>) -> Option<OperationId> {
+    OperationId::parse(metadata?.get(OPERATION)?).ok()
+}

@@ -1,0 +1,265 @@
+//! Records in DynamoDB: typed loads and saves, each naming what it costs in [`crate::table`].
+//!
+//! A save names the revision that was read; [`RecordError::Conflict`] means that somebody else was faster, or that the
+//! name or record is taken. A conditional write whose answer was lost is repeated by the SDK and then fails on its own
+//! effect; [`Records::put`] recognises its own item and calls that a success, and transactions carry a token.
+
+mod api_keys;
+mod auth;
+mod credentials;
+mod deployment;
+mod organizations;
+mod ssh_keys;
+mod webhooks;
+
+pub use crate::item::Versioned;
+pub use auth::Passed;
+pub use credentials::LoginRecords;
+pub use deployment::{Bootstrap, BootstrapRecord};
+
+use crate::aws::Aws;
+use crate::item::{Item, decode, encode, key_attributes, number, sort_key, text};
+use crate::seal::Sealer;
+use crate::table::{Key, ListOf, PK, REV, SK, organization_partition};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use domain::id::OrganizationId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Why a record could not be read or written. The source is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Somebody else was faster, or the name is taken.
+    #[error("the record was changed meanwhile, or the name is taken")]
+    Conflict,
+    /// DynamoDB did not answer, or had no capacity.
+    #[error("the table did not answer: {0}")]
+    Unavailable(String),
+    /// An item that this program cannot read or write.
+    #[error("a record could not be read or written: {0}")]
+    Internal(String),
+}
+
+impl RecordError {
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal(error.to_string())
+    }
+
+    pub(crate) fn unavailable<E: std::error::Error + 'static>(error: E) -> Self {
+        Self::Unavailable(aws_smithy_types::error::display::DisplayErrorContext(error).to_string())
+    }
+}
+
+/// One page of a list.
+pub struct Page<T> {
+    /// The records.
+    pub records: Vec<Versioned<T>>,
+    /// The id after which the next page starts, if there is one.
+    pub next: Option<String>,
+}
+
+/// The records of the deployment. Cheap to clone.
+#[derive(Clone)]
+pub struct Records {
+    client: Client,
+    table: String,
+    sealer: Sealer,
+}
+
+impl Records {
+    /// On the table of the settings.
+    pub fn new(aws: &Aws, sealer: Sealer) -> Self {
+        Self {
+            client: aws.dynamodb.clone(),
+            table: aws.settings.table.clone(),
+            sealer,
+        }
+    }
+
+    /// For sealing and opening the secrets in records.
+    pub fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<Versioned<T>>, RecordError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)));
+        let answer = request
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(RecordError::unavailable)?;
+        answer.item.map(decode).transpose()
+    }
+
+    /// Writes a record: a new one if `read` is `None`, otherwise over the revision that was read. Answers the new
+    /// revision.
+    async fn put<T: Serialize>(&self, key: &Key, read: Option<u64>, record: &T) -> Result<u64, RecordError> {
+        let rev = read.map_or(1, |rev| rev.saturating_add(1));
+        let item = encode(key, rev, record)?;
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.clone()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let request = match read {
+            None => request.condition_expression("attribute_not_exists(pk)"),
+            Some(rev) => request
+                .condition_expression("#rev = :rev")
+                .expression_attribute_names("#rev", REV)
+                .expression_attribute_values(":rev", number(rev)),
+        };
+        match request.send().await {
+            Ok(_) => Ok(rev),
+            Err(error) => match error.as_service_error() {
+                Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed)) => {
+                    if failed.item() == Some(&item) {
+                        Ok(rev)
+                    } else {
+                        Err(RecordError::Conflict)
+                    }
+                }
+                _ => Err(RecordError::unavailable(error)),
+            },
+        }
+    }
+
+    /// The entries of an organization's list after an id, at most `limit` of them.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        organization: &OrganizationId,
+        list: ListOf,
+        after: Option<&str>,
+        limit: u16,
+    ) -> Result<Page<T>, RecordError> {
+        self.query(organization_partition(organization), list.prefix(), after, limit)
+            .await
+    }
+
+    async fn query<T: DeserializeOwned>(
+        &self,
+        partition: String,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u16,
+    ) -> Result<Page<T>, RecordError> {
+        let start = after.map(|id| {
+            key_attributes(Key {
+                pk: partition.clone(),
+                sk: format!("{prefix}{id}"),
+            })
+        });
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":prefix", text(prefix))
+            .set_exclusive_start_key(start)
+            .limit(i32::from(limit))
+            .send()
+            .await
+            .map_err(RecordError::unavailable)?;
+        let next = answer.last_evaluated_key.as_ref().and_then(sort_key);
+        let next = next.and_then(|key| key.strip_prefix(prefix)).map(str::to_owned);
+        let records = answer
+            .items
+            .unwrap_or_default()
+            .into_iter()
+            .map(decode)
+            .collect::<Result<_, _>>()?;
+        Ok(Page { records, next })
+    }
+
+    /// Writes everything or nothing.
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), RecordError> {
+        let sent = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) if is_condition(&error) => Err(RecordError::Conflict),
+            Err(error) => Err(RecordError::unavailable(error)),
+        }
+    }
+
+    fn put_in<T: Serialize>(&self, key: &Key, read: Option<u64>, record: &T) -> Result<TransactWriteItem, RecordError> {
+        let rev = read.map_or(1, |rev| rev.saturating_add(1));
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(encode(key, rev, record)?));
+        let put = match read {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(rev) => put
+                .condition_expression("#rev = :rev")
+                .expression_attribute_names("#rev", REV)
+                .expression_attribute_values(":rev", number(rev)),
+        };
+        let put = put.build().map_err(RecordError::internal)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Deletes over the revision that was read, or whatever is there.
+    fn delete_in(&self, key: Key, read: Option<u64>) -> Result<TransactWriteItem, RecordError> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)));
+        let delete = match read {
+            None => delete,
+            Some(rev) => delete
+                .condition_expression("#rev = :rev")
+                .expression_attribute_names("#rev", REV)
+                .expression_attribute_values(":rev", number(rev)),
+        };
+        let delete = delete.build().map_err(RecordError::internal)?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    /// Changes an item in place: `expression` must not touch `rev`, which grows by one, and `condition` is asked
+    /// beside the item's existence.
+    fn update_in(
+        &self,
+        key: Key,
+        expression: &str,
+        condition: &str,
+        values: Item,
+    ) -> Result<TransactWriteItem, RecordError> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)))
+            .update_expression(format!("ADD #rev :one, {expression}"))
+            .condition_expression(format!("attribute_exists(pk){condition}"))
+            .expression_attribute_names("#rev", REV)
+            .set_expression_attribute_values(Some(
+                values.into_iter().chain([(":one".to_owned(), number(1))]).collect(),
+            ))
+            .build()
+            .map_err(RecordError::internal)?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+/// Whether a transaction failed because of a condition, and not because two ran at once.
+fn is_condition<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled
+            .cancellation_reasons()
+            .iter()
+            .any(|reason| reason.code() == Some("ConditionalCheckFailed")),
+        _ => false,
+    }
+}

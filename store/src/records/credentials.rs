@@ -1,0 +1,123 @@
+//! Credentials and their user names.
+
+use super::{Page, RecordError, Records, Versioned};
+use crate::table::{self, ListOf};
+use domain::credential::{Credential, UserName};
+use domain::id::{CredentialId, OrganizationId};
+use domain::organization::Organization;
+use serde::{Deserialize, Serialize};
+
+/// Who has a user name.
+#[derive(Serialize, Deserialize)]
+pub(super) struct NameRecord {
+    pub(super) organization: OrganizationId,
+    pub(super) credential: CredentialId,
+}
+
+/// What a login is decided on.
+pub struct LoginRecords {
+    /// The organization.
+    pub organization: Versioned<Organization>,
+    /// The credential.
+    pub credential: Versioned<Credential>,
+}
+
+impl Records {
+    /// What a login with this name is decided on. Three consistent reads, two round trips deep.
+    pub async fn login_records(&self, name: &UserName) -> Result<Option<LoginRecords>, RecordError> {
+        let Some(owner) = self.get::<NameRecord>(table::user_name(name.as_str())).await? else {
+            return Ok(None);
+        };
+        let NameRecord {
+            organization,
+            credential,
+        } = owner.value;
+        let (organization, credential) = futures_util::future::try_join(
+            self.organization(&organization),
+            self.credential(&organization, &credential),
+        )
+        .await?;
+        // the reads are not one snapshot: a credential that was renamed in between no longer has this name
+        let credential = credential.filter(|credential| credential.value.user_name == *name);
+        Ok(organization
+            .zip(credential)
+            .map(|(organization, credential)| LoginRecords {
+                organization,
+                credential,
+            }))
+    }
+
+    /// A credential. One consistent read.
+    pub async fn credential(
+        &self,
+        organization: &OrganizationId,
+        id: &CredentialId,
+    ) -> Result<Option<Versioned<Credential>>, RecordError> {
+        self.get(table::credential(organization, id)).await
+    }
+
+    /// The credentials of an organization after an id.
+    pub async fn credentials(
+        &self,
+        organization: &OrganizationId,
+        after: Option<&str>,
+        limit: u16,
+    ) -> Result<Page<Credential>, RecordError> {
+        self.list(organization, ListOf::Credentials, after, limit).await
+    }
+
+    /// Adds a credential and takes its user name. [`RecordError::Conflict`]: the name is taken.
+    pub async fn create_credential(&self, credential: &Credential) -> Result<u64, RecordError> {
+        self.transact(self.create_credential_writes(credential)?).await?;
+        Ok(1)
+    }
+
+    pub(super) fn create_credential_writes(
+        &self,
+        credential: &Credential,
+    ) -> Result<Vec<aws_sdk_dynamodb::types::TransactWriteItem>, RecordError> {
+        let key = table::credential(&credential.organization, &credential.id);
+        Ok(vec![self.put_in(&key, None, credential)?, self.take_name(credential)?])
+    }
+
+    fn take_name(&self, credential: &Credential) -> Result<aws_sdk_dynamodb::types::TransactWriteItem, RecordError> {
+        let owner = NameRecord {
+            organization: credential.organization.clone(),
+            credential: credential.id.clone(),
+        };
+        self.put_in(&table::user_name(credential.user_name.as_str()), None, &owner)
+    }
+
+    /// Changes a credential; `old` is what was read. A new user name is taken and the old one given back in the same
+    /// transaction. Answers the new revision.
+    pub async fn save_credential(&self, old: &Versioned<Credential>, new: &Credential) -> Result<u64, RecordError> {
+        let key = table::credential(&new.organization, &new.id);
+        if old.value.user_name == new.user_name {
+            return self.put(&key, Some(old.rev), new).await;
+        }
+        self.transact(vec![
+            self.put_in(&key, Some(old.rev), new)?,
+            self.take_name(new)?,
+            self.delete_in(table::user_name(old.value.user_name.as_str()), None)?,
+        ])
+        .await?;
+        Ok(old.rev.saturating_add(1))
+    }
+
+    /// Deletes a credential, its user name and its SSH keys. A key that is added meanwhile changes the credential's
+    /// revision, so none is left behind.
+    pub async fn delete_credential(&self, old: &Versioned<Credential>) -> Result<(), RecordError> {
+        let credential = &old.value;
+        let mut writes = vec![
+            self.delete_in(
+                table::credential(&credential.organization, &credential.id),
+                Some(old.rev),
+            )?,
+            self.delete_in(table::user_name(credential.user_name.as_str()), None)?,
+        ];
+        for key in self.ssh_keys(&credential.id).await? {
+            writes.push(self.delete_in(table::ssh_key(&credential.id, &key.id), None)?);
+        }
+        self.transact(writes).await
+    }
+}

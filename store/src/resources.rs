@@ -1,0 +1,75 @@
+//! Making the bucket and the queues, as the deployment's template does on AWS; for `make dev` and tests. What exists
+//! already is left as it is. The table is made by [`crate::table::create_table`].
+
+use crate::aws::Aws;
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_sqs::types::QueueAttributeName;
+
+/// A message that was received this often without being deleted goes to the dead-letter queue.
+const MAX_RECEIVES: u32 = 10;
+/// A webhook attempt lasts at most 10 s, a batch of them at most half a minute.
+const VISIBILITY_SECONDS: u32 = 60;
+
+/// Why a resource could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the {what} could not be made: {reason}")]
+pub struct ResourceError {
+    what: String,
+    reason: String,
+}
+
+fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> ResourceError {
+    ResourceError {
+        what: what.to_owned(),
+        reason: DisplayErrorContext(error).to_string(),
+    }
+}
+
+/// The bucket of the settings.
+pub async fn make_bucket(aws: &Aws) -> Result<(), ResourceError> {
+    let bucket = &aws.settings.bucket;
+    match aws.s3.create_bucket().bucket(bucket).send().await {
+        Ok(_) => Ok(()),
+        Err(error) => match error.as_service_error() {
+            Some(service) if service.is_bucket_already_owned_by_you() || service.is_bucket_already_exists() => Ok(()),
+            _ => Err(failed(&format!("bucket {bucket}"), &error)),
+        },
+    }
+}
+
+/// A queue of this name and its dead-letter queue; answers the queue's URL.
+pub async fn make_queue(aws: &Aws, name: &str) -> Result<String, ResourceError> {
+    let dead = format!("{name}-dead");
+    let dead_url = queue(aws, &dead, None).await?;
+    let attributes = aws
+        .sqs
+        .get_queue_attributes()
+        .queue_url(dead_url)
+        .attribute_names(QueueAttributeName::QueueArn)
+        .send()
+        .await
+        .map_err(|error| failed(&format!("queue {dead}"), &error))?;
+    let arn = attributes
+        .attributes()
+        .and_then(|all| all.get(&QueueAttributeName::QueueArn))
+        .cloned();
+    let redrive = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES }).to_string();
+    queue(aws, name, Some(redrive)).await
+}
+
+async fn queue(aws: &Aws, name: &str, redrive: Option<String>) -> Result<String, ResourceError> {
+    let what = format!("queue {name}");
+    let mut request = aws
+        .sqs
+        .create_queue()
+        .queue_name(name)
+        .attributes(QueueAttributeName::VisibilityTimeout, VISIBILITY_SECONDS.to_string());
+    if let Some(redrive) = redrive {
+        request = request.attributes(QueueAttributeName::RedrivePolicy, redrive);
+    }
+    let made = request.send().await.map_err(|error| failed(&what, &error))?;
+    made.queue_url.ok_or_else(|| ResourceError {
+        what,
+        reason: "no URL was answered".to_owned(),
+    })
+}

@@ -1,0 +1,251 @@
+//! Every key and access pattern of the table, with its cost. One table, string keys `pk` and `sk`, one
+//! sparse index.
+//!
+//! | what | pk | sk | asked how (cost of a read in RCU, for items below 4 KB) |
+//! |---|---|---|---|
+//! | organization | `ORG#<org>` | `ORG` | Get, consistent: 1 |
+//! | credential | `ORG#<org>` | `CRED#<id>` | Get, consistent: 1; list: Query, consistent, ≤ 1 MB a page |
+//! | user name (unique in the deployment) | `USER#<name>` | `USER` | Get, consistent: 1; written with its credential in one transaction |
+//! | SSH key | `CRED#<credential>` | `SSHKEY#<key id>` | Get by the hash of the shown key, consistent: 1; list: Query, ≤ 50 |
+//! | API key | `ORG#<org>` | `APIKEY#<key id>` | Get: 1; list: Query |
+//! | authentication of an API key | `AUTH#<key id>` | `AUTH` | one conditional Update for each request: 1 WCU, no read |
+//! | webhook | `ORG#<org>` | `HOOK#<id>` | Get: 1; all of an organization (≤ 100) for each event: one Query |
+//! | admin (unique in the deployment) | `ADMIN#<name>` | `ADMIN` | Get, consistent: 1 |
+//! | admins of an organization | `ORG#<org>` | `ADMIN#<name>` | Query; names only |
+//! | what the first start created | `DEPLOYMENT` | `BOOTSTRAP` | Get, consistent: 1, once a start |
+//! | intent of an upload, delete or rename | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key |
+//! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, each minute; only intents are in the index: 1 WCU more for each |
+//! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 50 operations: 2 WCU for all of them; Get, consistent: 1 |
+//! | time and arrival of a file | `META#<org>#<folder>` | `<name>` | reserved |
+//! | jobs, delivery log, sessions | `JOB#…`, `DELIVERY#…`, `NODE#…` | | reserved |
+//!
+//! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
+//! 4 RCU, two or three round trips deep. A request with an API key is one Update, then its data.
+//!
+//! Hot keys: what every request of one API key writes is an item of its own partition (1,000 writes a second, far above
+//! any limit that a key has). What every login of one organization reads (its settings) is one item: 3,000 consistent
+//! reads a second, which is beyond what password hashing allows. Sweeping is spread over [`SWEEP_SHARDS`] partitions.
+//!
+//! Every item has `v`, the version of its shape, and `rev`, which grows with every change: a writer names the `rev` it
+//! has read, so that two writers cannot overwrite each other. `ttl` is DynamoDB's expiry in seconds; it is late by
+//! days, so every read checks times itself.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType, TableStatus,
+};
+use domain::api_key::ApiKeyId;
+use domain::id::{CredentialId, OperationId, OrganizationId};
+use std::time::Duration;
+
+/// Partition key.
+pub(crate) const PK: &str = "pk";
+/// Sort key.
+pub(crate) const SK: &str = "sk";
+/// Version of the item's shape.
+pub(crate) const VERSION: &str = "v";
+/// Grows with every change.
+pub(crate) const REV: &str = "rev";
+
+/// The index of what is due.
+pub(crate) const SWEEP_INDEX: &str = "sweep";
+/// Its partition key.
+pub(crate) const SWEEP_SHARD: &str = "sweep_shard";
+/// Its sort key: when, in milliseconds.
+pub(crate) const SWEEP_AT: &str = "sweep_at";
+
+/// Partitions over which due work is spread: enough that none becomes hot (each takes 1,000 writes a second).
+pub const SWEEP_SHARDS: u8 = 16;
+
+/// The key of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+}
+
+/// What the sort keys of an organization's lists start with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListOf {
+    /// Its credentials.
+    Credentials,
+    /// Its API keys.
+    ApiKeys,
+    /// Its webhooks.
+    Webhooks,
+}
+
+impl ListOf {
+    pub(crate) const fn prefix(self) -> &'static str {
+        match self {
+            Self::Credentials => "CRED#",
+            Self::ApiKeys => "APIKEY#",
+            Self::Webhooks => "HOOK#",
+        }
+    }
+}
+
+/// The partition of an organization's settings and lists.
+pub(crate) fn organization_partition(id: &OrganizationId) -> String {
+    format!("ORG#{id}")
+}
+
+/// An organization's settings.
+pub(crate) fn organization(id: &OrganizationId) -> Key {
+    Key::new(organization_partition(id), "ORG")
+}
+
+/// One entry of an organization's list.
+pub(crate) fn listed(organization: &OrganizationId, list: ListOf, id: &str) -> Key {
+    Key::new(organization_partition(organization), format!("{}{id}", list.prefix()))
+}
+
+/// A credential.
+pub(crate) fn credential(organization: &OrganizationId, id: &CredentialId) -> Key {
+    listed(organization, ListOf::Credentials, id.as_str())
+}
+
+/// Who has this user name.
+pub(crate) fn user_name(name: &str) -> Key {
+    Key::new(format!("USER#{name}"), "USER")
+}
+
+/// The partition of a credential's SSH keys.
+pub(crate) fn ssh_keys(credential: &CredentialId) -> String {
+    format!("CRED#{credential}")
+}
+
+/// What the sort keys of SSH keys start with.
+pub(crate) const SSH_KEY_PREFIX: &str = "SSHKEY#";
+
+/// One SSH key.
+pub(crate) fn ssh_key(credential: &CredentialId, key_id: &str) -> Key {
+    Key::new(ssh_keys(credential), format!("{SSH_KEY_PREFIX}{key_id}"))
+}
+
+/// An API key as people see it.
+pub(crate) fn api_key(organization: &OrganizationId, id: &ApiKeyId) -> Key {
+    listed(organization, ListOf::ApiKeys, id.as_str())
+}
+
+/// What each request with an API key checks and counts on.
+pub(crate) fn auth(id: &ApiKeyId) -> Key {
+    Key::new(format!("AUTH#{id}"), "AUTH")
+}
+
+/// A webhook.
+pub(crate) fn webhook(organization: &OrganizationId, id: &str) -> Key {
+    listed(organization, ListOf::Webhooks, id)
+}
+
+/// An admin.
+pub(crate) fn admin(name: &str) -> Key {
+    Key::new(format!("ADMIN#{name}"), "ADMIN")
+}
+
+/// The name of an admin in its organization's list.
+pub(crate) fn admin_of(organization: &OrganizationId, name: &str) -> Key {
+    Key::new(organization_partition(organization), format!("ADMIN#{name}"))
+}
+
+/// What the first start created.
+pub(crate) fn bootstrap() -> Key {
+    Key::new("DEPLOYMENT".to_owned(), "BOOTSTRAP")
+}
+
+/// An intent. `object_key` is the whole key, which starts with the organization; it is named twice so that a partition
+/// can never belong to two organizations.
+pub(crate) fn intent(organization: &OrganizationId, object_key: &str, operation: &OperationId) -> Key {
+    Key::new(intents(organization, object_key), operation.as_str())
+}
+
+/// The partition of all intents of one object key.
+pub(crate) fn intents(organization: &OrganizationId, object_key: &str) -> String {
+    format!("INTENT#{organization}#{object_key}")
+}
+
+/// The partition of the index [`SWEEP_INDEX`] for intents.
+pub(crate) fn sweep_partition(shard: u8) -> String {
+    format!("INTENT#{:02}", shard % SWEEP_SHARDS)
+}
+
+/// What a credential's files take.
+pub(crate) fn usage(organization: &OrganizationId, credential: &CredentialId) -> Key {
+    Key::new(format!("USAGE#{organization}"), credential.as_str())
+}
+
+/// Why the table could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateTableError {
+    /// The request failed.
+    #[error("the table could not be created: {0}")]
+    Aws(String),
+    /// It did not become usable in time.
+    #[error("the table did not become active within 30 seconds")]
+    NotActive,
+}
+
+/// Creates the table for development and tests, and waits until it can be used; does nothing if it exists. In
+/// production the template creates it.
+pub async fn create_table(client: &Client, table: &str) -> Result<(), CreateTableError> {
+    let failed = |error: String| CreateTableError::Aws(error);
+    let attribute = |name: &str, kind| {
+        let built = AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(kind)
+            .build();
+        built.map_err(|error| failed(error.to_string()))
+    };
+    let element = |name: &str, kind| {
+        let built = KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+        built.map_err(|error| failed(error.to_string()))
+    };
+    let sweep = GlobalSecondaryIndex::builder()
+        .index_name(SWEEP_INDEX)
+        .key_schema(element(SWEEP_SHARD, KeyType::Hash)?)
+        .key_schema(element(SWEEP_AT, KeyType::Range)?)
+        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let request = client
+        .create_table()
+        .table_name(table)
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(attribute(PK, ScalarAttributeType::S)?)
+        .attribute_definitions(attribute(SK, ScalarAttributeType::S)?)
+        .attribute_definitions(attribute(SWEEP_SHARD, ScalarAttributeType::S)?)
+        .attribute_definitions(attribute(SWEEP_AT, ScalarAttributeType::N)?)
+        .key_schema(element(PK, KeyType::Hash)?)
+        .key_schema(element(SK, KeyType::Range)?)
+        .global_secondary_indexes(sweep);
+    if let Err(error) = request.send().await
+        && !error
+            .as_service_error()
+            .is_some_and(|error| error.is_resource_in_use_exception())
+    {
+        return Err(failed(
+            aws_smithy_types::error::display::DisplayErrorContext(error).to_string(),
+        ));
+    }
+    for _ in 0..300 {
+        let answer = client.describe_table().table_name(table).send().await;
+        let status = answer
+            .ok()
+            .and_then(|answer| answer.table)
+            .and_then(|table| table.table_status);
+        if status == Some(TableStatus::Active) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(CreateTableError::NotActive)
+}
