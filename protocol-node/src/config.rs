@@ -2,15 +2,13 @@
 
 use crate::host_keys::MIN_SECRET_BYTES;
 use crate::ssh::Limits;
+use app::budget::Budget;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use store::aws::AwsSettings;
 use zeroize::Zeroizing;
-
-/// Below this there is no room for one part of an upload beside everything else.
-pub const MIN_MEMORY_BUDGET_MIB: usize = 96;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +27,10 @@ pub struct Config {
     pub sftp_listen: SocketAddr,
     /// `TOWPATH_HOST_KEY_SECRET`: what the host keys are derived from, the same on all nodes.
     pub host_key_secret: Zeroizing<Vec<u8>>,
-    /// `TOWPATH_SEALING_SECRET`: what sealed records are sealed with.
-    pub sealing_secret: Option<Zeroizing<Vec<u8>>>,
-    /// `TOWPATH_MEMORY_BUDGET_MIB`, 512: memory for transfers, in bytes.
-    pub memory_budget_bytes: usize,
+    /// `TOWPATH_SEALING_SECRET`: what secrets in records are sealed with, the same everywhere.
+    pub sealing_secret: Zeroizing<String>,
+    /// `TOWPATH_MEMORY_BUDGET_MIB`, 512: memory for the contents of files under way.
+    pub memory_budget_mib: usize,
     /// `TOWPATH_MAX_CONNECTIONS` (10,000), `TOWPATH_MAX_CONNECTIONS_PER_ADDRESS` (200), `TOWPATH_MAX_LOGGING_IN` (1,000).
     pub limits: Limits,
     /// `TOWPATH_DRAIN_SECONDS`, 30: how long transfers may go on after the signal to stop.
@@ -74,10 +72,10 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
         let source = Source(lookup);
         let mib = source.number("TOWPATH_MEMORY_BUDGET_MIB", 512)?;
-        if mib < MIN_MEMORY_BUDGET_MIB {
+        if mib < Budget::LEAST_MIB {
             return Err(invalid(
                 "TOWPATH_MEMORY_BUDGET_MIB",
-                format!("at least {MIN_MEMORY_BUDGET_MIB}"),
+                format!("at least {}", Budget::LEAST_MIB),
             ));
         }
         let secret = source.required("TOWPATH_HOST_KEY_SECRET")?.into_bytes();
@@ -94,10 +92,8 @@ impl Config {
                 "an address and a port, such as 0.0.0.0:2222",
             )?,
             host_key_secret: Zeroizing::new(secret),
-            sealing_secret: source
-                .optional("TOWPATH_SEALING_SECRET")
-                .map(|secret| Zeroizing::new(secret.into_bytes())),
-            memory_budget_bytes: mib.saturating_mul(1024 * 1024),
+            sealing_secret: Zeroizing::new(source.required("TOWPATH_SEALING_SECRET")?),
+            memory_budget_mib: mib,
             limits: Limits {
                 connections: source.number("TOWPATH_MAX_CONNECTIONS", defaults.connections)?,
                 per_address: source.number("TOWPATH_MAX_CONNECTIONS_PER_ADDRESS", defaults.per_address)?,
@@ -193,6 +189,7 @@ mod tests {
         ("TOWPATH_TABLE", "towpath"),
         ("TOWPATH_EVENTS_QUEUE_URL", "http://127.0.0.1:1/q"),
         ("TOWPATH_HOST_KEY_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("TOWPATH_SEALING_SECRET", "0123456789abcdef0123456789abcdef"),
     ];
 
     fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -208,7 +205,7 @@ mod tests {
     fn defaults() {
         let config = read(&[]).ok().unwrap();
         assert_eq!(config.sftp_listen.port(), 2222);
-        assert_eq!(config.memory_budget_bytes, 512 * 1024 * 1024);
+        assert_eq!(config.memory_budget_mib, 512);
         assert_eq!(config.log_format, LogFormat::Json);
         assert_eq!(config.drain, Duration::from_secs(30));
         assert!(!config.stop_on_stdin_eof);
@@ -220,7 +217,8 @@ mod tests {
             ("TOWPATH_BUCKET", ""),
             ("TOWPATH_SFTP_LISTEN", "here"),
             ("TOWPATH_HOST_KEY_SECRET", "short"),
-            ("TOWPATH_MEMORY_BUDGET_MIB", "95"),
+            ("TOWPATH_SEALING_SECRET", ""),
+            ("TOWPATH_MEMORY_BUDGET_MIB", "40"),
             ("TOWPATH_MAX_CONNECTIONS", "0"),
             ("TOWPATH_LOG_FORMAT", "xml"),
             ("TOWPATH_STOP_ON_STDIN_EOF", "yes"),

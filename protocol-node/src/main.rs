@@ -39,6 +39,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         () = stdin_end(), if config.stop_on_stdin_eof => tracing::info!("stopping: standard input has ended"),
     }
     door.stop(config.drain).await;
+    // what is not counted and announced by now, the sweep finds
+    if !state.vfs.settled(config.drain).await {
+        tracing::warn!("stopping with operations left to the sweep");
+    }
     Ok(())
 }
 
