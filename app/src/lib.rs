@@ -2,8 +2,10 @@
 //! on concrete stores; faults are injected below the SDK, so no trait stands between.
 
 pub mod accounts;
+pub mod bootstrap;
 pub mod budget;
 mod hashing;
+pub mod management;
 pub mod settler;
 pub mod sweep;
 pub mod vfs;

@@ -18,6 +18,7 @@ pub mod identity;
 pub mod inbound;
 pub mod intent;
 pub mod invalid;
+pub mod iso8601;
 pub mod organization;
 pub mod password;
 pub mod path;

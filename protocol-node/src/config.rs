@@ -2,13 +2,15 @@
 
 use crate::host_keys::MIN_SECRET_BYTES;
 use crate::ssh::Limits;
-use app::budget::Budget;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use store::aws::AwsSettings;
 use zeroize::Zeroizing;
+
+/// Below this there is no room for one part of an upload beside everything else.
+pub const MIN_MEMORY_BUDGET_MIB: usize = 96;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +29,9 @@ pub struct Config {
     pub sftp_listen: SocketAddr,
     /// `TOWPATH_HOST_KEY_SECRET`: what the host keys are derived from, the same on all nodes.
     pub host_key_secret: Zeroizing<Vec<u8>>,
-    /// `TOWPATH_SEALING_SECRET`: what secrets in records are sealed with, the same everywhere.
+    /// `TOWPATH_SEALING_SECRET`: what sealed records are sealed with.
     pub sealing_secret: Zeroizing<String>,
-    /// `TOWPATH_MEMORY_BUDGET_MIB`, 512: memory for the contents of files under way.
+    /// `TOWPATH_MEMORY_BUDGET_MIB`, 512: memory for transfers, in MiB.
     pub memory_budget_mib: usize,
     /// `TOWPATH_MAX_CONNECTIONS` (10,000), `TOWPATH_MAX_CONNECTIONS_PER_ADDRESS` (200), `TOWPATH_MAX_LOGGING_IN` (1,000).
     pub limits: Limits,
@@ -72,10 +74,10 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
         let source = Source(lookup);
         let mib = source.number("TOWPATH_MEMORY_BUDGET_MIB", 512)?;
-        if mib < Budget::LEAST_MIB {
+        if mib < MIN_MEMORY_BUDGET_MIB {
             return Err(invalid(
                 "TOWPATH_MEMORY_BUDGET_MIB",
-                format!("at least {}", Budget::LEAST_MIB),
+                format!("at least {MIN_MEMORY_BUDGET_MIB}"),
             ));
         }
         let secret = source.required("TOWPATH_HOST_KEY_SECRET")?.into_bytes();
@@ -217,8 +219,7 @@ mod tests {
             ("TOWPATH_BUCKET", ""),
             ("TOWPATH_SFTP_LISTEN", "here"),
             ("TOWPATH_HOST_KEY_SECRET", "short"),
-            ("TOWPATH_SEALING_SECRET", ""),
-            ("TOWPATH_MEMORY_BUDGET_MIB", "40"),
+            ("TOWPATH_MEMORY_BUDGET_MIB", "95"),
             ("TOWPATH_MAX_CONNECTIONS", "0"),
             ("TOWPATH_LOG_FORMAT", "xml"),
             ("TOWPATH_STOP_ON_STDIN_EOF", "yes"),

@@ -1,13 +1,24 @@
 //! The protocol node: settings, state, doors, and the signal to stop.
 
+use app::sweep::Sweep;
 use protocol_node::config::{Config, LogFormat};
 use protocol_node::ssh::{Door, Running};
 use protocol_node::{host_keys, state};
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
+use store::clock;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
+
+/// How often the node looks for interrupted operations.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// A multipart upload without an intent is ended when it is a day old.
+const ORPHANED_AFTER_MILLIS: i64 = 24 * 3600 * 1000;
+/// How long the node waits, when it stops, until everything is counted and announced.
+const SETTLING: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
@@ -27,7 +38,8 @@ fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let config = Config::from_environment()?;
     start_log(&config)?;
-    let state = state::build(&config).await?;
+    let (state, sweep) = state::build(&config).await?;
+    let sweeping = tokio::spawn(sweep_on(sweep));
     let keys = host_keys(&config.host_key_secret)?;
     // before the ready line, so that a signal right after it is not lost
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -39,11 +51,26 @@ async fn run() -> Result<(), Box<dyn Error>> {
         () = stdin_end(), if config.stop_on_stdin_eof => tracing::info!("stopping: standard input has ended"),
     }
     door.stop(config.drain).await;
-    // what is not counted and announced by now, the sweep finds
-    if !state.vfs.settled(config.drain).await {
-        tracing::warn!("stopping with operations left to the sweep");
+    sweeping.abort();
+    if !state.vfs.settled(SETTLING).await {
+        tracing::warn!("some operations are left to the sweep");
     }
     Ok(())
+}
+
+/// Finishes what crashed nodes left; every node does it, and each intent is claimed by one.
+async fn sweep_on(sweep: Sweep) {
+    let mut rounds = tokio::time::interval(SWEEP_INTERVAL);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let now = clock::now();
+        sweep.round(now).await;
+        let long_ago = now.plus_millis(-ORPHANED_AFTER_MILLIS);
+        if let Err(error) = sweep.abort_orphans(long_ago).await {
+            tracing::warn!(%error, "multipart uploads that were left behind cannot be ended now");
+        }
+    }
 }
 
 /// Tells a supervisor that connections are accepted, and where.

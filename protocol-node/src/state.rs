@@ -3,6 +3,18 @@
 use crate::backend::{Accounts, Vfs};
 #[cfg(not(test))]
 use crate::config::Config;
+#[cfg(not(test))]
+use app::{
+    accounts::LoginTimes,
+    budget::Budget,
+    settler::{Settler, SettlingStores},
+    sweep::Sweep,
+};
+#[cfg(not(test))]
+use store::{
+    aws::Aws, intents::Intents, messages::Messages, objects::Objects, records::Records, seal::Sealer,
+    settling::Settling,
+};
 
 /// Accounts and files, shared by all sessions of the process.
 #[derive(Clone)]
@@ -20,28 +32,27 @@ pub enum BuildError {
     #[error(transparent)]
     Aws(#[from] store::aws::AwsSettingsError),
     /// The sealing secret.
-    #[error(transparent)]
+    #[error("TOWPATH_SEALING_SECRET: {0}")]
     Sealing(#[from] store::seal::SealerError),
     /// The memory budget.
     #[error("TOWPATH_MEMORY_BUDGET_MIB: {0}")]
-    Budget(#[from] app::budget::BudgetTooSmall),
+    Memory(#[from] app::budget::BudgetTooSmall),
 }
 
-/// Makes the state from the settings and starts what settles uploads. Sends no request. Needs a runtime.
+/// Makes the state from the settings, and what finishes interrupted operations. Sends no request.
 #[cfg(not(test))]
-pub async fn build(config: &Config) -> Result<State, BuildError> {
-    let aws = store::aws::Aws::connect(config.aws.clone()).await?;
-    let sealer = store::seal::Sealer::new(&config.sealing_secret)?;
-    let records = store::records::Records::new(&aws, sealer);
-    let budget = app::budget::Budget::new(config.memory_budget_mib)?;
-    let intents = store::intents::Intents::new(&aws);
-    let settler = app::settler::Settler::start(app::settler::SettlingStores {
-        intents: intents.clone(),
-        settling: store::settling::Settling::new(&aws),
-        queue: store::messages::Messages::new(&aws),
-    });
-    Ok(State {
-        accounts: Accounts::new(records, app::accounts::LoginTimes::default()),
-        vfs: Vfs::new(store::objects::Objects::new(&aws), intents, settler, budget),
-    })
+pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
+    let aws = Aws::connect(config.aws.clone()).await?;
+    let records = Records::new(&aws, Sealer::new(&config.sealing_secret)?);
+    let objects = Objects::new(&aws);
+    let stores = SettlingStores {
+        intents: Intents::new(&aws),
+        settling: Settling::new(&aws),
+        queue: Messages::new(&aws),
+    };
+    let settler = Settler::start(stores.clone());
+    let budget = Budget::new(config.memory_budget_mib)?;
+    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget);
+    let accounts = Accounts::new(records, LoginTimes::default());
+    Ok((State { accounts, vfs }, Sweep::new(objects, stores)))
 }

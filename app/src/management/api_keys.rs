@@ -1,0 +1,230 @@
+//! API keys. Reading them takes `read:admin`; only an admin with every permission creates, changes or deletes them, and
+//! never another API key.
+
+use super::{ATTEMPTS, Caller, Management, ManagementError};
+use domain::api_key::{ApiKey, ApiKeyId, KeyKind, KeyOwner, KeyText, Scope, Scopes};
+use domain::credential::State;
+use domain::inbound::Source;
+use domain::invalid::Invalid;
+use domain::time::Timestamp;
+use store::records::{RecordError, Versioned};
+
+/// A key to be made.
+pub struct NewApiKey {
+    /// `Name`.
+    pub name: String,
+    /// `OwnerType` and `OwnerId`: a user key; none: a site-wide key.
+    pub owner: Option<KeyOwner>,
+    /// `Permissions`.
+    pub permissions: Scopes,
+    /// `AllowedIps`.
+    pub allowed_ips: Vec<Source>,
+    /// `Expiration`.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a client wants of a key.
+#[derive(Default)]
+pub struct ApiKeyChange {
+    /// `Name`.
+    pub name: Option<String>,
+    /// `Permissions`.
+    pub permissions: Option<Scopes>,
+    /// `AllowedIps`.
+    pub allowed_ips: Option<Vec<Source>>,
+    /// `State`.
+    pub state: Option<State>,
+    /// `ExpiresAt` or `Expiration`.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// A key and when it was last used.
+pub struct ShownApiKey {
+    /// The record.
+    pub record: Versioned<ApiKey>,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A new key with its text, which is shown this once.
+pub struct CreatedApiKey {
+    /// The key.
+    pub shown: ShownApiKey,
+    /// Its text.
+    pub text: KeyText,
+}
+
+impl Management {
+    /// The keys after an id, and where the next page starts.
+    pub async fn api_keys(
+        &self,
+        caller: &Caller,
+        after: Option<&str>,
+        limit: u16,
+    ) -> Result<(Vec<ShownApiKey>, Option<String>), ManagementError> {
+        caller.require(Scope::ReadAdmin)?;
+        let page = self.records.api_keys(&caller.organization, after, limit).await?;
+        let ids: Vec<ApiKeyId> = page.records.iter().map(|record| record.value.id.clone()).collect();
+        let last_used = self.records.api_keys_last_used(&ids).await?;
+        let show = |record: Versioned<ApiKey>| {
+            let last_used_at = last_used.get(&record.value.id).copied();
+            ShownApiKey { record, last_used_at }
+        };
+        Ok((page.records.into_iter().map(show).collect(), page.next))
+    }
+
+    /// One key.
+    pub async fn api_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<ShownApiKey, ManagementError> {
+        caller.require(Scope::ReadAdmin)?;
+        let record = self.records.api_key(&caller.organization, id).await?;
+        let record = record.ok_or(ManagementError::NotFound("API key"))?;
+        let last_used_at = self
+            .records
+            .api_keys_last_used(std::slice::from_ref(id))
+            .await?
+            .remove(id);
+        Ok(ShownApiKey { record, last_used_at })
+    }
+
+    /// Makes a key.
+    pub async fn create_api_key(&self, caller: &Caller, new: NewApiKey) -> Result<CreatedApiKey, ManagementError> {
+        caller.require_full_admin()?;
+        let organization = self.own_organization(caller).await?.value;
+        let scope = match &new.owner {
+            None => 1,
+            Some(owner) => self.check_owner(caller, owner).await?,
+        };
+        let now = store::clock::now();
+        if new.expires_at.is_some_and(|at| at <= now) {
+            return Err(ManagementError::field(
+                "Expiration",
+                &Invalid::new("must be in the future"),
+            ));
+        }
+        let text = KeyText::generate(&store::clock::random());
+        let key = ApiKey {
+            id: text.id().clone(),
+            organization: organization.id,
+            name: new.name,
+            prefix: text.prefix(),
+            kind: if new.owner.is_some() {
+                KeyKind::User
+            } else {
+                KeyKind::Site
+            },
+            scope,
+            owner: new.owner,
+            permissions: new.permissions,
+            allowed_ips: new.allowed_ips,
+            state: State::Active,
+            expires_at: new.expires_at,
+            created_at: now,
+            updated_at: now,
+        };
+        let rev = self
+            .records
+            .create_api_key(&key, text.hash(), organization.default_requests)
+            .await?;
+        let shown = ShownApiKey {
+            record: Versioned { value: key, rev },
+            last_used_at: None,
+        };
+        Ok(CreatedApiKey { shown, text })
+    }
+
+    /// Changes a key.
+    pub async fn change_api_key(
+        &self,
+        caller: &Caller,
+        id: &ApiKeyId,
+        change: ApiKeyChange,
+        accept: impl Fn(&ShownApiKey) -> bool,
+    ) -> Result<ShownApiKey, ManagementError> {
+        caller.require_full_admin()?;
+        for _ in 0..ATTEMPTS {
+            let old = self.api_key(caller, id).await?;
+            if !accept(&old) {
+                return Err(ManagementError::PreconditionFailed);
+            }
+            let mut new = old.record.value.clone();
+            change.name.clone().into_iter().for_each(|name| new.name = name);
+            change
+                .permissions
+                .clone()
+                .into_iter()
+                .for_each(|permissions| new.permissions = permissions);
+            change
+                .allowed_ips
+                .clone()
+                .into_iter()
+                .for_each(|ips| new.allowed_ips = ips);
+            change.state.into_iter().for_each(|state| new.state = state);
+            change.expires_at.into_iter().for_each(|at| new.expires_at = at);
+            if new == old.record.value {
+                return Ok(old);
+            }
+            new.updated_at = store::clock::now();
+            match self.records.save_api_key(&new, old.record.rev).await {
+                Ok(rev) => {
+                    return Ok(ShownApiKey {
+                        record: Versioned { value: new, rev },
+                        ..old
+                    });
+                }
+                Err(RecordError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RecordError::Conflict.into())
+    }
+
+    /// Revokes a key for good and answers what it was.
+    pub async fn delete_api_key(
+        &self,
+        caller: &Caller,
+        id: &ApiKeyId,
+        accept: impl Fn(&ShownApiKey) -> bool,
+    ) -> Result<ShownApiKey, ManagementError> {
+        caller.require_full_admin()?;
+        for _ in 0..ATTEMPTS {
+            let old = self.api_key(caller, id).await?;
+            if !accept(&old) {
+                return Err(ManagementError::PreconditionFailed);
+            }
+            match self.records.delete_api_key(&old.record).await {
+                Ok(()) => return Ok(old),
+                Err(RecordError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RecordError::Conflict.into())
+    }
+
+    /// The owner must be of this organization, and a credential must allow keys. Answers the key's scope.
+    async fn check_owner(&self, caller: &Caller, owner: &KeyOwner) -> Result<u8, ManagementError> {
+        let unknown = || ManagementError::field("OwnerId", &Invalid::new("must be an account of this organization"));
+        match owner {
+            KeyOwner::Admin(name) => {
+                let admin = self.records.admin(name).await?.ok_or_else(unknown)?;
+                if admin.organization == caller.organization {
+                    Ok(1)
+                } else {
+                    Err(unknown())
+                }
+            }
+            KeyOwner::Credential(id) => {
+                let credential = self
+                    .records
+                    .credential(&caller.organization, id)
+                    .await?
+                    .ok_or_else(unknown)?;
+                if credential.value.allow_api_key_auth {
+                    Ok(2)
+                } else {
+                    let problem = Invalid::new("does not allow API keys (AllowApiKeyAuth)");
+                    Err(ManagementError::field("OwnerId", &problem))
+                }
+            }
+        }
+    }
+}

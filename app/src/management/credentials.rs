@@ -1,0 +1,292 @@
+//! Credentials.
+
+use super::{ATTEMPTS, Caller, Management, ManagementError, password_place};
+use domain::access::{Level, Permissions};
+use domain::api_key::Scope;
+use domain::credential::{Credential, State, UserName};
+use domain::id::CredentialId;
+use domain::inbound::InboundRule;
+use domain::invalid::Invalid;
+use domain::organization::Organization;
+use domain::path::VPath;
+use domain::time::Timestamp;
+use store::records::{Page, RecordError, Versioned};
+use zeroize::Zeroizing;
+
+/// What a client wants of a credential; `None` leaves a field as it is, or at its default in a new one. No Debug
+/// output: it may hold a password.
+#[derive(Default)]
+pub struct CredentialChange {
+    /// `Alias`.
+    pub alias: Option<Option<String>>,
+    /// `UserName`.
+    pub user_name: Option<UserName>,
+    /// `Password`.
+    pub password: Option<Zeroizing<String>>,
+    /// `HomeDirectory`.
+    pub home: Option<VPath>,
+    /// `ChrootDirectory`.
+    pub chroot: Option<VPath>,
+    /// `Permission`.
+    pub level: Option<Level>,
+    /// `Expiration`.
+    pub expires_at: Option<Option<Timestamp>>,
+    /// `State`.
+    pub state: Option<State>,
+    /// `Settings.Network.InboundRules`: the whole list.
+    pub inbound_rules: Option<Vec<InboundRule>>,
+    /// `AllowApiKeyAuth`.
+    pub allow_api_key_auth: Option<bool>,
+}
+
+/// A credential and its password, if that may be shown now. No Debug output.
+pub struct ShownCredential {
+    /// The record.
+    pub record: Versioned<Credential>,
+    /// The password.
+    pub password: Option<Zeroizing<String>>,
+}
+
+impl Management {
+    /// One credential.
+    pub async fn credential(&self, caller: &Caller, id: &CredentialId) -> Result<ShownCredential, ManagementError> {
+        caller.require(Scope::ReadAdmin)?;
+        let organization = self.own_organization(caller);
+        let (organization, record) =
+            futures_util::future::try_join(organization, self.load_credential(caller, id)).await?;
+        Ok(self.show(&organization.value, record))
+    }
+
+    /// The credentials after an id, at most `limit` of them, and where the next page starts.
+    pub async fn credentials(
+        &self,
+        caller: &Caller,
+        after: Option<&str>,
+        limit: u16,
+    ) -> Result<(Vec<ShownCredential>, Option<String>), ManagementError> {
+        caller.require(Scope::ReadAdmin)?;
+        let page = async { Ok(self.records.credentials(&caller.organization, after, limit).await?) };
+        let (organization, page) = futures_util::future::try_join(self.own_organization(caller), page).await?;
+        let Page { records, next } = page;
+        Ok((
+            records
+                .into_iter()
+                .map(|record| self.show(&organization.value, record))
+                .collect(),
+            next,
+        ))
+    }
+
+    /// Creates a credential.
+    pub async fn create_credential(
+        &self,
+        caller: &Caller,
+        change: CredentialChange,
+    ) -> Result<ShownCredential, ManagementError> {
+        caller.require(Scope::WriteAdmin)?;
+        let organization = self.own_organization(caller).await?.value;
+        let now = store::clock::now();
+        let id = CredentialId::from_random(store::clock::random());
+        let name = match &change.user_name {
+            Some(name) => name.clone(),
+            None => UserName::from_random(&store::clock::random()),
+        };
+        let password = match &change.password {
+            Some(password) => password.clone(),
+            None => domain::password::generate(&organization.password_policy, &store::clock::random()),
+        };
+        let mut credential = Credential::new(id, organization.id.clone(), name, now);
+        apply(caller, &organization, &mut credential, &change, true)?;
+        credential.password = Some(
+            self.store_password(&organization, &credential.id, &password, now)
+                .await?,
+        );
+        let rev = match self.records.create_credential(&credential).await {
+            Ok(rev) => rev,
+            Err(RecordError::Conflict) => return Err(NAME_TAKEN),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(ShownCredential {
+            record: Versioned { value: credential, rev },
+            password: Some(password),
+        })
+    }
+
+    /// Changes a credential. `accept` is the caller's precondition on what is there now.
+    pub async fn change_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+        change: CredentialChange,
+        accept: impl Fn(&ShownCredential) -> bool,
+    ) -> Result<ShownCredential, ManagementError> {
+        caller.require(Scope::WriteAdmin)?;
+        let organization = self.own_organization(caller).await?.value;
+        for _ in 0..ATTEMPTS {
+            let old = self.show(&organization, self.load_credential(caller, id).await?);
+            if !accept(&old) {
+                return Err(ManagementError::PreconditionFailed);
+            }
+            let mut new = old.record.value.clone();
+            let now = store::clock::now();
+            apply(caller, &organization, &mut new, &change, false)?;
+            // an object that was read and is sent back holds the password that it already has
+            let password = change
+                .password
+                .as_ref()
+                .filter(|password| old.password.as_ref() != Some(*password));
+            if let Some(password) = password {
+                new.password = Some(self.store_password(&organization, id, password, now).await?);
+            }
+            if new == old.record.value {
+                return Ok(old);
+            }
+            new.updated_at = now;
+            match self.records.save_credential(&old.record, &new).await {
+                Ok(rev) => return Ok(self.show(&organization, Versioned { value: new, rev })),
+                Err(RecordError::Conflict) => {
+                    let now_there = self.load_credential(caller, id).await?;
+                    if now_there.rev == old.record.rev {
+                        return Err(NAME_TAKEN);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RecordError::Conflict.into())
+    }
+
+    /// Gives a credential another password: this one, or a random one.
+    pub async fn rotate_password(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<(), ManagementError> {
+        caller.require(Scope::WriteAdmin)?;
+        let password = match password {
+            Some(password) => password,
+            None => {
+                let policy = self.own_organization(caller).await?.value.password_policy;
+                domain::password::generate(&policy, &store::clock::random())
+            }
+        };
+        let change = CredentialChange {
+            password: Some(password),
+            ..CredentialChange::default()
+        };
+        self.change_credential(caller, id, change, |_| true).await.map(|_| ())
+    }
+
+    /// Deletes a credential and answers what it was.
+    pub async fn delete_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+        accept: impl Fn(&ShownCredential) -> bool,
+    ) -> Result<ShownCredential, ManagementError> {
+        caller.require(Scope::WriteAdmin)?;
+        let organization = self.own_organization(caller).await?.value;
+        for _ in 0..ATTEMPTS {
+            let old = self.show(&organization, self.load_credential(caller, id).await?);
+            if !accept(&old) {
+                return Err(ManagementError::PreconditionFailed);
+            }
+            if old.record.value.is_default {
+                return Err(ManagementError::Conflict("the root credential cannot be deleted"));
+            }
+            match self.records.delete_credential(&old.record).await {
+                Ok(()) => return Ok(old),
+                Err(RecordError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RecordError::Conflict.into())
+    }
+
+    pub(super) async fn load_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+    ) -> Result<Versioned<Credential>, ManagementError> {
+        let found = self.records.credential(&caller.organization, id).await?;
+        found.ok_or(ManagementError::NotFound("credential"))
+    }
+
+    /// Opens the password where the organization wants it readable. One that does not open is not shown, and logged:
+    /// the login still works.
+    fn show(&self, organization: &Organization, record: Versioned<Credential>) -> ShownCredential {
+        let credential = &record.value;
+        let sealed = credential.readable_password(organization.password_readable, store::clock::now());
+        let password = sealed.and_then(|sealed| {
+            let opened = self
+                .records
+                .sealer()
+                .open(password_place(&organization.id, &credential.id), sealed);
+            opened
+                .inspect_err(|error| tracing::error!(credential = %credential.id, %error, "no password shown"))
+                .ok()
+        });
+        ShownCredential { record, password }
+    }
+}
+
+const NAME_TAKEN: ManagementError = ManagementError::Conflict("the user name is taken");
+
+/// Applies everything but the password, which takes a hash.
+fn apply(
+    caller: &Caller,
+    organization: &Organization,
+    credential: &mut Credential,
+    change: &CredentialChange,
+    is_new: bool,
+) -> Result<(), ManagementError> {
+    let field = |name: &str, problem: &'static str| ManagementError::field(name, &Invalid::new(problem));
+    if let Some(name) = &change.user_name {
+        // a short name from elsewhere may stay, but not be chosen here
+        if is_new || *name != credential.user_name {
+            UserName::parse_new(name.as_str()).map_err(|problem| ManagementError::field("UserName", &problem))?;
+        }
+        credential.user_name = name.clone();
+    }
+    if let Some(password) = &change.password {
+        let checked = organization.password_policy.check(password);
+        checked.map_err(|problem| ManagementError::field("Password", &problem))?;
+    }
+    if let Some(level) = change.level {
+        match Permissions::from_level(level) {
+            Some(permissions) => credential.permissions = permissions,
+            // reads back as it was; cannot be asked for, because it says nothing
+            None if credential.permissions.level() == level => {}
+            None => return Err(field("Permission", "custom permissions are set by path, not by name")),
+        }
+    }
+    if let Some(allow) = change.allow_api_key_auth {
+        if allow && !credential.allow_api_key_auth {
+            caller.require_full_admin()?;
+        }
+        credential.allow_api_key_auth = allow;
+    }
+    if credential.is_default && change.state == Some(State::Inactive) {
+        tracing::info!(credential = %credential.id, "the root credential is switched off");
+    }
+    change
+        .alias
+        .clone()
+        .into_iter()
+        .for_each(|alias| credential.alias = alias);
+    change.home.clone().into_iter().for_each(|home| credential.home = home);
+    change
+        .chroot
+        .clone()
+        .into_iter()
+        .for_each(|chroot| credential.chroot = chroot);
+    change.expires_at.into_iter().for_each(|at| credential.expires_at = at);
+    change.state.into_iter().for_each(|state| credential.state = state);
+    change
+        .inbound_rules
+        .clone()
+        .into_iter()
+        .for_each(|rules| credential.inbound_rules = rules);
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! SSH keys of credentials.
+
+use super::{Caller, Management, ManagementError};
+use domain::api_key::Scope;
+use domain::id::CredentialId;
+use domain::ssh_key::{MAX_KEYS, ParsedKey, SshKey};
+use store::records::RecordError;
+
+impl Management {
+    /// The keys of a credential, at most 50.
+    pub async fn ssh_keys(&self, caller: &Caller, credential: &CredentialId) -> Result<Vec<SshKey>, ManagementError> {
+        caller.require(Scope::ReadAdmin)?;
+        let credential = self.load_credential(caller, credential).await?.value;
+        Ok(self.records.ssh_keys(&credential.id).await?)
+    }
+
+    /// Adds a key.
+    pub async fn add_ssh_key(
+        &self,
+        caller: &Caller,
+        credential: &CredentialId,
+        parsed: ParsedKey,
+    ) -> Result<SshKey, ManagementError> {
+        caller.require(Scope::WriteAdmin)?;
+        let credential = self.load_credential(caller, credential).await?.value;
+        let key = SshKey::new(credential.id.clone(), parsed, store::clock::now());
+        match self.records.add_ssh_key(&credential, &key).await {
+            Ok(()) => Ok(key),
+            Err(RecordError::Conflict) => {
+                let credential = self.load_credential(caller, &credential.id).await?.value;
+                Err(ManagementError::Conflict(if credential.ssh_keys >= MAX_KEYS {
+                    "the credential has 50 keys already"
+                } else {
+                    "the credential has this key already"
+                }))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes a key and answers what it was.
+    pub async fn remove_ssh_key(
+        &self,
+        caller: &Caller,
+        credential: &CredentialId,
+        key_id: &str,
+    ) -> Result<SshKey, ManagementError> {
+        caller.require(Scope::WriteAdmin)?;
+        let credential = self.load_credential(caller, credential).await?.value;
+        let missing = ManagementError::NotFound("SSH key");
+        let key = self
+            .records
+            .ssh_key(&credential.id, key_id)
+            .await?
+            .ok_or_else(|| missing.clone())?;
+        match self.records.remove_ssh_key(&credential, &key).await {
+            Ok(()) => Ok(key),
+            // somebody else has removed it
+            Err(RecordError::Conflict) => Err(missing),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The parts that are this program itself: the offline AWS, and the functions behind a local HTTP server.
+
+use crate::stop::asked_to_stop;
+use offline_aws::{OfflineAws, Options, Storage};
+use std::error::Error;
+use std::path::PathBuf;
+
+/// Which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// DynamoDB, S3 and SQS.
+    OfflineAws,
+    /// All functions as local HTTP, and the queue's messages.
+    Functions,
+}
+
+impl Role {
+    /// The argument that selects it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OfflineAws => "offline-aws",
+            Self::Functions => "functions",
+        }
+    }
+
+    /// The role of that argument.
+    pub(crate) fn named(argument: &str) -> Option<Self> {
+        [Self::OfflineAws, Self::Functions]
+            .into_iter()
+            .find(|role| role.name() == argument)
+    }
+
+    /// Runs until its supervisor ends or a signal comes.
+    pub(crate) async fn run(self) -> Result<(), Box<dyn Error>> {
+        start_log()?;
+        match self {
+            Self::OfflineAws => offline_aws().await,
+            Self::Functions => functions().await,
+        }
+    }
+}
+
+async fn offline_aws() -> Result<(), Box<dyn Error>> {
+    let bind = variable("TOWPATH_DEV_LISTEN")?.parse()?;
+    let storage = Storage::Folder(PathBuf::from(variable("TOWPATH_DEV_FOLDER")?));
+    let offline = OfflineAws::start(Options {
+        bind,
+        storage,
+        ..Options::default()
+    })
+    .await?;
+    println!("listening aws {}", offline.address());
+    asked_to_stop().await?;
+    offline.stop().await;
+    Ok(())
+}
+
+async fn functions() -> Result<(), Box<dyn Error>> {
+    println!("listening functions");
+    asked_to_stop().await?;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the settings of this program's own parts")]
+fn variable(name: &'static str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| format!("{name} is not set"))
+}
+
+/// Logs go to standard error, which the supervisor keeps in a file.
+fn start_log() -> Result<(), Box<dyn Error>> {
+    let log = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::INFO);
+    log.try_init()
+        .map_err(|error| format!("the log cannot be started: {error}").into())
+}

@@ -1,0 +1,130 @@
+//! What the developer chooses: the port base and the state folder.
+
+use std::path::PathBuf;
+
+/// The first port when nothing is chosen.
+const DEFAULT_PORT_BASE: u16 = 8420;
+/// How many ports follow each other.
+const PORTS: u16 = 10;
+
+/// What the developer chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Where everything is kept between two starts.
+    pub(crate) state: PathBuf,
+    port_base: u16,
+}
+
+/// A choice that cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("{source} must be a number from 1024 to {}", u16::MAX - PORTS, source = .0)]
+    PortBase(&'static str),
+    #[error("unknown argument `{0}`; the program takes --port-base <number>")]
+    Argument(String),
+}
+
+/// The ports, in this order from the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    /// REST.
+    pub(crate) api: u16,
+    /// DynamoDB, S3 and SQS.
+    pub(crate) aws: u16,
+    /// SFTP.
+    pub(crate) sftp: u16,
+}
+
+impl Settings {
+    /// From the arguments and the environment.
+    pub(crate) fn read(
+        arguments: impl IntoIterator<Item = String>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let number = |source, text: &str| {
+            let base: Option<u16> = text.parse().ok();
+            base.filter(|base| (1024..=u16::MAX - PORTS).contains(base))
+                .ok_or(SettingsError::PortBase(source))
+        };
+        let mut port_base = match variable("TOWPATH_PORT_BASE").filter(|text| !text.is_empty()) {
+            Some(text) => number("TOWPATH_PORT_BASE", &text)?,
+            None => DEFAULT_PORT_BASE,
+        };
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            match argument.split_once('=') {
+                Some(("--port-base", text)) => port_base = number("--port-base", text)?,
+                None if argument == "--port-base" => {
+                    port_base = number("--port-base", &arguments.next().unwrap_or_default())?;
+                }
+                _ => return Err(SettingsError::Argument(argument)),
+            }
+        }
+        let state = variable("TOWPATH_STATE_DIR").filter(|text| !text.is_empty());
+        Ok(Self {
+            state: state.map_or_else(|| PathBuf::from(".towpath"), PathBuf::from),
+            port_base,
+        })
+    }
+
+    /// Which part has which port.
+    pub(crate) fn ports(&self) -> Ports {
+        Ports {
+            api: self.port_base,
+            aws: self.port_base + 1,
+            sftp: self.port_base + 2,
+        }
+    }
+}
+
+impl Ports {
+    /// Every port with the name of its part.
+    pub(crate) fn all(self) -> [(&'static str, u16); 3] {
+        [("REST API", self.api), ("offline AWS", self.aws), ("SFTP", self.sftp)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let arguments = arguments.iter().map(|text| (*text).to_owned());
+        Settings::read(arguments, |name| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_argument_goes_before_the_environment() {
+        assert_eq!(read(&[], &[]).unwrap().ports().sftp, 8422);
+        let both = read(
+            &["--port-base", "9000"],
+            &[("TOWPATH_PORT_BASE", "7000"), ("TOWPATH_STATE_DIR", "/x")],
+        )
+        .unwrap();
+        assert_eq!((both.ports().api, both.state), (9000, PathBuf::from("/x")));
+        assert_eq!(read(&["--port-base=9001"], &[]).unwrap().ports().aws, 9002);
+    }
+
+    #[test]
+    fn errors_name_what_is_wrong() {
+        assert_eq!(
+            read(&["--port-base", "80"], &[]),
+            Err(SettingsError::PortBase("--port-base"))
+        );
+        assert_eq!(
+            read(&[], &[("TOWPATH_PORT_BASE", "x")]),
+            Err(SettingsError::PortBase("TOWPATH_PORT_BASE"))
+        );
+        assert_eq!(read(&["--port"], &[]), Err(SettingsError::Argument("--port".into())));
+        assert!(
+            SettingsError::PortBase("TOWPATH_PORT_BASE")
+                .to_string()
+                .contains("TOWPATH_PORT_BASE must be a number")
+        );
+    }
+}

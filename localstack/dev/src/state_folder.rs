@@ -1,0 +1,112 @@
+//! The folder that survives a restart: the lock, the secrets, `dev.env` and the logs.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use store::clock;
+
+/// The folder, locked as long as this lives.
+pub(crate) struct StateFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// What is the same for all starts with one folder.
+pub(crate) struct Secrets {
+    /// What the host keys are derived from.
+    pub(crate) host_key: String,
+    /// What sealed records are sealed with.
+    pub(crate) sealing: String,
+}
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    #[error(
+        "another `make dev` runs on {0}; choose another folder with TOWPATH_STATE_DIR and other ports with --port-base"
+    )]
+    InUse(String),
+    #[error("{path} cannot be used: {source}")]
+    Io { path: String, source: std::io::Error },
+    #[error("{0} is damaged; `make clean-dev` removes the folder with everything in it")]
+    Damaged(String),
+}
+
+impl StateFolder {
+    /// Makes and locks it.
+    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
+        for folder in [path.to_owned(), path.join("logs")] {
+            fs::create_dir_all(&folder).map_err(|source| io(&folder, source))?;
+        }
+        let path = path.canonicalize().map_err(|source| io(path, source))?;
+        let lock_path = path.join("lock");
+        let lock = File::create(&lock_path).map_err(|source| io(&lock_path, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse(path.display().to_string())),
+            Err(TryLockError::Error(source)) => Err(io(&lock_path, source)),
+        }
+    }
+
+    /// A path inside.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The secrets, made at the first start.
+    pub(crate) fn secrets(&self) -> Result<Secrets, StateError> {
+        let path = self.join("secrets");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let mut lines = text.lines().map(str::to_owned).filter(|line| line.len() == 64);
+                match (lines.next(), lines.next()) {
+                    (Some(host_key), Some(sealing)) => Ok(Secrets { host_key, sealing }),
+                    _ => Err(StateError::Damaged(path.display().to_string())),
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let made = Secrets {
+                    host_key: hex_secret(),
+                    sealing: hex_secret(),
+                };
+                self.write_private("secrets", &format!("{}\n{}\n", made.host_key, made.sealing))?;
+                Ok(made)
+            }
+            Err(source) => Err(io(&path, source)),
+        }
+    }
+
+    /// Writes a file that only its owner may read, whole or not at all.
+    pub(crate) fn write_private(&self, name: &str, text: &str) -> Result<PathBuf, StateError> {
+        let (path, new) = (self.join(name), self.join(&format!("{name}.new")));
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)
+            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&new, &path));
+        written.map_err(|source| io(&path, source))?;
+        Ok(path)
+    }
+
+    /// A part's log, from this start on.
+    pub(crate) fn log(&self, part: &str) -> Result<(PathBuf, File), StateError> {
+        let path = self.join("logs").join(format!("{part}.log"));
+        let file = File::create(&path).map_err(|source| io(&path, source))?;
+        Ok((path, file))
+    }
+}
+
+fn hex_secret() -> String {
+    clock::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn io(path: &Path, source: std::io::Error) -> StateError {
+    StateError::Io {
+        path: path.display().to_string(),
+        source,
+    }
+}
