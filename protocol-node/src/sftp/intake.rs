@@ -158,11 +158,7 @@ impl Channel {
     /// Takes bytes of the client.
     pub(crate) async fn push(&mut self, mut input: &[u8]) -> Result<(), Refused> {
         loop {
-            // the parser is moved out so that a lent frame and `self` can be used beside each other
-            let mut frames = std::mem::replace(&mut self.frames, Frames::new());
-            let parsed = frames.next(&mut input);
-            self.frames = frames;
-            match parsed.map_err(|_| Refused::NotSftp)? {
+            match self.frames.next(&mut input).map_err(|_| Refused::NotSftp)? {
                 None => return Ok(()),
                 Some(Parsed::Frame(frame)) => self.frame(&frame).await?,
                 Some(Parsed::TooLong([_, id @ ..])) => {

@@ -86,8 +86,10 @@ pub(crate) struct Names {
 impl Names {
     /// One name without attributes, as REALPATH answers.
     pub(crate) fn path(path: &str) -> Self {
-        let mut names = Self::default();
-        names.count = 1;
+        let mut names = Self {
+            count: 1,
+            encoded: BytesMut::new(),
+        };
         put_string(&mut names.encoded, path.as_bytes());
         put_string(&mut names.encoded, path.as_bytes());
         names.encoded.put_u32(0);

@@ -170,7 +170,7 @@ const CREATE: u32 = 2 | 8 | 16;
 async fn a_file_goes_in_and_out() {
     let vfs = Vfs::default();
     let mut client = Client::new(&vfs).await;
-    let content: Vec<u8> = (0..700_000_u32).map(|at| (at / 3) as u8).collect();
+    let content: Vec<u8> = (0..700_000_u32).map(|at| (at / 3).to_le_bytes()[0]).collect();
     let handle = client.open("/a", CREATE | READ).await;
     for (at, piece) in content.chunks(250_000).enumerate() {
         let id = client.write(&handle, at as u64 * 250_000, piece).await;

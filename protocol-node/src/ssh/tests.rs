@@ -95,7 +95,7 @@ impl Server {
 }
 
 fn content(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at / 7 + at / 65_536) as u8).collect()
+    (0..len).map(|at| (at / 7 + at / 65_536).to_le_bytes()[0]).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
