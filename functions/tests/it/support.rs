@@ -18,7 +18,6 @@ use store::seal::Sealer;
 use tower::ServiceExt as _;
 
 pub(crate) struct World {
-    pub(crate) aws: Aws,
     pub(crate) records: Records,
     pub(crate) messages: Messages,
     pub(crate) organization: OrganizationId,
@@ -99,7 +98,6 @@ impl World {
         Self {
             router: router(state.clone()),
             admin_router: routes_for_known_callers(state).layer(axum::Extension(admin)),
-            aws,
             records,
             messages,
             organization: made.organization,

@@ -23,18 +23,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+type Got = (HeaderMap, Bytes);
+type ReceiverState = (mpsc::Sender<Got>, Arc<AtomicUsize>);
+
 struct Receiver {
     url: String,
-    got: mpsc::Receiver<(HeaderMap, Bytes)>,
+    got: mpsc::Receiver<Got>,
 }
 
 /// Answers the first requests with 503, as many as said, then 200.
 async fn receiver(failures: usize) -> Receiver {
     let (sender, got) = mpsc::channel(100);
     let left = Arc::new(AtomicUsize::new(failures));
-    let answer = |State((sender, left)): State<(mpsc::Sender<(HeaderMap, Bytes)>, Arc<AtomicUsize>)>,
-                  headers: HeaderMap,
-                  body: Bytes| async move {
+    let answer = |State((sender, left)): State<ReceiverState>, headers: HeaderMap, body: Bytes| async move {
         sender.send((headers, body)).await.unwrap();
         let fail = left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
