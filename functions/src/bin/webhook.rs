@@ -1,0 +1,22 @@
+//! The webhook function.
+
+use aws_lambda_events::sqs::SqsEvent;
+use functions::config::{Config, start_logging};
+use functions::webhook::{Egress, WebhookState};
+use lambda_runtime::{LambdaEvent, service_fn};
+use store::messages::Messages;
+use store::records::Records;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    start_logging();
+    let config = Config::from_environment()?;
+    let aws = config.connect().await?;
+    let records = Records::new(&aws, config.sealer.clone());
+    let state = WebhookState::new(records, Messages::new(&aws), Egress::new(config.address_policy)?);
+    let handle = |event: LambdaEvent<SqsEvent>| {
+        let state = state.clone();
+        async move { Ok::<_, lambda_runtime::Error>(state.handle(event.payload).await) }
+    };
+    lambda_runtime::run(service_fn(handle)).await
+}

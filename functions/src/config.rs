@@ -1,0 +1,145 @@
+//! The settings of the functions, read in one place. An error names the variable.
+
+use domain::webhook::address::AddressPolicy;
+use store::aws::{Aws, AwsSettings, AwsSettingsError};
+use store::seal::{Sealer, SealerError};
+
+/// Why a function does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A variable that must be set is not.
+    #[error("{0} must be set")]
+    Missing(&'static str),
+    /// A variable has a value that cannot be used.
+    #[error("{0} must be {1}")]
+    Invalid(&'static str, &'static str),
+    /// The AWS settings contradict each other.
+    #[error(transparent)]
+    Aws(#[from] AwsSettingsError),
+    /// The sealing secret cannot be used.
+    #[error(transparent)]
+    Sealer(#[from] SealerError),
+}
+
+/// The settings of the management and webhook functions. No Debug output: it holds secrets.
+pub struct Config {
+    /// `AWS_…`, `TOWPATH_TABLE`, `TOWPATH_BUCKET`, `TOWPATH_EVENTS_QUEUE_URL`.
+    pub aws: AwsSettings,
+    /// From `TOWPATH_SEALING_SECRET`.
+    pub sealer: Sealer,
+    /// `TOWPATH_SFTP_HOST`: what clients connect to, shown in answers.
+    pub sftp_host: String,
+    /// `TOWPATH_SFTP_PORT`, 22 by default.
+    pub sftp_port: u16,
+    /// `TOWPATH_WEBHOOK_LOOPBACK=1` allows http targets on loopback; only with an offline endpoint.
+    pub address_policy: AddressPolicy,
+}
+
+impl Config {
+    /// From the environment of the process.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place of these binaries that reads settings"
+    )]
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// From any source of variables.
+    pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let optional = |name| lookup(name).filter(|value| !value.is_empty());
+        let required = |name| optional(name).ok_or(ConfigError::Missing(name));
+        let endpoint = optional("AWS_ENDPOINT_URL");
+        // online the SDK finds the role's credentials itself, which come with a session token
+        let static_credentials = if endpoint.is_some() {
+            optional("AWS_ACCESS_KEY_ID").zip(optional("AWS_SECRET_ACCESS_KEY"))
+        } else {
+            None
+        };
+        let sftp_port = match optional("TOWPATH_SFTP_PORT") {
+            None => 22,
+            Some(text) => text
+                .parse()
+                .map_err(|_| ConfigError::Invalid("TOWPATH_SFTP_PORT", "a port number"))?,
+        };
+        let loopback = optional("TOWPATH_WEBHOOK_LOOPBACK").is_some_and(|value| value == "1");
+        if loopback && endpoint.is_none() {
+            return Err(ConfigError::Invalid(
+                "TOWPATH_WEBHOOK_LOOPBACK",
+                "unset unless AWS_ENDPOINT_URL is set",
+            ));
+        }
+        Ok(Self {
+            sealer: Sealer::new(&required("TOWPATH_SEALING_SECRET")?)?,
+            sftp_host: required("TOWPATH_SFTP_HOST")?,
+            sftp_port,
+            address_policy: if loopback {
+                AddressPolicy::PublicAndLoopback
+            } else {
+                AddressPolicy::PublicOnly
+            },
+            aws: AwsSettings {
+                endpoint,
+                region: optional("AWS_REGION"),
+                static_credentials,
+                bucket: optional("TOWPATH_BUCKET").unwrap_or_default(),
+                bucket_owner: optional("TOWPATH_BUCKET_OWNER"),
+                table: required("TOWPATH_TABLE")?,
+                events_queue_url: required("TOWPATH_EVENTS_QUEUE_URL")?,
+            },
+        })
+    }
+
+    /// Connects the clients.
+    pub async fn connect(&self) -> Result<Aws, ConfigError> {
+        Ok(Aws::connect(self.aws.clone()).await?)
+    }
+}
+
+/// JSON lines on standard output, as Lambda collects them. `RUST_LOG` chooses what; `info` by default.
+pub fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .without_time()
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| {
+            pairs
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_error_names_the_variable() {
+        let mut pairs = vec![
+            ("TOWPATH_SEALING_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("TOWPATH_SFTP_HOST", "sftp.example.com"),
+            ("TOWPATH_TABLE", "towpath"),
+            ("TOWPATH_EVENTS_QUEUE_URL", "http://127.0.0.1:1/0/q"),
+        ];
+        assert!(config(&pairs).is_ok_and(|config| config.sftp_port == 22));
+        for (at, (name, _)) in pairs.iter().enumerate() {
+            let mut without = pairs.clone();
+            without.remove(at);
+            assert!(
+                config(&without).is_err_and(|error| error.to_string().contains(name)),
+                "{name}"
+            );
+        }
+        pairs.push(("TOWPATH_WEBHOOK_LOOPBACK", "1"));
+        assert!(config(&pairs).is_err_and(|error| error.to_string().contains("TOWPATH_WEBHOOK_LOOPBACK")));
+        pairs.push(("TOWPATH_SFTP_PORT", "x"));
+        assert!(config(&pairs).is_err_and(|error| error.to_string().contains("TOWPATH_SFTP_PORT")));
+    }
+}

@@ -1,0 +1,9 @@
+//! What all routes share: authentication, answers, errors, reading bodies.
+
+pub mod auth;
+pub mod error;
+pub mod extract;
+pub mod fields;
+pub mod frame;
+pub mod list;
+pub mod shown;

@@ -1,0 +1,146 @@
+//! The error body of dialect A, and the one total mapping to it.
+
+use app::management::{FieldProblem, ManagementError};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    details: Option<Value>,
+    retry_after: Option<i64>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            details: None,
+            retry_after: None,
+        }
+    }
+
+    /// 401: one message for every reason.
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "A valid API key is needed")
+    }
+
+    /// 400 with these problems.
+    pub fn invalid(problems: &[FieldProblem]) -> Self {
+        let details = problems
+            .iter()
+            .map(|bad| json!({ "field": bad.field, "problem": bad.problem }))
+            .collect();
+        let mut error = Self::new(
+            StatusCode::BAD_REQUEST,
+            "VALIDATION_FAILED",
+            "Some fields cannot be used",
+        );
+        error.details = Some(details);
+        error
+    }
+
+    /// 400 for a request as a whole.
+    pub fn bad_request(field: &str, problem: &str) -> Self {
+        Self::invalid(&[FieldProblem::new(field, problem)])
+    }
+
+    /// 404.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+    }
+
+    /// 405.
+    pub fn method_not_allowed() -> Self {
+        let message = "This route does not have this method";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "VALIDATION_FAILED", message)
+    }
+
+    /// 413.
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("The body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
+    }
+
+    /// 429.
+    pub fn limited(retry_after: i64) -> Self {
+        let mut error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "RATE_LIMIT_EXCEEDED",
+            "Too many requests",
+        );
+        error.retry_after = Some(retry_after);
+        error
+    }
+
+    /// 503.
+    pub fn unavailable() -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "Try again in a moment");
+        error.retry_after = Some(1);
+        error
+    }
+}
+
+impl From<ManagementError> for ApiError {
+    fn from(error: ManagementError) -> Self {
+        match error {
+            ManagementError::Invalid(problems) => Self::invalid(&problems),
+            ManagementError::NotFound(what) => Self::not_found(format!("No such {what}")),
+            ManagementError::Conflict(message) => Self::new(StatusCode::CONFLICT, "CONFLICT", capitalized(message)),
+            ManagementError::PreconditionFailed => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "PRECONDITION_FAILED",
+                "It has changed since it was read",
+            ),
+            ManagementError::Forbidden { required, granted } => {
+                let mut error = Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", "Permission denied");
+                error.details = Some(json!({ "required": required, "granted": granted }));
+                error
+            }
+            ManagementError::Unavailable(source) => {
+                tracing::error!(error = source, "a dependency did not answer");
+                Self::unavailable()
+            }
+            ManagementError::Internal(source) => {
+                tracing::error!(error = source, "a request failed");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "INTERNAL",
+                    "Something went wrong here",
+                )
+            }
+        }
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let Some(fields) = error.as_object_mut() {
+            fields.extend(self.details.map(|details| ("details".to_owned(), details)));
+            fields.extend(
+                self.retry_after
+                    .map(|seconds| ("retryAfter".to_owned(), json!(seconds))),
+            );
+        }
+        let mut response = (self.status, Json(json!({ "success": false, "error": error }))).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

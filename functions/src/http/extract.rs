@@ -1,0 +1,93 @@
+//! Extractors whose refusals have the error body of the dialect.
+
+use super::error::ApiError;
+use super::fields::Fields;
+use app::management::Caller;
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use http::request::Parts;
+
+/// The largest JSON body. A credential with 100 inbound rules has about 30 KB.
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// The caller, known to be of the organization in the path: another one's objects do not exist for it.
+pub struct Call(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = parts
+            .extensions
+            .get::<Caller>()
+            .cloned()
+            .ok_or_else(ApiError::unauthorized)?;
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| ApiError::not_found("No such organization"))?;
+        let own = params
+            .iter()
+            .any(|(name, value)| name == "organization" && value == caller.organization.as_str());
+        if own {
+            Ok(Self(caller))
+        } else {
+            Err(ApiError::not_found("No such organization"))
+        }
+    }
+}
+
+/// One segment of the path, by its name in the route. Whatever is in it: what does not parse does not exist.
+pub struct Segments(Vec<(String, String)>);
+
+impl Segments {
+    /// The text of a segment.
+    pub fn get(&self, name: &str) -> &str {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value.as_str())
+    }
+
+    /// A segment as an id.
+    pub fn parse<T, E>(
+        &self,
+        name: &str,
+        what: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, ApiError> {
+        parse(self.get(name)).map_err(|_| ApiError::not_found(format!("No such {what}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| ApiError::not_found("No such object"))?;
+        Ok(Self(
+            params
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        ))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let announced = request.headers().get(http::header::CONTENT_LENGTH);
+        let announced = announced
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > MAX_BODY as u64) {
+            return Err(ApiError::too_large(MAX_BODY));
+        }
+        // what fails otherwise is a client that went away, whom no answer reaches
+        let body = to_bytes(request.into_body(), MAX_BODY)
+            .await
+            .map_err(|_| ApiError::too_large(MAX_BODY))?;
+        Self::parse(&body)
+    }
+}

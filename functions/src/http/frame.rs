@@ -1,0 +1,48 @@
+//! What every answer has: a request id, rate limit headers, and no caching.
+
+use super::error::ApiError;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use domain::organization::DEFAULT_REQUESTS;
+use domain::rate::RateStatus;
+use http::{HeaderName, HeaderValue};
+use std::time::Instant;
+use tracing::Instrument as _;
+
+/// The outermost layer.
+pub async fn frame(request: Request, next: Next) -> Response {
+    let id = domain::id::uuid_text(store::clock::random());
+    let span =
+        tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
+    let started = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| {
+        let milliseconds = started.elapsed().as_millis();
+        tracing::info!(status = response.status().as_u16(), milliseconds, "answered");
+    });
+    // without a known key nothing is counted, so nothing is used up
+    let unknown = RateStatus::new(DEFAULT_REQUESTS, 0, store::clock::now());
+    let rate = response.extensions().get::<RateStatus>().copied().unwrap_or(unknown);
+    let headers = response.headers_mut();
+    for (name, value) in rate.headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// For routes that do not exist.
+pub async fn unknown_route() -> ApiError {
+    ApiError::not_found("No such route")
+}
+
+/// For methods that a route does not have.
+pub async fn unknown_method() -> ApiError {
+    ApiError::method_not_allowed()
+}

@@ -1,0 +1,97 @@
+//! Dialect A: `/organizations/{OrganizationId}/…`. Spelling only; the rules are in `app::management`.
+
+mod api_keys;
+mod credentials;
+mod organization;
+mod rules;
+mod ssh_keys;
+mod webhooks;
+
+use crate::http::{auth, frame};
+use app::management::Management;
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{delete, get, post};
+use std::sync::Arc;
+
+/// What the routes need.
+#[derive(Clone)]
+pub struct ManagementState {
+    management: Management,
+    host: Arc<str>,
+    authority: Arc<str>,
+}
+
+impl ManagementState {
+    /// `sftp_host` and `sftp_port` are what clients connect to; they are shown as `Host` and in `URI`.
+    pub fn new(management: Management, sftp_host: &str, sftp_port: u16) -> Self {
+        let bracketed = if sftp_host.contains(':') {
+            format!("[{sftp_host}]")
+        } else {
+            sftp_host.to_owned()
+        };
+        let authority = if sftp_port == 22 {
+            bracketed
+        } else {
+            format!("{bracketed}:{sftp_port}")
+        };
+        Self {
+            management,
+            host: sftp_host.into(),
+            authority: authority.into(),
+        }
+    }
+}
+
+/// The routes behind authentication, as Lambda and the local server run them.
+pub fn router(state: ManagementState) -> Router {
+    let records = state.management.records().clone();
+    let authenticated = resources().route_layer(from_fn_with_state(records, auth::authenticate));
+    framed(authenticated, state)
+}
+
+/// The routes for callers that somebody else has authenticated and put into the request as an
+/// [`app::management::Caller`]; without one every request is a 401.
+pub fn routes_for_known_callers(state: ManagementState) -> Router {
+    framed(resources(), state)
+}
+
+fn framed(routes: Router<ManagementState>, state: ManagementState) -> Router {
+    routes
+        .fallback(frame::unknown_route)
+        .method_not_allowed_fallback(frame::unknown_method)
+        .layer(from_fn(frame::frame))
+        .with_state(state)
+}
+
+fn resources() -> Router<ManagementState> {
+    let one = "/organizations/{organization}";
+    let path = |rest: &str| format!("{one}{rest}");
+    Router::new()
+        .route(one, get(organization::get).patch(organization::patch))
+        .route(&path("/users"), get(credentials::list).post(credentials::post))
+        .route(
+            &path("/users/{id}"),
+            get(credentials::get)
+                .patch(credentials::patch)
+                .delete(credentials::delete),
+        )
+        .route(&path("/users/{id}/credential-rotations"), post(credentials::rotate))
+        .route(
+            &path("/users/{id}/ssh-public-keys"),
+            get(ssh_keys::list).post(ssh_keys::post),
+        )
+        .route(&path("/users/{id}/ssh-public-keys/{key}"), delete(ssh_keys::delete))
+        .route(&path("/webhooks"), get(webhooks::list).post(webhooks::post))
+        .route(
+            &path("/webhooks/{id}"),
+            get(webhooks::get).patch(webhooks::patch).delete(webhooks::delete),
+        )
+        .route(&path("/webhooks/{id}/secret-rotations"), post(webhooks::rotate))
+        .route(&path("/webhooks/{id}/ping"), post(webhooks::ping))
+        .route(&path("/api-keys"), get(api_keys::list).post(api_keys::post))
+        .route(
+            &path("/api-keys/{id}"),
+            get(api_keys::get).patch(api_keys::patch).delete(api_keys::delete),
+        )
+}

@@ -1,0 +1,190 @@
+//! `/users`: credentials and their passwords.
+
+use super::{ManagementState, rules};
+use crate::http::error::ApiError;
+use crate::http::extract::{Call, Segments};
+use crate::http::fields::{Fields, boolean, one_of, parsed, text, time};
+use crate::http::list::ListQuery;
+use crate::http::shown::{IfMatch, answer};
+use app::management::{CredentialChange, ShownCredential};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use domain::credential::UserName;
+use domain::id::CredentialId;
+use domain::invalid::Invalid;
+use domain::path::VPath;
+use domain::time::Timestamp;
+use http::{HeaderMap, StatusCode, Uri};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// What is shown and cannot be set.
+const READ_ONLY: [&str; 9] = [
+    "Id",
+    "OrganizationId",
+    "PasswordCreatedAt",
+    "IsDefault",
+    "Host",
+    "URI",
+    "SshPublicKeysCount",
+    "CreatedAt",
+    "UpdatedAt",
+];
+
+pub(super) async fn list(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    ListQuery::parse(&uri)?
+        .collect(|after, limit| {
+            let (state, caller) = (&state, &caller);
+            async move {
+                let (found, next) = state.management.credentials(caller, after.as_deref(), limit).await?;
+                let entry = |shown: &ShownCredential| (shown.record.value.id.to_string(), show(state, shown));
+                Ok((found.iter().map(entry).collect(), next))
+            }
+        })
+        .await
+}
+
+pub(super) async fn post(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    mut fields: Fields,
+) -> Result<Response, ApiError> {
+    let change = read(&mut fields);
+    fields.finish()?;
+    let shown = state.management.create_credential(&caller, change).await?;
+    Ok(answer(StatusCode::CREATED, show(&state, &shown)))
+}
+
+pub(super) async fn get(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let shown = state.management.credential(&caller, &credential_id(&segments)?).await?;
+    Ok(answer(StatusCode::OK, show(&state, &shown)))
+}
+
+pub(super) async fn patch(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    segments: Segments,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, ApiError> {
+    fields.ignore(&READ_ONLY);
+    let change = read(&mut fields);
+    fields.finish()?;
+    let condition = IfMatch::parse(&headers)?;
+    let accept = |shown: &ShownCredential| condition.accepts(&show(&state, shown));
+    let shown = state
+        .management
+        .change_credential(&caller, &credential_id(&segments)?, change, accept)
+        .await?;
+    Ok(answer(StatusCode::OK, show(&state, &shown)))
+}
+
+pub(super) async fn delete(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    segments: Segments,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let condition = IfMatch::parse(&headers)?;
+    let accept = |shown: &ShownCredential| condition.accepts(&show(&state, shown));
+    let shown = state
+        .management
+        .delete_credential(&caller, &credential_id(&segments)?, accept)
+        .await?;
+    Ok(answer(StatusCode::OK, show(&state, &shown)))
+}
+
+pub(super) async fn rotate(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    segments: Segments,
+    mut fields: Fields,
+) -> Result<Response, ApiError> {
+    let password = fields.take("Password", password);
+    fields.finish()?;
+    state
+        .management
+        .rotate_password(&caller, &credential_id(&segments)?, password)
+        .await?;
+    Ok(Json(json!({ "message": "Password set." })).into_response())
+}
+
+pub(super) fn credential_id(segments: &Segments) -> Result<CredentialId, ApiError> {
+    segments.parse("id", "credential", CredentialId::parse)
+}
+
+fn password(value: &Value) -> Result<Zeroizing<String>, Invalid> {
+    value
+        .as_str()
+        .map(|text| Zeroizing::new(text.to_owned()))
+        .ok_or_else(|| Invalid::new("must be a string"))
+}
+
+fn read(fields: &mut Fields) -> CredentialChange {
+    CredentialChange {
+        alias: fields.take_nullable("Alias", text(200)),
+        user_name: fields.take("UserName", parsed(UserName::parse)),
+        // null is what an object that was read shows after a day
+        password: fields.take_nullable("Password", password).flatten(),
+        home: fields.take("HomeDirectory", parsed(VPath::parse)),
+        chroot: fields
+            .take_nullable("ChrootDirectory", parsed(VPath::parse))
+            .map(|path| path.unwrap_or(VPath::root())),
+        level: fields.take(
+            "Permission",
+            one_of("none, read-only, read-write, write-only, read-write-no-delete, full"),
+        ),
+        expires_at: fields.take_nullable("Expiration", time),
+        state: fields.take("State", one_of("active, inactive")),
+        inbound_rules: rules::read(fields),
+        allow_api_key_auth: fields.take("AllowApiKeyAuth", boolean),
+    }
+}
+
+fn show(state: &ManagementState, shown: &ShownCredential) -> Value {
+    let credential = &shown.record.value;
+    let password = shown.password.as_ref().map(|password| password.as_str());
+    json!({
+        "Id": credential.id,
+        "Alias": credential.alias,
+        "UserName": credential.user_name,
+        "Password": password,
+        "PasswordCreatedAt": credential.password.as_ref().and_then(|set| domain::iso8601::millis(set.set_at)),
+        "HomeDirectory": credential.home,
+        "ChrootDirectory": credential.chroot,
+        "Permission": credential.permissions.level(),
+        "Expiration": credential.expires_at.map(Timestamp::millis),
+        "State": credential.state,
+        "IsDefault": credential.is_default,
+        "OrganizationId": credential.organization,
+        "Host": state.host.as_ref(),
+        "URI": uri(&state.authority, credential.user_name.as_str(), password),
+        "SshPublicKeysCount": credential.ssh_keys,
+        "AllowApiKeyAuth": credential.allow_api_key_auth,
+        "Settings": rules::show(&credential.inbound_rules),
+        "CreatedAt": credential.created_at,
+        "UpdatedAt": credential.updated_at,
+    })
+}
+
+/// `sftp://user:password@host`, without the password where it is not shown.
+fn uri(authority: &str, user: &str, password: Option<&str>) -> String {
+    let encode = |text: &str| {
+        url::form_urlencoded::byte_serialize(text.as_bytes())
+            .collect::<String>()
+            .replace('+', "%20")
+    };
+    let password = password
+        .map(|password| format!(":{}", encode(password)))
+        .unwrap_or_default();
+    format!("sftp://{}{password}@{authority}", encode(user))
+}

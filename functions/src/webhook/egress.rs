@@ -1,0 +1,100 @@
+//! The way out: one POST to an address that somebody else has chosen.
+//!
+//! The resolver drops every address that the policy refuses, so a name that changes its address between check and
+//! connection gains nothing. No redirects, no proxy, one deadline over the whole exchange, and only the first 64 KiB of
+//! an answer are read.
+
+use domain::webhook::address::AddressPolicy;
+use domain::webhook::check_parsed_url;
+use domain::webhook::schedule::Outcome;
+use http::HeaderMap;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// From the name's resolution to the end of the answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// The client could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for webhooks could not be made: {0}")]
+pub struct EgressError(#[from] reqwest::Error);
+
+/// The client for deliveries. Cheap to clone.
+#[derive(Clone)]
+pub struct Egress {
+    client: reqwest::Client,
+    policy: AddressPolicy,
+}
+
+impl Egress {
+    /// A client that reaches what `policy` allows.
+    pub fn new(policy: AddressPolicy) -> Result<Self, EgressError> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(Arc::new(CheckedResolver(policy)))
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(DEADLINE)
+            // kept connections would outlive a check of the address and pile up with the number of receivers
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Self { client, policy })
+    }
+
+    pub(super) async fn post(&self, url: &str, headers: HeaderMap, body: Vec<u8>) -> Outcome {
+        // the resolver is not asked for addresses written as numbers, so the URL is checked as a whole again
+        let Some(url) = Url::parse(url)
+            .ok()
+            .filter(|url| check_parsed_url(url, self.policy).is_ok())
+        else {
+            return Outcome::Forbidden;
+        };
+        let exchange = tokio::time::timeout(DEADLINE, self.exchange(url, headers, body)).await;
+        match exchange {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => {
+                tracing::info!(error = %error.without_url(), "no answer from a receiver");
+                Outcome::NoAnswer
+            }
+            Err(_) => Outcome::NoAnswer,
+        }
+    }
+
+    async fn exchange(&self, url: Url, headers: HeaderMap, body: Vec<u8>) -> Result<Outcome, reqwest::Error> {
+        let mut answer = self.client.post(url).headers(headers).body(body).send().await?;
+        let status = answer.status().as_u16();
+        let retry_after = answer.headers().get(http::header::RETRY_AFTER);
+        let retry_after = retry_after
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.trim().parse().ok());
+        let mut read = 0_usize;
+        // what is in it does not matter; reading some of it lets the receiver finish
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            read = read.saturating_add(chunk.len());
+            if read > MAX_ANSWER {
+                break;
+            }
+        }
+        Ok(Outcome::Answered { status, retry_after })
+    }
+}
+
+struct CheckedResolver(AddressPolicy);
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.0;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> = found.filter(|address| policy.check(address.ip()).is_ok()).collect();
+            if allowed.is_empty() {
+                return Err("the name has no public address".into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}

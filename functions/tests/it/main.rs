@@ -1,0 +1,10 @@
+//! The functions against the offline AWS.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod lambda_events;
+mod local_server;
+mod logins;
+mod routes;
+mod support;
+mod webhook_delivery;

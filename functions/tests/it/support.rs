@@ -1,0 +1,153 @@
+//! A deployment in memory and a client for it.
+
+use app::bootstrap::{BootstrapRequest, Secrets, bootstrap};
+use app::management::{Caller, Management, Who};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use domain::api_key::Scopes;
+use domain::credential::UserName;
+use domain::id::OrganizationId;
+use domain::webhook::address::AddressPolicy;
+use functions::management::{ManagementState, router, routes_for_known_callers};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::Value;
+use store::aws::{Aws, AwsSettings};
+use store::messages::Messages;
+use store::records::Records;
+use store::seal::Sealer;
+use tower::ServiceExt as _;
+
+pub(crate) struct World {
+    pub(crate) records: Records,
+    pub(crate) messages: Messages,
+    pub(crate) organization: OrganizationId,
+    pub(crate) secrets: Secrets,
+    pub(crate) router: Router,
+    admin_router: Router,
+    _offline: offline_aws::OfflineAws,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self, pointer: &str) -> String {
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer}: {}", self.body))
+            .to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        self
+    }
+}
+
+pub(crate) fn request(user: &str) -> BootstrapRequest {
+    BootstrapRequest {
+        organization: "Test".into(),
+        user: UserName::parse(user).unwrap(),
+        admin: "admin".into(),
+        operator: "operator".into(),
+        keep_secrets: true,
+    }
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let offline = offline_aws::OfflineAws::start(offline_aws::Options::default())
+            .await
+            .unwrap();
+        let mut settings = AwsSettings {
+            endpoint: Some(offline.endpoint()),
+            region: Some("us-east-1".into()),
+            static_credentials: Some(("test".into(), "test".into())),
+            table: "towpath".into(),
+            ..AwsSettings::default()
+        };
+        let aws = Aws::connect(settings.clone()).await.unwrap();
+        let queue = aws.sqs.create_queue().queue_name("events").send().await.unwrap();
+        settings.events_queue_url = queue.queue_url.unwrap();
+        let aws = Aws::connect(settings).await.unwrap();
+        store::table::create_table(&aws.dynamodb, "towpath").await.unwrap();
+        let sealer = Sealer::new("a secret of at least 32 characters").unwrap_or_else(|error| panic!("{error}"));
+        let records = Records::new(&aws, sealer);
+        let made = bootstrap(&records, &request("root-user-name")).await.unwrap();
+        assert!(made.created);
+        let messages = Messages::new(&aws);
+        let management = Management::new(records.clone(), messages.clone(), AddressPolicy::PublicAndLoopback);
+        let state = ManagementState::new(management, "sftp.example.com", 2222);
+        let admin = Caller {
+            organization: made.organization.clone(),
+            who: Who::Admin {
+                name: "admin".into(),
+                full: true,
+            },
+            scopes: Scopes::everything(),
+        };
+        Self {
+            router: router(state.clone()),
+            admin_router: routes_for_known_callers(state).layer(axum::Extension(admin)),
+            records,
+            messages,
+            organization: made.organization,
+            secrets: made.secrets.unwrap(),
+            _offline: offline,
+        }
+    }
+
+    pub(crate) fn path(&self, rest: &str) -> String {
+        format!("/organizations/{}{rest}", self.organization)
+    }
+
+    /// With the site-wide key.
+    pub(crate) async fn call(&self, method: &str, rest: &str, body: &str) -> Answer {
+        self.call_with(method, rest, body, &[]).await
+    }
+
+    pub(crate) async fn call_with(&self, method: &str, rest: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        let authorization = format!("Bearer {}", self.secrets.api_key.as_str());
+        let mut all = vec![("authorization", authorization.as_str())];
+        all.extend_from_slice(headers);
+        send(&self.router, method, &self.path(rest), body, &all).await
+    }
+
+    /// As an admin who has signed in.
+    pub(crate) async fn admin(&self, method: &str, rest: &str, body: &str) -> Answer {
+        send(&self.admin_router, method, &self.path(rest), body, &[]).await
+    }
+}
+
+pub(crate) async fn send(router: &Router, method: &str, uri: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = router
+        .clone()
+        .oneshot(request.body(Body::from(body.to_owned())).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, 10_000_000).await.unwrap();
+    let body = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&body).unwrap()
+    };
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
+}
