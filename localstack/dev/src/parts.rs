@@ -179,7 +179,7 @@ fn variables_for(aws: &AwsSettings, secrets: &Secrets, ports: Ports) -> Vec<(Str
         ("TOWPATH_SFTP_HOST", "127.0.0.1".to_owned()),
         ("TOWPATH_SFTP_PORT", ports.sftp.to_string()),
         ("TOWPATH_API_LISTEN", format!("127.0.0.1:{}", ports.api)),
-        ("TOWPATH_WEBHOOKS_ALLOW_LOOPBACK", "1".to_owned()),
+        ("TOWPATH_WEBHOOK_LOOPBACK", "1".to_owned()),
         ("TOWPATH_DRAIN_SECONDS", "10".to_owned()),
         ("TOWPATH_LOG_FORMAT", "text".to_owned()),
     ];

@@ -1,9 +1,20 @@
 //! The parts that are this program itself: the offline AWS, and the functions behind a local HTTP server.
 
 use crate::stop::asked_to_stop;
+use app::management::Management;
+use functions::config::Config;
+use functions::local::{Limits, poll_queue, serve_http};
+use functions::management::{ManagementState, router};
+use functions::webhook::{Egress, WebhookState};
 use offline_aws::{OfflineAws, Options, Storage};
 use std::error::Error;
 use std::path::PathBuf;
+use store::messages::Messages;
+use store::records::Records;
+use tokio::sync::watch;
+
+/// How many batches of messages are handled at the same time, as Lambda would run that many instances.
+const POLLERS: usize = 5;
 
 /// Which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +67,30 @@ async fn offline_aws() -> Result<(), Box<dyn Error>> {
 }
 
 async fn functions() -> Result<(), Box<dyn Error>> {
-    println!("listening functions");
+    let listener = tokio::net::TcpListener::bind(variable("TOWPATH_API_LISTEN")?).await?;
+    let config = Config::from_environment()?;
+    let aws = config.connect().await?;
+    let records = Records::new(&aws, config.sealer.clone());
+    let messages = Messages::new(&aws);
+    let management = Management::new(records.clone(), messages.clone(), config.address_policy);
+    let state = ManagementState::new(management, &config.sftp_host, config.sftp_port);
+    let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);
+    let (stop, stopped) = watch::channel(false);
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        // an error means that the sender is gone, which is an end as well
+        async move { drop(stopped.wait_for(|stop| *stop).await) }
+    };
+    println!("listening api {}", listener.local_addr()?);
+    let http = tokio::spawn(serve_http(listener, router(state), Limits::default(), until_stopped()));
+    let pollers = (0..POLLERS).map(|_| tokio::spawn(poll_queue(messages.clone(), webhooks.clone(), until_stopped())));
+    let pollers: Vec<_> = pollers.collect();
     asked_to_stop().await?;
-    Ok(())
+    stop.send_replace(true);
+    for poller in pollers {
+        poller.await?;
+    }
+    Ok(http.await??)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the settings of this program's own parts")]

@@ -63,19 +63,20 @@ pub(crate) fn text(facts: &Facts, env: &Path) -> String {
     let key = secrets.api_key.as_str();
     let env = env.display();
     format!(
-        "\n\
-Towpath runs on this machine. Nothing leaves it.\n\
-\n\
-  Log in       sftp -P {sftp} {user}@127.0.0.1\n\
-  Password     {password}\n\
-  Upload       echo hello > hello.txt, then at the sftp prompt: put hello.txt\n\
-\n\
-  REST API     curl -H 'Authorization: Bearer {key}' \\\n\
-                 {api}/organizations/{organization}/users\n\
-\n\
-  For scripts  . {env}\n\
-  Stop         Ctrl-C (everything is kept; make clean-dev removes it)\n\
-\n"
+        "
+Towpath runs on this machine. Nothing leaves it.
+
+  Log in       sftp -P {sftp} {user}@127.0.0.1
+  Password     {password}
+  Upload       echo hello > hello.txt, then at the sftp prompt: put hello.txt
+
+  REST API     curl -H 'Authorization: Bearer {key}' \\
+                 {api}/organizations/{organization}/users
+
+  For scripts  . {env}
+  Stop         Ctrl-C (everything is kept; make clean-dev removes it)
+
+"
     )
 }
 
