@@ -10,6 +10,7 @@
 
 use crate::event::Event;
 use crate::id::{CredentialId, OperationId, OrganizationId};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One operation on one object key.
@@ -61,8 +62,32 @@ pub struct Seen {
     pub etag: String,
     /// Its size.
     pub bytes: u64,
+    /// When S3 got it.
+    pub modified: Timestamp,
     /// The operation that made it, if it was one of ours.
     pub operation: Option<OperationId>,
+}
+
+impl Seen {
+    /// A name for this version of the key, never used for another one.
+    pub fn version(&self) -> String {
+        match &self.operation {
+            Some(operation) => operation.to_string(),
+            None => format!("{}@{}", self.etag, self.modified.millis()),
+        }
+    }
+}
+
+impl Intent {
+    /// The object that this operation takes away, with its key: S3 answers a conditional delete of a missing object with
+    /// success, so it is for us to see that each version is taken away by one operation only.
+    pub fn removes(&self) -> Option<(&str, &Seen)> {
+        match &self.change {
+            Change::Upload | Change::MakeFolder => None,
+            Change::Delete | Change::DeleteFolder => self.seen.as_ref().map(|seen| (self.key.as_str(), seen)),
+            Change::RenameTo { from, source } => Some((from.as_str(), source)),
+        }
+    }
 }
 
 /// What to add to a usage record. Negative for what goes.

@@ -9,13 +9,15 @@
 
 use crate::aws::Aws;
 use crate::patience::patiently;
-use crate::table::{self, PK, SK, SWEEP_AT, SWEEP_INDEX, SWEEP_SHARD, VERSION, sweep_partition};
+use crate::table::{self, PK, SK, SWEEP_AT, SWEEP_INDEX, SWEEP_SHARD, TTL, VERSION, sweep_partition};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::id::{OperationId, OrganizationId};
 use domain::intent::{Intent, Seen};
 use domain::time::Timestamp;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// How long an intent is left alone after its operation last gave a sign of life, in milliseconds: longer than any S3
 /// call lasts (90 s) after the latest moment at which an operation renews it ([`FRESH_MILLIS`]).
@@ -23,6 +25,13 @@ pub const LEASE_MILLIS: i64 = 180_000;
 
 /// An intent older than this is renewed before the S3 call that makes something visible, in milliseconds.
 pub const FRESH_MILLIS: i64 = 60_000;
+
+/// How often a transaction is tried that meets another one, and the pause after the first time; it grows.
+const MAX_CONFLICTS: u32 = 8;
+const CONFLICT_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a claim is kept, in seconds: far longer than any operation that may still believe in the version.
+const CLAIM_SECONDS: i64 = 24 * 3600;
 
 /// The records.
 #[derive(Clone)]
@@ -51,6 +60,10 @@ pub enum IntentError {
 }
 
 impl IntentError {
+    fn built(error: aws_sdk_dynamodb::error::BuildError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+
     fn of<E, R>(error: SdkError<E, R>) -> Self
     where
         E: std::error::Error + 'static,
@@ -90,20 +103,75 @@ impl Intents {
         }
     }
 
-    /// Records an intent, or replaces what was recorded for the same operation (when more is known).
-    pub async fn record(&self, intent: &Intent, now: Timestamp) -> Result<(), IntentError> {
+    /// Records an intent, or replaces what was recorded for the same operation (when more is known). `false`, and nothing
+    /// recorded, if the operation is to take away an object that another operation has taken or is taking away.
+    pub async fn record(&self, intent: &Intent, now: Timestamp) -> Result<bool, IntentError> {
         let body = serde_json::to_string(intent).map_err(|error| IntentError::Unreadable(error.to_string()))?;
         let mut item = item_key(&intent.organization, &intent.key, &intent.operation);
         item.insert(VERSION.to_owned(), AttributeValue::N("1".to_owned()));
         item.insert("intent".to_owned(), AttributeValue::S(body));
-        item.insert(
-            SWEEP_SHARD.to_owned(),
-            AttributeValue::S(sweep_partition(shard_of(&intent.operation))),
-        );
+        let shard = sweep_partition(shard_of(&intent.operation));
+        item.insert(SWEEP_SHARD.to_owned(), AttributeValue::S(shard));
         item.insert(SWEEP_AT.to_owned(), number(now.plus_millis(LEASE_MILLIS)));
-        let request = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item));
-        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
-        Ok(())
+        let Some(claim) = self.claim_of(intent, now)? else {
+            let request = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item));
+            patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+            return Ok(true);
+        };
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .build()
+            .map_err(IntentError::built)?;
+        let request = self
+            .dynamodb
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .transact_items(TransactWriteItem::builder().put(claim).build());
+        let mut conflicts = 0;
+        loop {
+            let Err(error) = patiently(|| request.clone().send()).await else {
+                return Ok(true);
+            };
+            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+                return Err(IntentError::of(error));
+            };
+            if canceled
+                .cancellation_reasons()
+                .iter()
+                .any(|reason| reason.code() == Some("ConditionalCheckFailed"))
+            {
+                return Ok(false);
+            }
+            // another transaction on the same records: it is over in a moment
+            conflicts += 1;
+            if conflicts == MAX_CONFLICTS {
+                return Err(IntentError::of(error));
+            }
+            tokio::time::sleep(CONFLICT_PAUSE * conflicts).await;
+        }
+    }
+
+    /// The claim on the version that an operation is to take away: nobody else's, or this operation's already.
+    fn claim_of(&self, intent: &Intent, now: Timestamp) -> Result<Option<Put>, IntentError> {
+        let Some((key, removed)) = intent.removes() else {
+            return Ok(None);
+        };
+        let key = table::removal(&intent.organization, key, &removed.version());
+        let operation = AttributeValue::S(intent.operation.to_string());
+        let claim = Put::builder()
+            .table_name(&self.table)
+            .item(PK, AttributeValue::S(key.pk))
+            .item(SK, AttributeValue::S(key.sk))
+            .item(VERSION, AttributeValue::N("1".to_owned()))
+            .item("operation", operation.clone())
+            .item(TTL, AttributeValue::N((now.seconds() + CLAIM_SECONDS).to_string()))
+            .condition_expression("attribute_not_exists(pk) OR #operation = :operation")
+            .expression_attribute_names("#operation", "operation")
+            .expression_attribute_values(":operation", operation)
+            .build()
+            .map_err(IntentError::built)?;
+        Ok(Some(claim))
     }
 
     /// A sign of life of an operation that lasts.
@@ -157,8 +225,31 @@ impl Intents {
         }
     }
 
-    /// Removes the intent of an operation that did not happen.
+    /// Removes the intent of an operation that did not happen, and its claim first.
     pub async fn drop(&self, intent: &Intent) -> Result<(), IntentError> {
+        if let Some((key, removed)) = intent.removes() {
+            let key = table::removal(&intent.organization, key, &removed.version());
+            let request = self
+                .dynamodb
+                .delete_item()
+                .table_name(&self.table)
+                .key(PK, AttributeValue::S(key.pk))
+                .key(SK, AttributeValue::S(key.sk))
+                .condition_expression("attribute_not_exists(pk) OR #operation = :operation")
+                .expression_attribute_names("#operation", "operation")
+                .expression_attribute_values(":operation", AttributeValue::S(intent.operation.to_string()));
+            match patiently(|| request.clone().send()).await {
+                Err(error)
+                    if !error
+                        .as_service_error()
+                        .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+                {
+                    return Err(IntentError::of(error));
+                }
+                // done, or somebody else's
+                Ok(_) | Err(_) => {}
+            }
+        }
         let request = self
             .dynamodb
             .delete_item()

@@ -15,6 +15,7 @@
 //! | what the first start created | `DEPLOYMENT` | `BOOTSTRAP` | Get, consistent: 1, once a start |
 //! | intent of an upload, delete or rename | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key |
 //! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, each minute; only intents are in the index: 1 WCU more for each |
+//! | who took a version of an object away | `GONE#<org>#<object key>` | `<version>` | written in one transaction with the intent: 4 WCU for both; never read; `ttl` one day |
 //! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 50 operations: 2 WCU for all of them; Get, consistent: 1 |
 //! | time and arrival of a file | `META#<org>#<folder>` | `<name>` | reserved |
 //! | jobs, delivery log, sessions | `JOB#…`, `DELIVERY#…`, `NODE#…` | | reserved |
@@ -33,7 +34,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, TableStatus,
+    ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use domain::api_key::ApiKeyId;
 use domain::id::{CredentialId, OperationId, OrganizationId};
@@ -48,6 +49,8 @@ pub(crate) const VERSION: &str = "v";
 /// Grows with every change.
 pub(crate) const REV: &str = "rev";
 
+/// When DynamoDB may delete the item, in seconds.
+pub(crate) const TTL: &str = "ttl";
 /// The index of what is due.
 pub(crate) const SWEEP_INDEX: &str = "sweep";
 /// Its partition key.
@@ -178,6 +181,11 @@ pub(crate) fn sweep_partition(shard: u8) -> String {
     format!("INTENT#{:02}", shard % SWEEP_SHARDS)
 }
 
+/// The claim to take one version of an object away.
+pub(crate) fn removal(organization: &OrganizationId, object_key: &str, version: &str) -> Key {
+    Key::new(format!("GONE#{organization}#{object_key}"), version)
+}
+
 /// What a credential's files take.
 pub(crate) fn usage(organization: &OrganizationId, credential: &CredentialId) -> Key {
     Key::new(format!("USAGE#{organization}"), credential.as_str())
@@ -243,9 +251,34 @@ pub async fn create_table(client: &Client, table: &str) -> Result<(), CreateTabl
             .and_then(|answer| answer.table)
             .and_then(|table| table.table_status);
         if status == Some(TableStatus::Active) {
-            return Ok(());
+            return expire_items(client, table).await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Err(CreateTableError::NotActive)
+}
+
+/// Lets DynamoDB delete items whose `ttl` has passed, some time later.
+async fn expire_items(client: &Client, table: &str) -> Result<(), CreateTableError> {
+    let failed = |error: String| CreateTableError::Aws(error);
+    let built = TimeToLiveSpecification::builder()
+        .enabled(true)
+        .attribute_name(TTL)
+        .build();
+    let specification = built.map_err(|error| failed(error.to_string()))?;
+    let described = client.describe_time_to_live().table_name(table).send().await;
+    let status = described
+        .ok()
+        .and_then(|answer| answer.time_to_live_description?.time_to_live_status);
+    if status == Some(TimeToLiveStatus::Enabled) {
+        return Ok(());
+    }
+    let request = client
+        .update_time_to_live()
+        .table_name(table)
+        .time_to_live_specification(specification);
+    let answer = request.send().await;
+    answer
+        .map(|_| ())
+        .map_err(|error| failed(aws_smithy_types::error::display::DisplayErrorContext(error).to_string()))
 }

@@ -7,10 +7,13 @@ use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::intent::{Change, UsageChange};
 use domain::path::VPath;
+use std::time::Duration;
 use store::objects::ObjectError;
 
 /// How often a delete follows a file that others keep replacing.
-const ROUNDS: u32 = 4;
+const ROUNDS: u32 = 6;
+/// How long it waits for another operation that is taking the same version away.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl FileSession {
     /// Deletes a file: the version that is there when the call is made, or a newer one that replaces it meanwhile.
@@ -32,13 +35,19 @@ impl FileSession {
             };
             let operation = new_operation();
             let event = self.event(&operation, Topic::FileDeleted, file_subject(proof.location(), None));
-            let recorded = self
-                .record(self.intent(&operation, &key, Change::Delete, Some(event), Some(&info)))
-                .await?;
+            let intent = self.intent(&operation, &key, Change::Delete, Some(event), Some(&info));
+            let recorded = match self.record(intent).await {
+                // somebody else is deleting or renaming this version: look again when that is done
+                Err(error) if error.kind() == FileErrorKind::Changed => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                recorded => recorded?,
+            };
             match objects.delete(&proof, &info.etag).await {
                 Ok(()) => {}
-                // gone after a try without an answer: that try did it
-                Err(failed) if failed.tried_before && matches!(failed.error, ObjectError::NotFound) => {}
+                // nobody else may take this version away, so it was a try of ours without an answer
+                Err(failed) if matches!(failed.error, ObjectError::NotFound) => {}
                 Err(failed) => {
                     // after a try without an answer the sweep decides by what it finds
                     if !failed.error.outcome_unknown() && !failed.tried_before {

@@ -94,8 +94,8 @@ impl FileSession {
     ) -> Result<(), FileError> {
         match self.shared.objects.delete_folder(proof, version).await {
             Ok(()) => {}
-            // gone after a try without an answer: that try did it
-            Err(failed) if failed.tried_before && matches!(failed.error, ObjectError::NotFound) => {}
+            // nobody else may take this version away, so it was a try of ours without an answer
+            Err(failed) if matches!(failed.error, ObjectError::NotFound) => {}
             Err(failed) => {
                 if !failed.error.outcome_unknown() && !failed.tried_before {
                     recorded.drop(self).await;

@@ -2,7 +2,7 @@
 
 use super::{FileSession, intent_failure};
 use domain::event::Event;
-use domain::file_error::FileError;
+use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::intent::{Change, Intent, Seen};
 use domain::path::ObjectKey;
@@ -51,14 +51,13 @@ impl Recorded {
     }
 
     async fn record(&mut self, session: &FileSession, now: Timestamp) -> Result<(), FileError> {
-        session
-            .shared
-            .intents
-            .record(&self.intent, now)
-            .await
-            .map_err(intent_failure)?;
-        self.at = now;
-        Ok(())
+        let recorded = session.shared.intents.record(&self.intent, now).await;
+        if recorded.map_err(intent_failure)? {
+            self.at = now;
+            return Ok(());
+        }
+        let text = "somebody else is deleting or renaming this file";
+        Err(FileError::new(FileErrorKind::Changed, text))
     }
 
     /// The operation did not happen. If this fails, the sweep comes to the same conclusion later.
@@ -91,7 +90,7 @@ impl FileSession {
         }
     }
 
-    /// Makes an intent durable.
+    /// Makes an intent durable. `Changed` if it is to take away what somebody else has taken or is taking away.
     pub(super) async fn record(&self, intent: Intent) -> Result<Recorded, FileError> {
         let mut recorded = Recorded {
             intent,
@@ -107,6 +106,7 @@ pub(crate) fn seen_of(info: &ObjectInfo) -> Seen {
     Seen {
         etag: info.etag.as_str().to_owned(),
         bytes: info.bytes,
+        modified: info.modified,
         operation: info.operation.clone(),
     }
 }

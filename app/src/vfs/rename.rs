@@ -12,13 +12,16 @@ use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::intent::{Change, UsageChange, renamed};
 use domain::path::{ObjectKey, VPath};
+use std::time::Duration;
 use store::objects::{ObjectError, ObjectInfo, WriteError};
 
 /// S3's limit for a copy in one request.
 const MAX_COPY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
 /// How often a rename looks again when others change the source or the target.
-const ROUNDS: u32 = 4;
+const ROUNDS: u32 = 6;
+/// How long it waits for another operation that is taking the same version away.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl FileSession {
     /// Renames a file or folder. `replace`: a file may take the place of another file.
@@ -90,9 +93,15 @@ impl FileSession {
             from: from_key.as_str().to_owned(),
             source: seen_of(info),
         };
-        let recorded = self
-            .record(self.intent(&operation, &to_key, change, Some(event), replaced))
-            .await?;
+        let intent = self.intent(&operation, &to_key, change, Some(event), replaced);
+        let recorded = match self.record(intent).await {
+            // somebody else is deleting or renaming this version: look again when that is done
+            Err(error) if error.kind() == FileErrorKind::Changed => {
+                tokio::time::sleep(PAUSE).await;
+                return Ok(false);
+            }
+            recorded => recorded?,
+        };
         let condition = precondition(recorded.intent().seen.as_ref());
         // the source's maker is noted while S3 copies, because the source will be gone before this is settled
         let (copied, marked) = tokio::join!(

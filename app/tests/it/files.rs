@@ -101,6 +101,37 @@ async fn two_uploads_to_one_name_are_both_counted_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_take_a_file_away_one_succeeds_and_it_is_counted_once() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    for round in 0..5 {
+        put(&ana, "/a", &content(100), WHOLE).await.unwrap();
+        let deletes = (0..6).map(|at| {
+            let ana = ana.clone();
+            tokio::spawn(async move {
+                let gone = if at % 2 == 0 {
+                    ana.delete_file(&path("/a")).await
+                } else {
+                    ana.rename(&path("/a"), &path(&format!("/b{round}-{at}")), false).await
+                };
+                gone.map_err(|error| error.kind())
+            })
+        });
+        let results = futures_util::future::join_all(deletes).await;
+        let results: Vec<_> = results.into_iter().map(|result| result.unwrap()).collect();
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+        assert!(
+            results.iter().all(|result| matches!(result, Ok(()) | Err(NoSuchFile))),
+            "{results:?}"
+        );
+    }
+    let keys = world.keys().await;
+    let usage = world.usage().await;
+    assert_eq!((usage.bytes, usage.files), (100 * keys.len() as i64, keys.len() as i64));
+    assert_eq!(world.announced().await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn open_modes() {
     let world = World::start().await;
     let ana = world.session(Level::Full);

@@ -57,6 +57,7 @@ async fn seen(world: &World, at: &str) -> Seen {
     Seen {
         etag: info.etag.as_str().into(),
         bytes: info.bytes,
+        modified: info.modified,
         operation: info.operation,
     }
 }

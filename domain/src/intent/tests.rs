@@ -8,6 +8,7 @@ fn seen(by: u8, bytes: u64) -> Seen {
     Seen {
         etag: format!("\"e{by}\""),
         bytes,
+        modified: Timestamp::from_millis(0),
         operation: Some(operation(by)),
     }
 }
