@@ -1,5 +1,12 @@
 //! Use cases against the in-process offline AWS: real SDK calls, one isolated instance for each test.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at what it did not expect"
+)]
+
 mod faults;
 mod files;
 mod settling;

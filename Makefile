@@ -1,0 +1,44 @@
+# `make dev` runs everything on this machine; `make test` shows that it works. Both install what they need.
+
+# Every target selects the same packages (--workspace): another selection unites other features, and cargo would compile
+# most dependencies once more.
+CARGO_BUILD = cargo build --workspace --locked
+CARGO_TEST  = cargo test --workspace --locked
+
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help dev test test-full check clean-dev clean deps deps-dev
+
+help: ## What can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+dev: deps-dev ## Build and run everything here, offline; ports from --port-base: make dev ARGS="--port-base 9000"
+	$(CARGO_BUILD)
+	@exec $(TARGET)/debug/towpath-dev $(ARGS)
+
+test: deps check ## What CI runs: check, then all tests against the offline AWS with real clients
+	$(CARGO_BUILD)
+	$(CARGO_TEST)
+
+check: ## Format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+test-full: test ## Everything: also cargo-deny and the slow tests
+	$(CARGO_TEST) -- --ignored
+	@mkdir -p .towpath/tools
+	@test -x .towpath/tools/bin/cargo-deny || cargo install cargo-deny --locked --root .towpath/tools
+	.towpath/tools/bin/cargo-deny check licenses bans sources
+
+clean-dev: ## Forget everything that make dev keeps
+	rm -rf "$${TOWPATH_STATE_DIR:-.towpath}"
+
+clean: ## Forget what was built
+	cargo clean
+
+# What is needed beside Rust: a C compiler (SQLite and the cryptography are built from source), and for tests OpenSSH.
+deps-dev:
+	@./scripts/need cc:gcc
+
+deps: deps-dev
+	@./scripts/need ssh:openssh-client sftp:openssh-client scp:openssh-client ssh-keygen:openssh-client python3:python3
