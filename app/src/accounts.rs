@@ -103,12 +103,7 @@ impl From<RecordError> for Failure {
 impl Accounts {
     /// Logins against these records.
     pub fn new(records: Records, times: LoginTimes) -> Self {
-        let inner = Inner {
-            records,
-            hashing: Hashing::new(),
-            remembered: Remembered::new(),
-            times,
-        };
+        let inner = Inner { records, hashing: Hashing::new(), remembered: Remembered::new(), times };
         Self { inner: Arc::new(inner) }
     }
 
@@ -117,8 +112,7 @@ impl Accounts {
         let started = Instant::now();
         let result = self.within_deadline(self.inner.try_log_in(&attempt)).await;
         let floor = self.inner.times.refusal_floor;
-        self.answer(result, &attempt.user, &attempt.origin, started, floor)
-            .await
+        self.answer(result, &attempt.user, &attempt.origin, started, floor).await
     }
 
     /// Whether this user might log in with this key, before the client signs with it.
@@ -224,10 +218,7 @@ mod tests {
     fn refusals_take_multiples_of_the_floor() {
         let floor = Duration::from_millis(300);
         for (elapsed, expected) in [(0, 300), (1, 300), (300, 300), (301, 600), (899, 900)] {
-            assert_eq!(
-                up_to_multiple(Duration::from_millis(elapsed), floor),
-                Duration::from_millis(expected)
-            );
+            assert_eq!(up_to_multiple(Duration::from_millis(elapsed), floor), Duration::from_millis(expected));
         }
     }
 }

@@ -80,15 +80,7 @@ impl Secrets {
 
     fn from_text(text: &str) -> Result<Self, serde_json::Error> {
         let list: [String; 7] = serde_json::from_str(text)?;
-        let [
-            user,
-            password,
-            admin,
-            admin_password,
-            operator,
-            operator_password,
-            api_key,
-        ] = list;
+        let [user, password, admin, admin_password, operator, operator_password, api_key] = list;
         Ok(Self {
             user,
             password: Zeroizing::new(password),
@@ -121,27 +113,15 @@ async fn find(records: &Records) -> Result<Option<Bootstrapped>, ManagementError
     };
     let open = |sealed| -> Result<Secrets, ManagementError> {
         let place = secrets_place(&record.organization);
-        let text = records
-            .sealer()
-            .open(place, sealed)
-            .map_err(ManagementError::internal)?;
+        let text = records.sealer().open(place, sealed).map_err(ManagementError::internal)?;
         Secrets::from_text(&text).map_err(ManagementError::internal)
     };
     let secrets = record.secrets.as_ref().map(open).transpose()?;
-    Ok(Some(Bootstrapped {
-        organization: record.organization,
-        credential: record.credential,
-        created: false,
-        secrets,
-    }))
+    Ok(Some(Bootstrapped { organization: record.organization, credential: record.credential, created: false, secrets }))
 }
 
 fn secrets_place(organization: &OrganizationId) -> Place<'_> {
-    Place {
-        organization: organization.as_str(),
-        record: "bootstrap",
-        field: SECRETS_FIELD,
-    }
+    Place { organization: organization.as_str(), record: "bootstrap", field: SECRETS_FIELD }
 }
 
 async fn create(records: &Records, request: &BootstrapRequest) -> Result<Bootstrapped, ManagementError> {
@@ -163,20 +143,10 @@ async fn create(records: &Records, request: &BootstrapRequest) -> Result<Bootstr
     let hashes = tokio::task::spawn_blocking(move || passwords.map(|password| password::hash(&password, &random())));
     let [hash, admin_hash, operator_hash] = hashes.await.map_err(ManagementError::internal)?;
 
-    let credential = root_credential(
-        records,
-        &tenant,
-        request,
-        &secrets,
-        hash.map_err(ManagementError::internal)?,
-    )?;
+    let credential = root_credential(records, &tenant, request, &secrets, hash.map_err(ManagementError::internal)?)?;
     let admins = [
         admin(&request.admin, &tenant, admin_hash.map_err(ManagementError::internal)?),
-        admin(
-            &request.operator,
-            &operator,
-            operator_hash.map_err(ManagementError::internal)?,
-        ),
+        admin(&request.operator, &operator, operator_hash.map_err(ManagementError::internal)?),
     ];
     let api_key = site_key(&tenant, &key, at);
     let sealed = if request.keep_secrets {
@@ -201,16 +171,8 @@ async fn create(records: &Records, request: &BootstrapRequest) -> Result<Bootstr
         credential: &credential,
         api_key: (&api_key, key.hash()),
     };
-    records
-        .create_bootstrap(all)
-        .await
-        .map_err(|error: RecordError| ManagementError::from(error))?;
-    Ok(Bootstrapped {
-        organization: tenant.id,
-        credential: credential.id,
-        created: true,
-        secrets: Some(secrets),
-    })
+    records.create_bootstrap(all).await.map_err(|error: RecordError| ManagementError::from(error))?;
+    Ok(Bootstrapped { organization: tenant.id, credential: credential.id, created: true, secrets: Some(secrets) })
 }
 
 fn organization(name: &str, at: Timestamp) -> Organization {
@@ -229,11 +191,7 @@ fn root_credential(
     let at = tenant.created_at;
     let mut credential = Credential::new(id, tenant.id.clone(), request.user.clone(), at);
     let readable = seal_password(records.sealer(), &tenant.id, &credential.id, &secrets.password)?;
-    credential.password = Some(StoredPassword {
-        hash,
-        set_at: at,
-        readable: Some(readable),
-    });
+    credential.password = Some(StoredPassword { hash, set_at: at, readable: Some(readable) });
     credential.alias = Some("Root".to_owned());
     credential.home = VPath::root();
     credential.is_default = true;

@@ -48,17 +48,11 @@ impl Budget {
     /// `mib` MiB in all: a quarter for small files, the rest for slots.
     pub fn new(mib: usize) -> Result<Self, BudgetTooSmall> {
         if mib < Self::LEAST_MIB {
-            return Err(BudgetTooSmall {
-                given: mib,
-                least: Self::LEAST_MIB,
-            });
+            return Err(BudgetTooSmall { given: mib, least: Self::LEAST_MIB });
         }
         let units = mib * (1024 * 1024 / UNIT);
         let small = units / 4;
-        Ok(Self {
-            small: Arc::new(Semaphore::new(small)),
-            slots: Arc::new(Semaphore::new(units - small)),
-        })
+        Ok(Self { small: Arc::new(Semaphore::new(small)), slots: Arc::new(Semaphore::new(units - small)) })
     }
 
     /// The first buffer of an upload.
@@ -82,10 +76,9 @@ async fn wait(pool: &Arc<Semaphore>, bytes: usize) -> Result<Reserved, FileError
     let permit = tokio::time::timeout(DEADLINE, Arc::clone(pool).acquire_many_owned(units(bytes))).await;
     match permit {
         Ok(Ok(permit)) => Ok(Reserved { _permit: permit }),
-        Ok(Err(_)) | Err(_) => Err(FileError::new(
-            FileErrorKind::Unavailable,
-            "the server has no memory for another transfer; try again",
-        )),
+        Ok(Err(_)) | Err(_) => {
+            Err(FileError::new(FileErrorKind::Unavailable, "the server has no memory for another transfer; try again"))
+        }
     }
 }
 

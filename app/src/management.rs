@@ -13,7 +13,7 @@ pub use api_keys::{ApiKeyChange, CreatedApiKey, NewApiKey, ShownApiKey};
 pub use caller::{Caller, Who};
 pub use credentials::{CredentialChange, ShownCredential};
 pub use error::{FieldProblem, ManagementError};
-pub use organization::{OrganizationChange, PolicyChange};
+pub use organization::{OrganizationChange, PolicyChange, SharePolicyChange};
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};
 
 use crate::hashing::Hashing;
@@ -45,12 +45,7 @@ pub struct Management {
 impl Management {
     /// On these records; pings go to this queue; webhook targets must meet this policy.
     pub fn new(records: Records, messages: Messages, address_policy: AddressPolicy) -> Self {
-        Self {
-            records,
-            messages,
-            hashing: Hashing::new(),
-            address_policy,
-        }
+        Self { records, messages, hashing: Hashing::new(), address_policy }
     }
 
     /// The records, for the check of API keys.
@@ -77,18 +72,11 @@ impl Management {
         let hash = hash.map_err(|busy| ManagementError::Unavailable(busy.to_string()))?;
         let readable = match organization.password_readable {
             PasswordReadable::Never => None,
-            PasswordReadable::Day | PasswordReadable::Always => Some(seal_password(
-                self.records.sealer(),
-                &organization.id,
-                credential,
-                password,
-            )?),
+            PasswordReadable::Day | PasswordReadable::Always => {
+                Some(seal_password(self.records.sealer(), &organization.id, credential, password)?)
+            }
         };
-        Ok(StoredPassword {
-            hash: hash.map_err(ManagementError::internal)?,
-            set_at: now,
-            readable,
-        })
+        Ok(StoredPassword { hash: hash.map_err(ManagementError::internal)?, set_at: now, readable })
     }
 }
 
@@ -99,15 +87,9 @@ pub(crate) fn seal_password(
     credential: &CredentialId,
     password: &str,
 ) -> Result<domain::sealed::Sealed, ManagementError> {
-    sealer
-        .seal(password_place(organization, credential), password)
-        .map_err(ManagementError::internal)
+    sealer.seal(password_place(organization, credential), password).map_err(ManagementError::internal)
 }
 
 fn password_place<'a>(organization: &'a OrganizationId, credential: &'a CredentialId) -> Place<'a> {
-    Place {
-        organization: organization.as_str(),
-        record: credential.as_str(),
-        field: PASSWORD_FIELD,
-    }
+    Place { organization: organization.as_str(), record: credential.as_str(), field: PASSWORD_FIELD }
 }

@@ -28,9 +28,11 @@ const QUEUED: usize = 8192;
 const HAND_OVER: Duration = Duration::from_secs(5);
 /// Workers, each with one batch in hand: enough to hide the latency of SQS and DynamoDB.
 const WORKERS: usize = 4;
-/// How often a batch is tried before it is left to the sweep, with pauses that double from [`FIRST_PAUSE`].
-const TRIES: u32 = 8;
+/// How often a batch is tried before it is left to the sweep, with pauses that double from the first to the longest:
+/// about a minute and a half in all, because a download has no intent, and a queue may be away for a minute.
+const TRIES: u32 = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Something that has happened.
 #[derive(Clone, Debug)]
@@ -55,11 +57,7 @@ impl Done {
             organization: intent.organization,
             credential: intent.credential,
             event: intent.event,
-            counted: Some(Settled {
-                key: intent.key,
-                operation: intent.operation,
-                change,
-            }),
+            counted: Some(Settled { key: intent.key, operation: intent.operation, change }),
             marks,
         }
     }
@@ -108,9 +106,7 @@ impl Settler {
     /// Waits until everything handed over is settled, or given up on; `false` at the deadline.
     pub async fn settled(&self, deadline: Duration) -> bool {
         let mut open = self.open.subscribe();
-        tokio::time::timeout(deadline, open.wait_for(|open| *open == 0))
-            .await
-            .is_ok()
+        tokio::time::timeout(deadline, open.wait_for(|open| *open == 0)).await.is_ok()
     }
 }
 
@@ -129,14 +125,13 @@ async fn work(stores: SettlingStores, queue: Arc<Mutex<mpsc::Receiver<Done>>>, o
 
 /// Settles a batch; what fails in the end is left to the sweep.
 pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
-    for done in &batch {
-        for (key, seen) in &done.marks {
-            if let Err(error) = stores.intents.mark_made(&done.organization, key, seen).await {
-                warn!(%error, operations = batch.len(), "left to the sweep: replaced objects could not be noted");
-                return;
-            }
+    let mut marked = Vec::with_capacity(batch.len());
+    for done in batch {
+        if mark(stores, &done).await {
+            marked.push(done);
         }
     }
+    let batch = marked;
     let events = batch.iter().filter_map(|done| done.event.clone());
     let events: Vec<_> = events.map(|event| (QueueMessage::event(event), 0)).collect();
     let mut retry = Retry::new("events");
@@ -148,15 +143,25 @@ pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
     let mut by_account: HashMap<(OrganizationId, CredentialId), Vec<Settled>> = HashMap::new();
     for done in batch {
         if let Some(counted) = done.counted {
-            by_account
-                .entry((done.organization, done.credential))
-                .or_default()
-                .push(counted);
+            by_account.entry((done.organization, done.credential)).or_default().push(counted);
         }
     }
     for ((organization, credential), operations) in by_account {
         count(stores, &organization, &credential, operations).await;
     }
+}
+
+/// Notes at the makers' intents what this operation replaced or removed.
+async fn mark(stores: &SettlingStores, done: &Done) -> bool {
+    for (key, seen) in &done.marks {
+        let mut retry = Retry::new("marks");
+        while let Err(error) = stores.intents.mark_made(&done.organization, key, seen).await {
+            if !retry.pause(&error).await {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// One transaction, tried until it happened or somebody else did it.
@@ -196,11 +201,7 @@ struct Retry {
 
 impl Retry {
     fn new(what: &'static str) -> Self {
-        Self {
-            what,
-            tried: 0,
-            pause: FIRST_PAUSE,
-        }
+        Self { what, tried: 0, pause: FIRST_PAUSE }
     }
 
     /// Waits before the next try; `false` if there is to be none.
@@ -212,7 +213,7 @@ impl Retry {
         }
         let jitter = rand::rng().random_range(0.5..1.0);
         tokio::time::sleep(self.pause.mul_f64(jitter)).await;
-        self.pause *= 2;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         true
     }
 }

@@ -77,12 +77,7 @@ impl Sweep {
             }
         }
         if swept != Swept::default() {
-            info!(
-                settled = swept.settled,
-                dropped = swept.dropped,
-                failed = swept.failed,
-                "swept"
-            );
+            info!(settled = swept.settled, dropped = swept.dropped, failed = swept.failed, "swept");
         }
         swept
     }
@@ -92,12 +87,7 @@ impl Sweep {
     pub async fn abort_orphans(&self, before: Timestamp) -> Result<usize, ObjectError> {
         let mut aborted = 0;
         for found in self.objects.multiparts_before(before).await? {
-            match self
-                .stores
-                .intents
-                .on_key(&found.organization, found.key().as_str())
-                .await
-            {
+            match self.stores.intents.on_key(&found.organization, found.key().as_str()).await {
                 Ok(intents) if intents.is_empty() => {}
                 Ok(_) => continue,
                 Err(error) => {
@@ -132,9 +122,7 @@ impl Sweep {
         };
         let mut intent = intent;
         if let (Change::Upload, Some(event)) = (&intent.change, &mut intent.event) {
-            let made = intent
-                .made_bytes
-                .or_else(|| evidence.seen_by_other.as_ref().map(|seen| seen.bytes));
+            let made = intent.made_bytes.or_else(|| evidence.seen_by_other.as_ref().map(|seen| seen.bytes));
             event.file.size = made.or_else(|| evidence.now.as_ref().map(|seen| seen.bytes));
         }
         settle(&self.stores, vec![Done::of(intent, change)]).await;
@@ -160,16 +148,7 @@ impl Sweep {
                 seen_by_other = other.seen;
             }
         }
-        Ok(ours.map(|intent| {
-            (
-                intent,
-                Evidence {
-                    now,
-                    seen_by_other,
-                    source_now,
-                },
-            )
-        }))
+        Ok(ours.map(|intent| (intent, Evidence { now, seen_by_other, source_now })))
     }
 
     async fn at(&self, intent: &Intent, key: &str) -> Result<Option<Seen>, SweepError> {
@@ -183,11 +162,7 @@ impl Sweep {
             return Ok(UsageChange::default());
         };
         let key = recorded_key(intent, from)?;
-        match self
-            .objects
-            .delete_recorded(&key, &ETag::new(source.etag.as_str()))
-            .await
-        {
+        match self.objects.delete_recorded(&key, &ETag::new(source.etag.as_str())).await {
             Ok(()) => Ok(renamed(intent.seen.as_ref())),
             Err(failed) => match failed.error {
                 ObjectError::NotFound => Ok(renamed(intent.seen.as_ref())),

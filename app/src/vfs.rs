@@ -40,7 +40,7 @@ pub struct Entry {
     pub kind: EntryKind,
     /// A file's size.
     pub bytes: u64,
-    /// When it was last written; for a folder without a marker, when it was looked at.
+    /// When a file was last written; for a folder, when it was looked at.
     pub modified: Timestamp,
 }
 
@@ -75,29 +75,19 @@ struct Shared {
     intents: Intents,
     settler: Settler,
     budget: Budget,
-    /// Clean-ups that go on after their session: aborted uploads.
+    /// What goes on after its session: aborted uploads, and operations that nobody waits for any more.
     cleanups: TaskTracker,
 }
 
 impl Vfs {
     /// The files of a process.
     pub fn new(objects: Objects, intents: Intents, settler: Settler, budget: Budget) -> Self {
-        Self(Arc::new(Shared {
-            objects,
-            intents,
-            settler,
-            budget,
-            cleanups: TaskTracker::new(),
-        }))
+        Self(Arc::new(Shared { objects, intents, settler, budget, cleanups: TaskTracker::new() }))
     }
 
     /// The files as one session sees them.
     pub fn session(&self, principal: Principal, origin: Origin) -> FileSession {
-        FileSession {
-            shared: Arc::clone(&self.0),
-            principal: Arc::new(principal),
-            origin: Arc::new(origin),
-        }
+        FileSession { shared: Arc::clone(&self.0), principal: Arc::new(principal), origin: Arc::new(origin) }
     }
 
     /// Waits until nothing is left to clean up, count or announce; `false` at the deadline. For an orderly end, when no
@@ -124,6 +114,17 @@ impl FileSession {
         self.principal.chroot.login_folder()
     }
 
+    /// Runs an operation that changes something to its end, also when its caller stops waiting: a client that hangs up, or a
+    /// door's deadline, must not leave it half done.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        operation: impl Future<Output = Result<T, FileError>> + Send + 'static,
+    ) -> Result<T, FileError> {
+        let interrupted =
+            |error| FileError::new(FileErrorKind::Internal, "the operation was interrupted").with_source(error);
+        self.shared.cleanups.spawn(operation).await.map_err(interrupted)?
+    }
+
     /// What happened to a file of this session, as it will be announced.
     fn event(&self, id: &OperationId, topic: Topic, file: FileSubject) -> Event {
         Event {
@@ -131,10 +132,7 @@ impl FileSession {
             topic,
             created_at: clock::now(),
             organization: self.principal.organization.clone(),
-            actor: Actor {
-                kind: ActorKind::User,
-                id: self.principal.user_name.clone(),
-            },
+            actor: Actor { kind: ActorKind::User, id: self.principal.user_name.clone() },
             origin: Some((*self.origin).clone()),
             file,
             previous: None,
@@ -147,19 +145,11 @@ fn new_operation() -> OperationId {
 }
 
 fn file_subject(location: &Location, size: Option<u64>) -> FileSubject {
-    FileSubject {
-        path: location.tree_path().clone(),
-        folder: false,
-        size,
-    }
+    FileSubject { path: location.tree_path().clone(), folder: false, size }
 }
 
 fn folder_subject(location: &Location) -> FileSubject {
-    FileSubject {
-        path: location.tree_path().clone(),
-        folder: true,
-        size: None,
-    }
+    FileSubject { path: location.tree_path().clone(), folder: true, size: None }
 }
 
 /// S3's failures as answers. What a failed condition means depends on the operation; it is resolved before it comes here.
@@ -169,10 +159,9 @@ fn object_failure(error: ObjectError) -> FileError {
         ObjectError::PreconditionFailed | ObjectError::Conflict => {
             FileError::new(FileErrorKind::Changed, "somebody else changed the file meanwhile")
         }
-        ObjectError::NoSuchUpload => FileError::new(
-            FileErrorKind::Changed,
-            "the upload was ended from outside; send the file again",
-        ),
+        ObjectError::NoSuchUpload => {
+            FileError::new(FileErrorKind::Changed, "the upload was ended from outside; send the file again")
+        }
         ObjectError::Unavailable(_) | ObjectError::Incomplete(_) => {
             FileError::new(FileErrorKind::Unavailable, "the storage does not answer; try again").with_source(error)
         }
@@ -183,9 +172,5 @@ fn object_failure(error: ObjectError) -> FileError {
 }
 
 fn intent_failure(error: IntentError) -> FileError {
-    FileError::new(
-        FileErrorKind::Unavailable,
-        "the operation could not be recorded; try again",
-    )
-    .with_source(error)
+    FileError::new(FileErrorKind::Unavailable, "the operation could not be recorded; try again").with_source(error)
 }

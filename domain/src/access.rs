@@ -146,10 +146,7 @@ pub enum Shown<A> {
 pub fn authorize<A: Action>(principal: &Principal, action: A, path: &VPath) -> Result<Authorized<A>, FileError> {
     match show(principal, action, path)? {
         Shown::Inside(proof) => Ok(proof),
-        Shown::Above(_) => Err(FileError::new(
-            FileErrorKind::PermissionDenied,
-            "this folder cannot be changed",
-        )),
+        Shown::Above(_) => Err(FileError::new(FileErrorKind::PermissionDenied, "this folder cannot be changed")),
     }
 }
 
@@ -160,18 +157,10 @@ pub fn show<A: Action>(principal: &Principal, action: A, path: &VPath) -> Result
         Located::Above(name) => return Ok(Shown::Above(name)),
         Located::Nowhere => return Err(FileError::no_such_file()),
     };
-    let parent = if action.asks_the_folder_itself() {
-        None
-    } else {
-        path.parent()
-    };
+    let parent = if action.asks_the_folder_itself() { None } else { path.parent() };
     let asked = parent.as_ref().unwrap_or(path);
     if principal.permissions.at(asked).allows(action.verb()) {
-        Ok(Shown::Inside(Authorized {
-            action,
-            path: path.clone(),
-            location,
-        }))
+        Ok(Shown::Inside(Authorized { action, path: path.clone(), location }))
     } else {
         Err(FileError::permission_denied())
     }
@@ -180,15 +169,8 @@ pub fn show<A: Action>(principal: &Principal, action: A, path: &VPath) -> Result
 /// Whether `principal` may write a file at `path`, and whether it may replace one.
 pub fn authorize_upload(principal: &Principal, path: &VPath) -> Result<Authorized<Upload>, FileError> {
     let Authorized { path, location, .. } = authorize(principal, Create, path)?;
-    let may_replace = principal
-        .permissions
-        .at(&path.parent().unwrap_or(VPath::root()))
-        .allows(Verb::Overwrite);
-    Ok(Authorized {
-        action: Upload { may_replace },
-        path,
-        location,
-    })
+    let may_replace = principal.permissions.at(&path.parent().unwrap_or(VPath::root())).allows(Verb::Overwrite);
+    Ok(Authorized { action: Upload { may_replace }, path, location })
 }
 
 /// Whether `principal` may rename: the verb at both ends; a replaced target also needs `overwrite` there. A folder
@@ -202,34 +184,17 @@ pub fn authorize_rename<A: Action + Copy>(
     let source = authorize(principal, action, from)?;
     let Authorized { path, location, .. } = authorize(principal, action, to)?;
     if principal.permissions.has_rules_below(from) || principal.permissions.has_rules_below(to) {
-        return Err(FileError::new(
-            FileErrorKind::PermissionDenied,
-            "a folder inside has permissions of its own",
-        ));
+        return Err(FileError::new(FileErrorKind::PermissionDenied, "a folder inside has permissions of its own"));
     }
-    let may_replace = principal
-        .permissions
-        .at(&path.parent().unwrap_or(VPath::root()))
-        .allows(Verb::Overwrite);
-    Ok((
-        source,
-        Authorized {
-            action: Upload { may_replace },
-            path,
-            location,
-        },
-    ))
+    let may_replace = principal.permissions.at(&path.parent().unwrap_or(VPath::root())).allows(Verb::Overwrite);
+    Ok((source, Authorized { action: Upload { may_replace }, path, location }))
 }
 
 impl<A: Clone> Authorized<A> {
     /// The same right for something inside the folder that was authorized; for folder operations, which are refused
     /// where a folder inside has permissions of its own.
     pub fn inside(&self, below: &VPath) -> Result<Self, FileError> {
-        Ok(Self {
-            action: self.action.clone(),
-            path: self.path.join(below)?,
-            location: self.location.inside(below)?,
-        })
+        Ok(Self { action: self.action.clone(), path: self.path.join(below)?, location: self.location.inside(below)? })
     }
 }
 

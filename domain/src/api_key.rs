@@ -129,11 +129,7 @@ impl KeyText {
             return Err(NotAKey);
         }
         let act_as = user.map(UserName::parse).transpose().map_err(|_| NotAKey)?;
-        Ok(Self {
-            text: Zeroizing::new(format!("{id}.{secret}")),
-            id,
-            act_as,
-        })
+        Ok(Self { text: Zeroizing::new(format!("{id}.{secret}")), id, act_as })
     }
 
     /// The public part.
@@ -171,10 +167,7 @@ fn check_characters(body: &str) -> String {
     let mut rest = crc32fast::hash(body.as_bytes());
     let mut reversed = String::with_capacity(CHECK_CHARS);
     for _ in 0..CHECK_CHARS {
-        let digit = usize::try_from(rest % 62)
-            .ok()
-            .and_then(|digit| BASE62.get(digit))
-            .copied();
+        let digit = usize::try_from(rest % 62).ok().and_then(|digit| BASE62.get(digit)).copied();
         reversed.push(char::from(digit.unwrap_or(b'0')));
         rest /= 62;
     }

@@ -28,9 +28,7 @@ impl UserName {
         if (1..=100).contains(&text.len()) && text.bytes().all(allowed) && !only_periods {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new(
-                "must be 1 to 100 letters, digits, underscores, hyphens or periods, not only periods",
-            ))
+            Err(Invalid::new("must be 1 to 100 letters, digits, underscores, hyphens or periods, not only periods"))
         }
     }
 
@@ -38,9 +36,7 @@ impl UserName {
     pub fn parse_new(text: &str) -> Result<Self, Invalid> {
         match Self::parse(text) {
             Ok(name) if name.0.len() >= 10 => Ok(name),
-            _ => Err(Invalid::new(
-                "must be 10 to 100 letters, digits, underscores, hyphens or periods",
-            )),
+            _ => Err(Invalid::new("must be 10 to 100 letters, digits, underscores, hyphens or periods")),
         }
     }
 
@@ -148,7 +144,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// A new login with the defaults of product.md 9 and no password yet.
+    /// A new login with the defaults and no password yet.
     pub fn new(id: CredentialId, organization: OrganizationId, user_name: UserName, now: Timestamp) -> Self {
         Self {
             id,
@@ -247,11 +243,7 @@ mod tests {
             set_at: Timestamp::from_millis(1000),
             readable: Some(Sealed::from_text("s".into())),
         });
-        let shown = |readable, at| {
-            credential
-                .readable_password(readable, Timestamp::from_millis(at))
-                .is_some()
-        };
+        let shown = |readable, at| credential.readable_password(readable, Timestamp::from_millis(at)).is_some();
         assert!(shown(PasswordReadable::Day, 1000 + DAY_MILLIS - 1));
         assert!(!shown(PasswordReadable::Day, 1000 + DAY_MILLIS));
         assert!(shown(PasswordReadable::Always, 1000 + DAY_MILLIS * 99));

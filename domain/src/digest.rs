@@ -20,11 +20,7 @@ pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 /// its length, so that no two lists give the same bytes.
 pub fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
-    let all: Vec<&[u8]> = lengths
-        .iter()
-        .zip(parts)
-        .flat_map(|(length, part)| [length.as_slice(), *part])
-        .collect();
+    let all: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), *part]).collect();
     hmac(key, &all).first_chunk::<32>().copied().unwrap_or_default()
 }
 

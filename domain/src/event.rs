@@ -30,13 +30,8 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: &'static [Self] = &[
-        Self::FileCreated,
-        Self::FileDeleted,
-        Self::FileDownloaded,
-        Self::FileRenamed,
-        Self::WebhookPing,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::FileCreated, Self::FileDeleted, Self::FileDownloaded, Self::FileRenamed, Self::WebhookPing];
 
     /// The text that receivers subscribe to.
     pub const fn as_str(self) -> &'static str {

@@ -50,11 +50,7 @@ pub struct FileError {
 impl FileError {
     /// An error whose message is shown to the user.
     pub fn new(kind: FileErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            source: None,
-        }
+        Self { kind, message: message.into(), source: None }
     }
 
     /// The same, with the cause for the log.
@@ -87,11 +83,7 @@ impl FileError {
     /// The same error for a second asker: kind and message, without the source, which is logged once.
     #[must_use]
     pub fn repeat(&self) -> Self {
-        Self {
-            kind: self.kind,
-            message: self.message.clone(),
-            source: None,
-        }
+        Self { kind: self.kind, message: self.message.clone(), source: None }
     }
 }
 
@@ -113,8 +105,6 @@ impl fmt::Debug for FileError {
 
 impl std::error::Error for FileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|source| &**source as &(dyn std::error::Error + 'static))
+        self.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
     }
 }

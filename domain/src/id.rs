@@ -28,10 +28,7 @@ impl OrganizationId {
         if is_uuid(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidId {
-                what: "an organization id",
-                expected: "a lower-case UUID",
-            })
+            Err(InvalidId { what: "an organization id", expected: "a lower-case UUID" })
         }
     }
 
@@ -57,10 +54,7 @@ impl CredentialId {
         if text.len() == 30 && text.bytes().all(is_lower_hex) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidId {
-                what: "a credential id",
-                expected: "30 hex digits",
-            })
+            Err(InvalidId { what: "a credential id", expected: "30 hex digits" })
         }
     }
 
@@ -87,10 +81,7 @@ impl OperationId {
         if is_uuid(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidId {
-                what: "an operation id",
-                expected: "a lower-case UUID",
-            })
+            Err(InvalidId { what: "an operation id", expected: "a lower-case UUID" })
         }
     }
 
@@ -161,24 +152,12 @@ mod tests {
         let organization = OrganizationId::from_random([0xff; 16]);
         assert_eq!(organization.as_str(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
         assert_eq!(OrganizationId::parse(organization.as_str()), Ok(organization));
-        assert_eq!(
-            CredentialId::parse(CredentialId::from_random([1; 15]).as_str())
-                .unwrap()
-                .as_str()
-                .len(),
-            30
-        );
+        assert_eq!(CredentialId::parse(CredentialId::from_random([1; 15]).as_str()).unwrap().as_str().len(), 30);
     }
 
     #[test]
     fn what_could_leave_a_prefix_is_refused() {
-        for bad in [
-            "",
-            "..",
-            "a/b",
-            "FFFFFFFF-FFFF-4FFF-BFFF-FFFFFFFFFFFF",
-            "ffffffff-ffff-4fff-bfff-fffffffffff/",
-        ] {
+        for bad in ["", "..", "a/b", "FFFFFFFF-FFFF-4FFF-BFFF-FFFFFFFFFFFF", "ffffffff-ffff-4fff-bfff-fffffffffff/"] {
             assert!(OrganizationId::parse(bad).is_err(), "{bad}");
         }
     }

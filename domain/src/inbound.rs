@@ -71,14 +71,9 @@ pub struct Source {
 impl Source {
     /// Parses `203.0.113.7` or `203.0.113.0/24`, or the same in IPv6.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let net = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         let net = net.map_err(|_| Invalid::new("must be an IP address or a range in CIDR notation"))?;
-        Ok(Self {
-            text: text.to_owned(),
-            net: net.trunc(),
-        })
+        Ok(Self { text: text.to_owned(), net: net.trunc() })
     }
 
     /// As it was sent.
@@ -122,9 +117,7 @@ pub struct InboundRule {
 
 /// Whether a client at `address` may use the door.
 pub fn allows<'a>(rules: impl IntoIterator<Item = &'a InboundRule>, protocol: Protocol, address: IpAddr) -> bool {
-    rules
-        .into_iter()
-        .any(|rule| rule.enabled && rule.protocol.covers(protocol) && rule.source.contains(address))
+    rules.into_iter().any(|rule| rule.enabled && rule.protocol.covers(protocol) && rule.source.contains(address))
 }
 
 /// The rules that a new organization has: everybody, from everywhere. The ids are the caller's random UUIDs.
@@ -180,10 +173,7 @@ mod tests {
 
     #[test]
     fn door_and_address_must_both_match_and_the_rule_be_enabled() {
-        let mut rules = vec![
-            rule(RuleProtocol::Sftp, "203.0.113.0/24"),
-            rule(RuleProtocol::Https, "2001:db8::/32"),
-        ];
+        let mut rules = vec![rule(RuleProtocol::Sftp, "203.0.113.0/24"), rule(RuleProtocol::Https, "2001:db8::/32")];
         assert!(allows(&rules, Protocol::Sftp, ip("203.0.113.9")));
         assert!(allows(&rules, Protocol::Sftp, ip("::ffff:203.0.113.9")));
         assert!(!allows(&rules, Protocol::Ftps, ip("203.0.113.9")));
@@ -198,26 +188,12 @@ mod tests {
 
     #[test]
     fn sources_read_back_as_sent() {
-        for good in [
-            "203.0.113.7",
-            "203.0.113.0/24",
-            "203.0.113.9/24",
-            "::1",
-            "2001:db8::/32",
-        ] {
+        for good in ["203.0.113.7", "203.0.113.0/24", "203.0.113.9/24", "::1", "2001:db8::/32"] {
             let source = Source::parse(good).unwrap();
             assert_eq!(source.as_str(), good);
             assert_eq!(serde_json::to_string(&source).unwrap(), format!("{good:?}"));
         }
-        for bad in [
-            "",
-            "*",
-            "203.0.113.7/33",
-            "example.com",
-            "203.0.113",
-            "203.0.113.7/",
-            " 203.0.113.7",
-        ] {
+        for bad in ["", "*", "203.0.113.7/33", "example.com", "203.0.113", "203.0.113.7/", " 203.0.113.7"] {
             assert!(Source::parse(bad).is_err(), "{bad}");
         }
     }

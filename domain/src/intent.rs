@@ -103,27 +103,18 @@ impl UsageChange {
     /// An object of `made` bytes in the place of `replaced`.
     pub fn written(made: u64, replaced: Option<&Seen>) -> Self {
         let removed = replaced.map_or(Self::default(), Self::removed);
-        Self {
-            bytes: signed(made).saturating_add(removed.bytes),
-            files: 1 + removed.files,
-        }
+        Self { bytes: signed(made).saturating_add(removed.bytes), files: 1 + removed.files }
     }
 
     /// The seen object is gone.
     pub fn removed(seen: &Seen) -> Self {
-        Self {
-            bytes: -signed(seen.bytes),
-            files: -1,
-        }
+        Self { bytes: -signed(seen.bytes), files: -1 }
     }
 
     /// Both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes.saturating_add(other.bytes),
-            files: self.files.saturating_add(other.files),
-        }
+        Self { bytes: self.bytes.saturating_add(other.bytes), files: self.files.saturating_add(other.files) }
     }
 }
 
@@ -161,9 +152,9 @@ pub fn judge(intent: &Intent, evidence: &Evidence) -> Verdict {
         .or_else(|| evidence.seen_by_other.as_ref().filter(ours).map(|seen| seen.bytes))
         .or_else(|| evidence.now.as_ref().filter(ours).map(|seen| seen.bytes));
     match &intent.change {
-        Change::Upload => made.map_or(Verdict::DidNot, |bytes| {
-            Verdict::Happened(UsageChange::written(bytes, intent.seen.as_ref()))
-        }),
+        Change::Upload => {
+            made.map_or(Verdict::DidNot, |bytes| Verdict::Happened(UsageChange::written(bytes, intent.seen.as_ref())))
+        }
         Change::MakeFolder => made.map_or(Verdict::DidNot, |_| Verdict::Happened(UsageChange::default())),
         Change::Delete => match (&intent.seen, &evidence.now) {
             // the same version is still there

@@ -8,10 +8,7 @@ use time::macros::format_description;
 pub fn millis(at: Timestamp) -> Option<String> {
     let nanos = i128::from(at.millis()) * 1_000_000;
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-    OffsetDateTime::from_unix_timestamp_nanos(nanos)
-        .ok()?
-        .format(format)
-        .ok()
+    OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?.format(format).ok()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What Towpath decides: types and pure functions.
 //!
 //! Nothing here does I/O, knows an async runtime, AWS or HTTP, reads a clock or rolls a die: time and randomness are
-//! arguments. `make check` fails if `cargo tree -p domain` shows tokio, aws, hyper, axum or russh.
+//! arguments. `tests/tests/policy.rs` fails if this package reaches tokio, hyper, axum, russh or the
+//! AWS SDK.
 //!
 //! Raw input becomes a type at the edge ([`path::VPath`], [`id::OrganizationId`], [`access::Verbs`], …); inside there
 //! are no strings that might be anything.

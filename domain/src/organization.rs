@@ -6,10 +6,10 @@ use crate::password::PasswordPolicy;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Requests a minute for each key or account, unless the organization says otherwise (product.md 7).
+/// Requests a minute for each key or account, unless the organization says otherwise.
 pub const DEFAULT_REQUESTS: u32 = 1000;
 
-/// How long a password that was set can be read back (product.md 9).
+/// How long a password that was set can be read back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PasswordReadable {
     /// For 24 hours, which is how SFTP To Go's clients learn a rotated one.
@@ -71,7 +71,7 @@ pub struct Organization {
 }
 
 impl Organization {
-    /// A new one with the defaults of product.md 9.
+    /// A new one with the defaults.
     pub fn new(id: OrganizationId, name: String, inbound_rules: Vec<InboundRule>, now: Timestamp) -> Self {
         Self {
             id,

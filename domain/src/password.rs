@@ -35,13 +35,7 @@ pub struct PasswordPolicy {
 
 impl Default for PasswordPolicy {
     fn default() -> Self {
-        Self {
-            min_length: 12,
-            uppercase: false,
-            lowercase: false,
-            digit: false,
-            symbol: false,
-        }
+        Self { min_length: 12, uppercase: false, lowercase: false, digit: false, symbol: false }
     }
 }
 
@@ -63,11 +57,7 @@ impl PasswordPolicy {
             (self.uppercase, char::is_uppercase, "an upper-case letter"),
             (self.lowercase, char::is_lowercase, "a lower-case letter"),
             (self.digit, char::is_numeric, "a digit"),
-            (
-                self.symbol,
-                |c| !c.is_alphanumeric(),
-                "a character that is neither letter nor digit",
-            ),
+            (self.symbol, |c| !c.is_alphanumeric(), "a character that is neither letter nor digit"),
         ];
         for (asked, is_in_class, what) in classes {
             if asked && !password.chars().any(is_in_class) {
@@ -78,11 +68,7 @@ impl PasswordPolicy {
         if password.chars().any(char::is_control) {
             missing.push("no control characters".to_owned());
         }
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(Invalid::new(format!("needs {}", missing.join(", "))))
-        }
+        if missing.is_empty() { Ok(()) } else { Err(Invalid::new(format!("needs {}", missing.join(", ")))) }
     }
 }
 
@@ -109,17 +95,10 @@ pub(crate) fn pick<'a>(
     random: &'a [u8],
     alphabets: impl Iterator<Item = &'a [u8]> + 'a,
 ) -> impl Iterator<Item = char> + 'a {
-    random
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .zip(alphabets)
-        .filter_map(|(bytes, alphabet)| {
-            let number = usize::try_from(u32::from_be_bytes(*bytes)).ok()?;
-            alphabet
-                .get(number.checked_rem(alphabet.len())?)
-                .map(|byte| char::from(*byte))
-        })
+    random.as_chunks::<4>().0.iter().zip(alphabets).filter_map(|(bytes, alphabet)| {
+        let number = usize::try_from(u32::from_be_bytes(*bytes)).ok()?;
+        alphabet.get(number.checked_rem(alphabet.len())?).map(|byte| char::from(*byte))
+    })
 }
 
 /// Why a password could not be hashed; not the client's fault.
@@ -131,9 +110,7 @@ pub struct HashError(argon2::password_hash::Error);
 pub fn hash(password: &str, salt: &[u8; 16]) -> Result<String, HashError> {
     let params = Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|error| HashError(error.into()))?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let hash: PasswordHash = argon2
-        .hash_password_with_salt(password.as_bytes(), salt)
-        .map_err(HashError)?;
+    let hash: PasswordHash = argon2.hash_password_with_salt(password.as_bytes(), salt).map_err(HashError)?;
     Ok(hash.to_string())
 }
 
@@ -177,13 +154,7 @@ mod tests {
 
     #[test]
     fn a_policy_lists_everything_that_is_missing() {
-        let policy = PasswordPolicy {
-            min_length: 8,
-            uppercase: true,
-            lowercase: true,
-            digit: true,
-            symbol: true,
-        };
+        let policy = PasswordPolicy { min_length: 8, uppercase: true, lowercase: true, digit: true, symbol: true };
         let problem = policy.check("abc").unwrap_err().to_string();
         assert!(
             problem.contains("8 characters") && problem.contains("upper") && problem.contains("digit"),

@@ -16,11 +16,7 @@ pub struct V1;
 impl TryFrom<u8> for V1 {
     type Error = String;
     fn try_from(version: u8) -> Result<Self, String> {
-        if version == 1 {
-            Ok(Self)
-        } else {
-            Err(format!("queue message version {version} is not known here"))
-        }
+        if version == 1 { Ok(Self) } else { Err(format!("queue message version {version} is not known here")) }
     }
 }
 
@@ -112,9 +108,7 @@ mod tests {
     #[test]
     fn an_event_as_the_node_writes_it() {
         let message: QueueMessage = serde_json::from_str(QUEUED).unwrap();
-        let QueueMessage::Event { event, .. } = &message else {
-            panic!("{message:?}")
-        };
+        let QueueMessage::Event { event, .. } = &message else { panic!("{message:?}") };
         assert_eq!(event.file.size, Some(357_464));
         let written = serde_json::to_value(&message).unwrap();
         assert_eq!(written, serde_json::from_str::<serde_json::Value>(QUEUED).unwrap());

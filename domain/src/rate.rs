@@ -49,12 +49,7 @@ impl RateStatus {
     /// The state after `used` requests in the minute of `now`.
     pub fn new(limit: u32, used: u32, now: Timestamp) -> Self {
         let reset = Minute::of(now).end_seconds();
-        Self {
-            limit,
-            used,
-            reset,
-            seconds_left: (reset - now.seconds()).max(1),
-        }
+        Self { limit, used, reset, seconds_left: (reset - now.seconds()).max(1) }
     }
 
     /// Requests left in this minute.
@@ -70,14 +65,8 @@ impl RateStatus {
             ("x-ratelimit-limit", self.limit.to_string()),
             ("x-ratelimit-remaining", remaining.to_string()),
             ("x-ratelimit-reset", self.reset.to_string()),
-            (
-                "ratelimit-policy",
-                format!("\"default\";q={};w={WINDOW_SECONDS}", self.limit),
-            ),
-            (
-                "ratelimit",
-                format!("\"default\";r={remaining};t={}", self.seconds_left),
-            ),
+            ("ratelimit-policy", format!("\"default\";q={};w={WINDOW_SECONDS}", self.limit)),
+            ("ratelimit", format!("\"default\";r={remaining};t={}", self.seconds_left)),
         ]
     }
 }

@@ -70,9 +70,7 @@ pub fn parse(text: &str) -> Result<ParsedKey, Invalid> {
         fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
         comment: key.comment().as_str_lossy().to_owned(),
         line: line.to_owned(),
-        blob: key
-            .to_bytes()
-            .map_err(|_| Invalid::new("must be a key that can be written out again"))?,
+        blob: key.to_bytes().map_err(|_| Invalid::new("must be a key that can be written out again"))?,
     })
 }
 
@@ -126,9 +124,7 @@ pub fn key_id(credential: &CredentialId, blob: &[u8]) -> String {
     hash.update(credential.as_str());
     hash.update(blob);
     let digest: [u8; 32] = hash.finalize().into();
-    let (id, _) = digest
-        .split_first_chunk::<16>()
-        .map_or(([0; 16], &[][..]), |(id, rest)| (*id, rest));
+    let (id, _) = digest.split_first_chunk::<16>().map_or(([0; 16], &[][..]), |(id, rest)| (*id, rest));
     uuid_text(id)
 }
 
@@ -154,16 +150,9 @@ mod tests {
         let two = format!("{ED25519}\n{ED25519}");
         let option = format!("command=\"x\" {ED25519}");
         let short_rsa = rsa_line(1024);
-        for bad in [
-            "",
-            "ssh-ed25519",
-            "ssh-ed25519 AAAA",
-            private,
-            &two,
-            &option,
-            &short_rsa,
-            "ssh-dss AAAAB3NzaC1kc3M=",
-        ] {
+        for bad in
+            ["", "ssh-ed25519", "ssh-ed25519 AAAA", private, &two, &option, &short_rsa, "ssh-dss AAAAB3NzaC1kc3M="]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert_eq!(parse(&rsa_line(2048)).map(|key| key.key_type), Ok(KeyType::Rsa));

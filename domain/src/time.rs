@@ -19,11 +19,7 @@ impl Timestamp {
 
     /// From a number that a client sent, which may be seconds or milliseconds.
     pub const fn from_client(number: i64) -> Self {
-        if number < SECONDS_BELOW {
-            Self(number.saturating_mul(1000))
-        } else {
-            Self(number)
-        }
+        if number < SECONDS_BELOW { Self(number.saturating_mul(1000)) } else { Self(number) }
     }
 
     /// Milliseconds since the epoch.
@@ -49,13 +45,7 @@ mod tests {
 
     #[test]
     fn seconds_and_milliseconds_are_told_apart() {
-        assert_eq!(
-            Timestamp::from_client(1_739_120_350),
-            Timestamp::from_millis(1_739_120_350_000)
-        );
-        assert_eq!(
-            Timestamp::from_client(1_739_120_350_624),
-            Timestamp::from_millis(1_739_120_350_624)
-        );
+        assert_eq!(Timestamp::from_client(1_739_120_350), Timestamp::from_millis(1_739_120_350_000));
+        assert_eq!(Timestamp::from_client(1_739_120_350_624), Timestamp::from_millis(1_739_120_350_624));
     }
 }

@@ -17,12 +17,7 @@ pub const MIN_PART_BYTES: usize = 5 * MIB;
 const MIB: usize = 1024 * 1024;
 
 /// Up to which part number a size is used, and the size.
-const STEPS: [(u32, usize); 4] = [
-    (64, 8 * MIB),
-    (256, 16 * MIB),
-    (1024, 32 * MIB),
-    (MAX_PARTS, LARGEST_PART_BYTES),
-];
+const STEPS: [(u32, usize); 4] = [(64, 8 * MIB), (256, 16 * MIB), (1024, 32 * MIB), (MAX_PARTS, LARGEST_PART_BYTES)];
 
 /// The largest part, and so the smallest memory budget a node can work with.
 pub const LARGEST_PART_BYTES: usize = 64 * MIB;
@@ -96,24 +91,14 @@ pub fn review(mut parts: Vec<StoredPart>, received: u64) -> Result<Vec<StoredPar
     let last = parts.len();
     for (expected, part) in (1..).zip(&parts) {
         if part.number != expected {
-            return Err(ReviewError::Numbering {
-                expected,
-                found: part.number,
-            });
+            return Err(ReviewError::Numbering { expected, found: part.number });
         }
         if (expected as usize) < last && part.bytes < MIN_PART_BYTES as u64 {
-            return Err(ReviewError::TooSmall {
-                number: part.number,
-                bytes: part.bytes,
-            });
+            return Err(ReviewError::TooSmall { number: part.number, bytes: part.bytes });
         }
     }
     let stored = parts.iter().map(|part| part.bytes).sum();
-    if stored == received {
-        Ok(parts)
-    } else {
-        Err(ReviewError::Size { stored, received })
-    }
+    if stored == received { Ok(parts) } else { Err(ReviewError::Size { stored, received }) }
 }
 
 #[cfg(test)]
@@ -122,12 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn part(number: u32, bytes: u64) -> StoredPart {
-        StoredPart {
-            number,
-            bytes,
-            etag: format!("e{number}"),
-            crc32: None,
-        }
+        StoredPart { number, bytes, etag: format!("e{number}"), crc32: None }
     }
 
     #[test]
@@ -146,17 +126,8 @@ mod tests {
     #[test]
     fn a_review_finds_what_is_wrong() {
         let full = 8 * MIB as u64;
-        assert_eq!(
-            review(vec![part(2, 3), part(1, full)], full + 3).unwrap(),
-            vec![part(1, full), part(2, 3)]
-        );
-        assert_eq!(
-            review(vec![part(1, full)], full + 1),
-            Err(ReviewError::Size {
-                stored: full,
-                received: full + 1
-            })
-        );
+        assert_eq!(review(vec![part(2, 3), part(1, full)], full + 3).unwrap(), vec![part(1, full), part(2, 3)]);
+        assert_eq!(review(vec![part(1, full)], full + 1), Err(ReviewError::Size { stored: full, received: full + 1 }));
         assert_eq!(
             review(vec![part(1, full), part(3, 1)], full + 1),
             Err(ReviewError::Numbering { expected: 2, found: 3 })
@@ -165,10 +136,7 @@ mod tests {
             review(vec![part(1, full), part(1, full)], 2 * full),
             Err(ReviewError::Numbering { expected: 2, found: 1 })
         );
-        assert_eq!(
-            review(vec![part(1, 7), part(2, 1)], 8),
-            Err(ReviewError::TooSmall { number: 1, bytes: 7 })
-        );
+        assert_eq!(review(vec![part(1, 7), part(2, 1)], 8), Err(ReviewError::TooSmall { number: 1, bytes: 7 }));
     }
 
     proptest! {

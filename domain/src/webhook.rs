@@ -95,7 +95,7 @@ pub struct Webhook {
 
 impl Webhook {
     /// What this webhook is told about an event: nothing, the event, or for a rename it has not subscribed to, that the
-    /// old name is gone and the new one is there (product.md 12). The parts have ids of their own, made from the
+    /// old name is gone and the new one is there. The parts have ids of their own, made from the
     /// event's, so that a repeated announcement is still recognised.
     pub fn announcements(&self, event: &Event) -> Vec<Event> {
         if self.state != WebhookState::Enabled {
@@ -116,13 +116,10 @@ impl Webhook {
             previous: None,
             ..event.clone()
         };
-        [
-            part(Topic::FileDeleted, gone),
-            part(Topic::FileCreated, event.file.clone()),
-        ]
-        .into_iter()
-        .filter(|part| self.topics.contains(&part.topic))
-        .collect()
+        [part(Topic::FileDeleted, gone), part(Topic::FileCreated, event.file.clone())]
+            .into_iter()
+            .filter(|part| self.topics.contains(&part.topic))
+            .collect()
     }
 }
 
@@ -133,10 +130,7 @@ pub fn delivery_id(event_id: &str, webhook_id: &str) -> String {
 
 /// Parses a topic that a webhook may subscribe to.
 pub fn parse_topic(text: &str) -> Result<Topic, Invalid> {
-    let found = Topic::ALL
-        .iter()
-        .copied()
-        .find(|topic| topic.as_str() == text && *topic != Topic::WebhookPing);
+    let found = Topic::ALL.iter().copied().find(|topic| topic.as_str() == text && *topic != Topic::WebhookPing);
     found.ok_or_else(|| Invalid::new("must be one of file.created, file.deleted, file.downloaded, file.renamed"))
 }
 
@@ -156,9 +150,7 @@ pub fn check_url(webhook_type: WebhookType, text: &str, policy: AddressPolicy) -
 /// [`check_url`] for a URL that was parsed already; a delivery checks again, because rules may have become stricter.
 pub fn check_parsed_url(url: &Url, policy: AddressPolicy) -> Result<(), Invalid> {
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Invalid::new(
-            "may not hold a user name or password; use AuthorizationHeader",
-        ));
+        return Err(Invalid::new("may not hold a user name or password; use AuthorizationHeader"));
     }
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => policy.check(address.into()).map(|()| address.is_loopback())?,
@@ -191,9 +183,7 @@ fn check_email(text: &str) -> Result<(), Invalid> {
     let well_formed = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
     });
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b',' | b';' | b'"'));
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b',' | b';' | b'"'));
     if well_formed && plain && text.matches('@').count() == 1 && text.len() <= 254 {
         Ok(())
     } else {

@@ -51,15 +51,7 @@ pub struct Window {
 impl Window {
     /// For a file of `file` bytes, of which nothing has been fetched.
     pub fn new(file: u64) -> Self {
-        Self {
-            file,
-            start: 0,
-            asked: 0,
-            fetched: 0,
-            next_segment: FIRST_SEGMENT_BYTES,
-            jumps: 0,
-            random_end: u64::MAX,
-        }
+        Self { file, start: 0, asked: 0, fetched: 0, next_segment: FIRST_SEGMENT_BYTES, jumps: 0, random_end: u64::MAX }
     }
 
     /// The file's size in bytes.
@@ -85,13 +77,7 @@ impl Window {
         if self.jumps > JUMPS_UNTIL_RANDOM {
             return Access::Random;
         }
-        *self = Self {
-            start: offset,
-            asked: end,
-            fetched: offset,
-            next_segment: FIRST_SEGMENT_BYTES,
-            ..self.clone()
-        };
+        *self = Self { start: offset, asked: end, fetched: offset, next_segment: FIRST_SEGMENT_BYTES, ..self.clone() };
         Access::Restart
     }
 

@@ -37,10 +37,7 @@ pub struct Config {
 
 impl Config {
     /// From the environment of the process.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place of these binaries that reads settings"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place of these binaries that reads settings")]
     pub fn from_environment() -> Result<Self, ConfigError> {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
@@ -58,26 +55,17 @@ impl Config {
         };
         let sftp_port = match optional("TOWPATH_SFTP_PORT") {
             None => 22,
-            Some(text) => text
-                .parse()
-                .map_err(|_| ConfigError::Invalid("TOWPATH_SFTP_PORT", "a port number"))?,
+            Some(text) => text.parse().map_err(|_| ConfigError::Invalid("TOWPATH_SFTP_PORT", "a port number"))?,
         };
         let loopback = optional("TOWPATH_WEBHOOK_LOOPBACK").is_some_and(|value| value == "1");
         if loopback && endpoint.is_none() {
-            return Err(ConfigError::Invalid(
-                "TOWPATH_WEBHOOK_LOOPBACK",
-                "unset unless AWS_ENDPOINT_URL is set",
-            ));
+            return Err(ConfigError::Invalid("TOWPATH_WEBHOOK_LOOPBACK", "unset unless AWS_ENDPOINT_URL is set"));
         }
         Ok(Self {
             sealer: Sealer::new(&required("TOWPATH_SEALING_SECRET")?)?,
             sftp_host: required("TOWPATH_SFTP_HOST")?,
             sftp_port,
-            address_policy: if loopback {
-                AddressPolicy::PublicAndLoopback
-            } else {
-                AddressPolicy::PublicOnly
-            },
+            address_policy: if loopback { AddressPolicy::PublicAndLoopback } else { AddressPolicy::PublicOnly },
             aws: AwsSettings {
                 endpoint,
                 region: optional("AWS_REGION"),
@@ -100,11 +88,7 @@ impl Config {
 pub fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .without_time()
-        .init();
+    tracing_subscriber::fmt().json().with_env_filter(filter).without_time().init();
 }
 
 #[cfg(test)]
@@ -112,12 +96,7 @@ mod tests {
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::from_lookup(|name| {
-            pairs
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
+        Config::from_lookup(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
@@ -132,10 +111,7 @@ mod tests {
         for (at, (name, _)) in pairs.iter().enumerate() {
             let mut without = pairs.clone();
             without.remove(at);
-            assert!(
-                config(&without).is_err_and(|error| error.to_string().contains(name)),
-                "{name}"
-            );
+            assert!(config(&without).is_err_and(|error| error.to_string().contains(name)), "{name}");
         }
         pairs.push(("TOWPATH_WEBHOOK_LOOPBACK", "1"));
         assert!(config(&pairs).is_err_and(|error| error.to_string().contains("TOWPATH_WEBHOOK_LOOPBACK")));

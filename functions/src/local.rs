@@ -31,10 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            payload: MAX_PAYLOAD,
-            deadline: DEADLINE,
-        }
+        Self { payload: MAX_PAYLOAD, deadline: DEADLINE }
     }
 }
 
@@ -66,10 +63,7 @@ async fn gateway(State(limits): State<Limits>, request: Request, next: Next) -> 
         let Ok(body) = to_bytes(body, limit).await else {
             return ApiError::too_large(limit).into_response();
         };
-        let (parts, body) = next
-            .run(Request::from_parts(parts, Body::from(body)))
-            .await
-            .into_parts();
+        let (parts, body) = next.run(Request::from_parts(parts, Body::from(body))).await.into_parts();
         match to_bytes(body, limit).await {
             Ok(body) => Response::from_parts(parts, Body::from(body)),
             Err(_) => {

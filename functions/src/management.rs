@@ -25,21 +25,9 @@ pub struct ManagementState {
 impl ManagementState {
     /// `sftp_host` and `sftp_port` are what clients connect to; they are shown as `Host` and in `URI`.
     pub fn new(management: Management, sftp_host: &str, sftp_port: u16) -> Self {
-        let bracketed = if sftp_host.contains(':') {
-            format!("[{sftp_host}]")
-        } else {
-            sftp_host.to_owned()
-        };
-        let authority = if sftp_port == 22 {
-            bracketed
-        } else {
-            format!("{bracketed}:{sftp_port}")
-        };
-        Self {
-            management,
-            host: sftp_host.into(),
-            authority: authority.into(),
-        }
+        let bracketed = if sftp_host.contains(':') { format!("[{sftp_host}]") } else { sftp_host.to_owned() };
+        let authority = if sftp_port == 22 { bracketed } else { format!("{bracketed}:{sftp_port}") };
+        Self { management, host: sftp_host.into(), authority: authority.into() }
     }
 }
 
@@ -70,28 +58,14 @@ fn resources() -> Router<ManagementState> {
     Router::new()
         .route(one, get(organization::get).patch(organization::patch))
         .route(&path("/users"), get(credentials::list).post(credentials::post))
-        .route(
-            &path("/users/{id}"),
-            get(credentials::get)
-                .patch(credentials::patch)
-                .delete(credentials::delete),
-        )
+        .route(&path("/users/{id}"), get(credentials::get).patch(credentials::patch).delete(credentials::delete))
         .route(&path("/users/{id}/credential-rotations"), post(credentials::rotate))
-        .route(
-            &path("/users/{id}/ssh-public-keys"),
-            get(ssh_keys::list).post(ssh_keys::post),
-        )
+        .route(&path("/users/{id}/ssh-public-keys"), get(ssh_keys::list).post(ssh_keys::post))
         .route(&path("/users/{id}/ssh-public-keys/{key}"), delete(ssh_keys::delete))
         .route(&path("/webhooks"), get(webhooks::list).post(webhooks::post))
-        .route(
-            &path("/webhooks/{id}"),
-            get(webhooks::get).patch(webhooks::patch).delete(webhooks::delete),
-        )
+        .route(&path("/webhooks/{id}"), get(webhooks::get).patch(webhooks::patch).delete(webhooks::delete))
         .route(&path("/webhooks/{id}/secret-rotations"), post(webhooks::rotate))
         .route(&path("/webhooks/{id}/ping"), post(webhooks::ping))
         .route(&path("/api-keys"), get(api_keys::list).post(api_keys::post))
-        .route(
-            &path("/api-keys/{id}"),
-            get(api_keys::get).patch(api_keys::patch).delete(api_keys::delete),
-        )
+        .route(&path("/api-keys/{id}"), get(api_keys::get).patch(api_keys::patch).delete(api_keys::delete))
 }

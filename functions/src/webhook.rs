@@ -35,11 +35,7 @@ type Failed = String;
 impl WebhookState {
     /// On these records and this queue, with this way out.
     pub fn new(records: Records, messages: Messages, egress: Egress) -> Self {
-        Self {
-            records,
-            messages,
-            egress,
-        }
+        Self { records, messages, egress }
     }
 
     /// Handles a batch; answers the messages that SQS must give again.
@@ -54,10 +50,8 @@ impl WebhookState {
                 }
             }
         });
-        let outcomes: Vec<Option<String>> = futures_util::stream::iter(handled)
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
+        let outcomes: Vec<Option<String>> =
+            futures_util::stream::iter(handled).buffer_unordered(AT_ONCE).collect().await;
         let mut response = SqsBatchResponse::default();
         for id in outcomes.into_iter().flatten() {
             let mut failure = BatchItemFailure::default();
@@ -78,11 +72,7 @@ impl WebhookState {
 
     /// One message for each webhook that wants to hear of the event.
     async fn fan_out(&self, event: &Event) -> Result<(), Failed> {
-        let webhooks = self
-            .records
-            .webhooks(&event.organization)
-            .await
-            .map_err(|error| error.to_string())?;
+        let webhooks = self.records.webhooks(&event.organization).await.map_err(|error| error.to_string())?;
         let mut messages = Vec::new();
         for webhook in webhooks {
             let webhook = webhook.value;
@@ -105,13 +95,8 @@ impl WebhookState {
     /// day, which costs less than a hundredth of a cent.
     async fn put_back(&self, delivery: Delivery) -> Result<(), Failed> {
         let now = store::clock::now();
-        let wait = delivery
-            .not_before
-            .map_or(0, |at| at.millis().saturating_sub(now.millis()).max(0) / 1000 + 1);
+        let wait = delivery.not_before.map_or(0, |at| at.millis().saturating_sub(now.millis()).max(0) / 1000 + 1);
         let delay = u32::try_from(wait).unwrap_or(MAX_DELAY_SECONDS).min(MAX_DELAY_SECONDS);
-        self.messages
-            .send(&[(QueueMessage::delivery(delivery), delay)])
-            .await
-            .map_err(|error| error.to_string())
+        self.messages.send(&[(QueueMessage::delivery(delivery), delay)]).await.map_err(|error| error.to_string())
     }
 }

@@ -10,7 +10,7 @@ use store::aws::AwsSettings;
 use zeroize::Zeroizing;
 
 /// Below this there is no room for one part of an upload beside everything else.
-pub const MIN_MEMORY_BUDGET_MIB: usize = 96;
+pub const MIN_MEMORY_BUDGET_MIB: usize = app::budget::Budget::LEAST_MIB;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +75,7 @@ impl Config {
         let source = Source(lookup);
         let mib = source.number("TOWPATH_MEMORY_BUDGET_MIB", 512)?;
         if mib < MIN_MEMORY_BUDGET_MIB {
-            return Err(invalid(
-                "TOWPATH_MEMORY_BUDGET_MIB",
-                format!("at least {MIN_MEMORY_BUDGET_MIB}"),
-            ));
+            return Err(invalid("TOWPATH_MEMORY_BUDGET_MIB", format!("at least {MIN_MEMORY_BUDGET_MIB}")));
         }
         let secret = source.required("TOWPATH_HOST_KEY_SECRET")?.into_bytes();
         if secret.len() < MIN_SECRET_BYTES {
@@ -105,10 +102,7 @@ impl Config {
             stop_on_stdin_eof: source.choice("TOWPATH_STOP_ON_STDIN_EOF", &[("0", false), ("1", true)])?,
             ready_file: source.optional("TOWPATH_READY_FILE").map(PathBuf::from),
             log: source.optional("TOWPATH_LOG").unwrap_or_else(|| "info".to_owned()),
-            log_format: source.choice(
-                "TOWPATH_LOG_FORMAT",
-                &[("json", LogFormat::Json), ("text", LogFormat::Text)],
-            )?,
+            log_format: source.choice("TOWPATH_LOG_FORMAT", &[("json", LogFormat::Json), ("text", LogFormat::Text)])?,
         })
     }
 }
@@ -156,10 +150,7 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
 
     fn aws(&self) -> Result<AwsSettings, ConfigError> {
         let endpoint = self.optional("AWS_ENDPOINT_URL");
-        let static_credentials = match (
-            self.optional("AWS_ACCESS_KEY_ID"),
-            self.optional("AWS_SECRET_ACCESS_KEY"),
-        ) {
+        let static_credentials = match (self.optional("AWS_ACCESS_KEY_ID"), self.optional("AWS_SECRET_ACCESS_KEY")) {
             // without an endpoint the SDK's own chain finds them, with the session token that may belong to them
             _ if endpoint.is_none() => None,
             (Some(id), Some(secret)) => Some((id, secret)),
@@ -197,9 +188,7 @@ mod tests {
     fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::from_lookup(|name| {
             let all = changes.iter().chain(BASE);
-            all.into_iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, v)| (*v).to_owned())
+            all.into_iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned())
         })
     }
 

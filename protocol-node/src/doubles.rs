@@ -65,10 +65,7 @@ impl Vfs {
         FileSession(self.clone())
     }
     pub fn put(&self, path: &str, bytes: impl Into<Bytes>) {
-        self.tree
-            .lock()
-            .unwrap()
-            .insert(VPath::parse(path).unwrap(), Some(bytes.into()));
+        self.tree.lock().unwrap().insert(VPath::parse(path).unwrap(), Some(bytes.into()));
     }
     pub fn get(&self, path: &str) -> Option<Bytes> {
         self.tree.lock().unwrap().get(&VPath::parse(path).unwrap())?.clone()
@@ -94,11 +91,7 @@ impl Vfs {
         };
         Some(Entry {
             name: path.name().unwrap_or_default().to_owned(),
-            kind: if found.is_some() {
-                EntryKind::File
-            } else {
-                EntryKind::Folder
-            },
+            kind: if found.is_some() { EntryKind::File } else { EntryKind::Folder },
             bytes: found.map_or(0, |bytes| bytes.len() as u64),
             modified: Timestamp::from_millis(1_739_120_350_000),
         })
@@ -155,11 +148,7 @@ impl FileSession {
         let entry = self.0.entry(path).ok_or_else(FileError::no_such_file)?;
         let bytes = self.0.tree.lock().unwrap().get(path).cloned().flatten();
         let bytes = bytes.ok_or_else(|| FileError::new(FileErrorKind::IsAFolder, "a folder"))?;
-        Ok(Download {
-            entry: Arc::new(entry),
-            bytes,
-            vfs: self.0.clone(),
-        })
+        Ok(Download { entry: Arc::new(entry), bytes, vfs: self.0.clone() })
     }
     pub async fn open_write(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
         match self.0.entry(path) {
@@ -167,11 +156,7 @@ impl FileSession {
             None if !mode.create => return Err(FileError::no_such_file()),
             Some(_) | None => {}
         }
-        Ok(Upload {
-            path: path.clone(),
-            bytes: Vec::new(),
-            vfs: self.0.clone(),
-        })
+        Ok(Upload { path: path.clone(), bytes: Vec::new(), vfs: self.0.clone() })
     }
 }
 
@@ -228,19 +213,11 @@ impl Upload {
         self.bytes.len() as u64
     }
     pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
-        if bytes == self.bytes() {
-            Ok(())
-        } else {
-            Err(FileError::new(FileErrorKind::Unsupported, "not that size"))
-        }
+        if bytes == self.bytes() { Ok(()) } else { Err(FileError::new(FileErrorKind::Unsupported, "not that size")) }
     }
     pub async fn finish(self) -> Result<(), FileError> {
         self.vfs.pass(&self.path).await?;
-        self.vfs
-            .tree
-            .lock()
-            .unwrap()
-            .insert(self.path.clone(), Some(self.bytes.into()));
+        self.vfs.tree.lock().unwrap().insert(self.path.clone(), Some(self.bytes.into()));
         Ok(())
     }
     pub async fn abort(self) {}

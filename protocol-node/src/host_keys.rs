@@ -53,26 +53,17 @@ pub fn host_keys(secret: &[u8]) -> Result<HostKeys, HostKeyError> {
 impl HostKeys {
     /// The public keys, each as one line of `known_hosts` without the host: type, base64, comment.
     pub fn public_lines(&self) -> Vec<String> {
-        self.keys
-            .iter()
-            .filter_map(|key| key.public_key().to_openssh().ok())
-            .collect()
+        self.keys.iter().filter_map(|key| key.public_key().to_openssh().ok()).collect()
     }
 
     /// The fingerprints, as `ssh-keygen -l` shows them: `SHA256:…`.
     pub fn fingerprints(&self) -> Vec<String> {
-        self.keys
-            .iter()
-            .map(|key| key.fingerprint(ssh_key::HashAlg::Sha256).to_string())
-            .collect()
+        self.keys.iter().map(|key| key.fingerprint(ssh_key::HashAlg::Sha256).to_string()).collect()
     }
 
     /// The private keys in OpenSSH's format, for tools that need files.
     pub fn private_pems(&self) -> Vec<Zeroizing<String>> {
-        self.keys
-            .iter()
-            .filter_map(|key| key.to_openssh(LineEnding::LF).ok())
-            .collect()
+        self.keys.iter().filter_map(|key| key.to_openssh(LineEnding::LF).ok()).collect()
     }
 
     /// For the SSH library.

@@ -92,9 +92,7 @@ async fn stdin_end() {
 /// Logs go to standard error: standard output is for the supervisor.
 fn start_log(config: &Config) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_new(&config.log).map_err(|error| format!("TOWPATH_LOG: {error}"))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match config.log_format {
         LogFormat::Json => log.json().try_init(),
         LogFormat::Text => log.try_init(),

@@ -49,6 +49,8 @@ pub struct Aws {
     pub s3: aws_sdk_s3::Client,
     /// The same without the SDK's retries, for writes whose retries we must know of (see [`crate::objects`]).
     pub s3_once: aws_sdk_s3::Client,
+    /// The same with patience, for what S3 itself works on for minutes: copies, and completing many parts.
+    pub s3_patient: aws_sdk_s3::Client,
     /// Records.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Queues.
@@ -66,12 +68,8 @@ impl Aws {
             .operation_attempt_timeout(Duration::from_secs(60))
             .operation_timeout(Duration::from_secs(90))
             .build();
-        let retries = RetryConfig::standard()
-            .with_max_attempts(6)
-            .with_initial_backoff(Duration::from_millis(50));
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .timeout_config(timeouts)
-            .retry_config(retries);
+        let retries = RetryConfig::standard().with_max_attempts(6).with_initial_backoff(Duration::from_millis(50));
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries);
         if let Some(region) = settings.region.clone() {
             loader = loader.region(Region::new(region));
         }
@@ -88,7 +86,8 @@ impl Aws {
         let shared = loader.load().await;
         Ok(Self {
             s3: s3(&shared, settings.endpoint.is_some(), None),
-            s3_once: s3(&shared, settings.endpoint.is_some(), Some(RetryConfig::disabled())),
+            s3_once: s3(&shared, settings.endpoint.is_some(), Some((RetryConfig::disabled(), None))),
+            s3_patient: s3(&shared, settings.endpoint.is_some(), Some((RetryConfig::disabled(), Some(patience())))),
             dynamodb: aws_sdk_dynamodb::Client::new(&shared),
             sqs: aws_sdk_sqs::Client::new(&shared),
             settings,
@@ -96,12 +95,26 @@ impl Aws {
     }
 }
 
-fn s3(shared: &SdkConfig, path_style: bool, retries: Option<RetryConfig>) -> aws_sdk_s3::Client {
+fn s3(shared: &SdkConfig, path_style: bool, other: Option<(RetryConfig, Option<TimeoutConfig>)>) -> aws_sdk_s3::Client {
     let mut config = aws_sdk_s3::config::Builder::from(shared).force_path_style(path_style);
-    if let Some(retries) = retries {
+    if let Some((retries, timeouts)) = other {
         config.set_retry_config(Some(retries));
+        if timeouts.is_some() {
+            config.set_timeout_config(timeouts);
+        }
     }
     aws_sdk_s3::Client::from_conf(config.build())
+}
+
+/// A copy of 5 GiB takes S3 one to two minutes.
+fn patience() -> TimeoutConfig {
+    let whole = Duration::from_secs(300);
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .read_timeout(whole)
+        .operation_attempt_timeout(whole)
+        .operation_timeout(whole)
+        .build()
 }
 
 /// Whether the URL is plain http to a loopback address, by number or as `localhost`.
@@ -112,10 +125,7 @@ fn is_loopback(endpoint: &str) -> bool {
     let authority = rest.split('/').next().unwrap_or_default();
     let host = authority.rsplit_once(':').map_or(authority, |(host, _port)| host);
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -124,12 +134,7 @@ mod tests {
 
     #[test]
     fn only_loopback_endpoints_pass_the_guard() {
-        for good in [
-            "http://127.0.0.1:4566",
-            "http://localhost:1",
-            "http://[::1]:9/",
-            "http://127.9.9.9",
-        ] {
+        for good in ["http://127.0.0.1:4566", "http://localhost:1", "http://[::1]:9/", "http://127.9.9.9"] {
             assert!(is_loopback(good), "{good}");
         }
         for bad in [
@@ -147,21 +152,9 @@ mod tests {
 
     #[tokio::test]
     async fn offline_without_credentials_or_off_loopback_is_refused() {
-        let settings = AwsSettings {
-            endpoint: Some("http://127.0.0.1:1".into()),
-            ..AwsSettings::default()
-        };
-        assert!(matches!(
-            Aws::connect(settings).await,
-            Err(AwsSettingsError::CredentialsMissing)
-        ));
-        let settings = AwsSettings {
-            endpoint: Some("http://192.0.2.1:1".into()),
-            ..AwsSettings::default()
-        };
-        assert!(matches!(
-            Aws::connect(settings).await,
-            Err(AwsSettingsError::EndpointNotLoopback(_))
-        ));
+        let settings = AwsSettings { endpoint: Some("http://127.0.0.1:1".into()), ..AwsSettings::default() };
+        assert!(matches!(Aws::connect(settings).await, Err(AwsSettingsError::CredentialsMissing)));
+        let settings = AwsSettings { endpoint: Some("http://192.0.2.1:1".into()), ..AwsSettings::default() };
+        assert!(matches!(Aws::connect(settings).await, Err(AwsSettingsError::EndpointNotLoopback(_))));
     }
 }

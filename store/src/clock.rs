@@ -7,9 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Now.
 #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else asks")]
 pub fn now() -> Timestamp {
-    let millis = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis());
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 

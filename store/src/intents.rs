@@ -19,12 +19,12 @@ use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How long an intent is left alone after its operation last gave a sign of life, in milliseconds: longer than any S3
-/// call lasts (90 s) after the latest moment at which an operation renews it ([`FRESH_MILLIS`]).
+/// How long an intent is left alone after its operation last gave a sign of life, in milliseconds. Operations give one
+/// every [`RENEWAL_MILLIS`] while they last, so three may get lost.
 pub const LEASE_MILLIS: i64 = 180_000;
 
-/// An intent older than this is renewed before the S3 call that makes something visible, in milliseconds.
-pub const FRESH_MILLIS: i64 = 60_000;
+/// How often an operation renews its intent, in milliseconds.
+pub const RENEWAL_MILLIS: u64 = 45_000;
 
 /// How often a transaction is tried that meets another one, and the pause after the first time; it grows.
 const MAX_CONFLICTS: u32 = 8;
@@ -80,10 +80,7 @@ pub(crate) fn item_key(
     operation: &OperationId,
 ) -> HashMap<String, AttributeValue> {
     let key = table::intent(organization, key, operation);
-    HashMap::from([
-        (PK.to_owned(), AttributeValue::S(key.pk)),
-        (SK.to_owned(), AttributeValue::S(key.sk)),
-    ])
+    HashMap::from([(PK.to_owned(), AttributeValue::S(key.pk)), (SK.to_owned(), AttributeValue::S(key.sk))])
 }
 
 fn shard_of(operation: &OperationId) -> u8 {
@@ -97,10 +94,7 @@ fn number(time: Timestamp) -> AttributeValue {
 impl Intents {
     /// In the table of the settings.
     pub fn new(aws: &Aws) -> Self {
-        Self {
-            dynamodb: aws.dynamodb.clone(),
-            table: aws.settings.table.clone(),
-        }
+        Self { dynamodb: aws.dynamodb.clone(), table: aws.settings.table.clone() }
     }
 
     /// Records an intent, or replaces what was recorded for the same operation (when more is known). `false`, and nothing
@@ -118,11 +112,7 @@ impl Intents {
             patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
             return Ok(true);
         };
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .build()
-            .map_err(IntentError::built)?;
+        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build().map_err(IntentError::built)?;
         let request = self
             .dynamodb
             .transact_write_items()
@@ -136,11 +126,7 @@ impl Intents {
             let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
                 return Err(IntentError::of(error));
             };
-            if canceled
-                .cancellation_reasons()
-                .iter()
-                .any(|reason| reason.code() == Some("ConditionalCheckFailed"))
-            {
+            if canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
                 return Ok(false);
             }
             // another transaction on the same records: it is over in a moment
@@ -174,17 +160,12 @@ impl Intents {
         Ok(Some(claim))
     }
 
-    /// A sign of life of an operation that lasts.
-    pub async fn keep(&self, intent: &Intent, now: Timestamp) -> Result<(), IntentError> {
-        self.update(
-            &intent.organization,
-            &intent.key,
-            &intent.operation,
-            "SET sweep_at = :at",
-            |update| update.expression_attribute_values(":at", number(now.plus_millis(LEASE_MILLIS))),
-        )
+    /// A sign of life of an operation that lasts; `false` if the intent is gone.
+    pub async fn keep(&self, intent: &Intent, now: Timestamp) -> Result<bool, IntentError> {
+        self.update(&intent.organization, &intent.key, &intent.operation, "SET sweep_at = :at", |update| {
+            update.expression_attribute_values(":at", number(now.plus_millis(LEASE_MILLIS)))
+        })
         .await
-        .map(|_| ())
     }
 
     /// Notes that `operation` did make the object that was `seen`, if its intent is still there. To be done before the
@@ -214,11 +195,7 @@ impl Intents {
             .expression_attribute_values(":seen", number(overdue.due));
         match patiently(|| request.clone().send()).await {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 Ok(false)
             }
             Err(error) => Err(IntentError::of(error)),
@@ -239,22 +216,18 @@ impl Intents {
                 .expression_attribute_names("#operation", "operation")
                 .expression_attribute_values(":operation", AttributeValue::S(intent.operation.to_string()));
             match patiently(|| request.clone().send()).await {
-                Err(error)
-                    if !error
-                        .as_service_error()
-                        .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-                {
+                Err(error) if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                     return Err(IntentError::of(error));
                 }
                 // done, or somebody else's
                 Ok(_) | Err(_) => {}
             }
         }
-        let request = self
-            .dynamodb
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(item_key(&intent.organization, &intent.key, &intent.operation)));
+        let request = self.dynamodb.delete_item().table_name(&self.table).set_key(Some(item_key(
+            &intent.organization,
+            &intent.key,
+            &intent.operation,
+        )));
         patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
         Ok(())
     }
@@ -269,11 +242,7 @@ impl Intents {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(table::intents(organization, key)));
         let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
-        answer
-            .items()
-            .iter()
-            .map(|item| read(item).map(|overdue| overdue.intent))
-            .collect()
+        answer.items().iter().map(|item| read(item).map(|overdue| overdue.intent)).collect()
     }
 
     /// Up to `limit` intents of one shard whose lease has passed.
@@ -288,7 +257,11 @@ impl Intents {
             .expression_attribute_values(":now", number(now))
             .limit(limit);
         let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
-        answer.items().iter().map(read).collect()
+        // one that cannot be read (written by a newer version) must not keep the others waiting
+        let readable = answer.items().iter().filter_map(|item| {
+            read(item).inspect_err(|error| tracing::error!(%error, shard, "skipped an intent")).ok()
+        });
+        Ok(readable.collect())
     }
 
     /// An update of an intent that exists; `false` if it is gone.
@@ -312,11 +285,7 @@ impl Intents {
         let request = values(update);
         match patiently(|| request.clone().send()).await {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 Ok(false)
             }
             Err(error) => Err(IntentError::of(error)),
@@ -326,20 +295,12 @@ impl Intents {
 
 fn read(item: &HashMap<String, AttributeValue>) -> Result<Overdue, IntentError> {
     let missing = |what: &str| IntentError::Unreadable(format!("{what} is missing"));
-    let text = item
-        .get("intent")
-        .and_then(|value| value.as_s().ok())
-        .ok_or_else(|| missing("intent"))?;
+    let text = item.get("intent").and_then(|value| value.as_s().ok()).ok_or_else(|| missing("intent"))?;
     let mut intent: Intent = serde_json::from_str(text).map_err(|error| IntentError::Unreadable(error.to_string()))?;
     let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok());
     if let Some(bytes) = number("made_bytes") {
         intent.made_bytes = Some(bytes.parse().map_err(|_| missing("made_bytes"))?);
     }
-    let due = number(SWEEP_AT)
-        .and_then(|at| at.parse().ok())
-        .ok_or_else(|| missing("sweep_at"))?;
-    Ok(Overdue {
-        intent,
-        due: Timestamp::from_millis(due),
-    })
+    let due = number(SWEEP_AT).and_then(|at| at.parse().ok()).ok_or_else(|| missing("sweep_at"))?;
+    Ok(Overdue { intent, due: Timestamp::from_millis(due) })
 }

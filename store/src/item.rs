@@ -38,15 +38,10 @@ pub(crate) fn decode<T: DeserializeOwned>(item: Item) -> Result<Versioned<T>, Re
     let shape = read_number(&item, VERSION)?;
     if shape > SHAPE {
         // a newer program wrote it; writing it back from here would lose what we do not know
-        return Err(RecordError::internal(format!(
-            "item version {shape} is newer than this program"
-        )));
+        return Err(RecordError::internal(format!("item version {shape} is newer than this program")));
     }
     let rev = read_number(&item, REV)?;
-    Ok(Versioned {
-        value: from_item(item).map_err(RecordError::internal)?,
-        rev,
-    })
+    Ok(Versioned { value: from_item(item).map_err(RecordError::internal)?, rev })
 }
 
 /// A string attribute.

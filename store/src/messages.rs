@@ -42,10 +42,7 @@ pub struct Messages {
 impl Messages {
     /// The queue of the settings.
     pub fn new(aws: &Aws) -> Self {
-        Self {
-            client: aws.sqs.clone(),
-            url: aws.settings.events_queue_url.clone(),
-        }
+        Self { client: aws.sqs.clone(), url: aws.settings.events_queue_url.clone() }
     }
 
     /// Sends messages, each after its delay in seconds. An error means that at least one was not taken; others may
@@ -56,18 +53,12 @@ impl Messages {
             for (at, (message, delay)) in chunk.iter().enumerate() {
                 let body = serde_json::to_string(message).map_err(|error| MessagesError(error.to_string()))?;
                 let delay = i32::try_from((*delay).min(MAX_DELAY_SECONDS)).unwrap_or_default();
-                let entry = SendMessageBatchRequestEntry::builder()
-                    .id(at.to_string())
-                    .message_body(body);
+                let entry = SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(body);
                 request = request.entries(entry.delay_seconds(delay).build().map_err(failed)?);
             }
             let answer = request.send().await.map_err(failed)?;
             if let Some(refused) = answer.failed.first() {
-                return Err(MessagesError(format!(
-                    "{}: {}",
-                    refused.code(),
-                    refused.message().unwrap_or_default()
-                )));
+                return Err(MessagesError(format!("{}: {}", refused.code(), refused.message().unwrap_or_default())));
             }
         }
         Ok(())
@@ -85,12 +76,7 @@ impl Messages {
             .send()
             .await
             .map_err(failed)?;
-        Ok(answer
-            .messages
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(received)
-            .collect())
+        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(received).collect())
     }
 
     /// Deletes what was handled, by receipt.
@@ -98,9 +84,7 @@ impl Messages {
         for chunk in receipts.chunks(BATCH) {
             let mut request = self.client.delete_message_batch().queue_url(&self.url);
             for (at, receipt) in chunk.iter().enumerate() {
-                let entry = DeleteMessageBatchRequestEntry::builder()
-                    .id(at.to_string())
-                    .receipt_handle(receipt);
+                let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string()).receipt_handle(receipt);
                 request = request.entries(entry.build().map_err(failed)?);
             }
             request.send().await.map_err(failed)?;
@@ -111,11 +95,7 @@ impl Messages {
 
 fn received(message: Message) -> Option<Received> {
     let attribute = aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount;
-    let count = message
-        .attributes
-        .as_ref()
-        .and_then(|all| all.get(&attribute))
-        .and_then(|count| count.parse().ok());
+    let count = message.attributes.as_ref().and_then(|all| all.get(&attribute)).and_then(|count| count.parse().ok());
     Some(Received {
         id: message.message_id?,
         receipt: message.receipt_handle?,

@@ -33,6 +33,7 @@ const OPERATION: &str = "towpath-operation";
 pub struct Objects {
     s3: aws_sdk_s3::Client,
     once: aws_sdk_s3::Client,
+    patient: aws_sdk_s3::Client,
     bucket: String,
     /// The account that must own the bucket: a bucket of that name in other hands is refused by S3.
     owner: Option<String>,
@@ -73,6 +74,7 @@ impl Objects {
         Self {
             s3: aws.s3.clone(),
             once: aws.s3_once.clone(),
+            patient: aws.s3_patient.clone(),
             bucket: aws.settings.bucket.clone(),
             owner: aws.settings.bucket_owner.clone(),
         }

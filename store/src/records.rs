@@ -19,6 +19,7 @@ pub use deployment::{Bootstrap, BootstrapRecord};
 
 use crate::aws::Aws;
 use crate::item::{Item, decode, encode, key_attributes, number, sort_key, text};
+use crate::patience::patiently;
 use crate::seal::Sealer;
 use crate::table::{Key, ListOf, PK, REV, SK, organization_partition};
 use aws_sdk_dynamodb::Client;
@@ -72,11 +73,7 @@ pub struct Records {
 impl Records {
     /// On the table of the settings.
     pub fn new(aws: &Aws, sealer: Sealer) -> Self {
-        Self {
-            client: aws.dynamodb.clone(),
-            table: aws.settings.table.clone(),
-            sealer,
-        }
+        Self { client: aws.dynamodb.clone(), table: aws.settings.table.clone(), sealer }
     }
 
     /// For sealing and opening the secrets in records.
@@ -85,16 +82,8 @@ impl Records {
     }
 
     async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<Versioned<T>>, RecordError> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(key)));
-        let answer = request
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(RecordError::unavailable)?;
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key_attributes(key)));
+        let answer = request.consistent_read(true).send().await.map_err(RecordError::unavailable)?;
         answer.item.map(decode).transpose()
     }
 
@@ -116,7 +105,7 @@ impl Records {
                 .expression_attribute_names("#rev", REV)
                 .expression_attribute_values(":rev", number(rev)),
         };
-        match request.send().await {
+        match patiently(|| request.clone().send()).await {
             Ok(_) => Ok(rev),
             Err(error) => match error.as_service_error() {
                 Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed)) => {
@@ -139,8 +128,7 @@ impl Records {
         after: Option<&str>,
         limit: u16,
     ) -> Result<Page<T>, RecordError> {
-        self.query(organization_partition(organization), list.prefix(), after, limit)
-            .await
+        self.query(organization_partition(organization), list.prefix(), after, limit).await
     }
 
     async fn query<T: DeserializeOwned>(
@@ -150,12 +138,7 @@ impl Records {
         after: Option<&str>,
         limit: u16,
     ) -> Result<Page<T>, RecordError> {
-        let start = after.map(|id| {
-            key_attributes(Key {
-                pk: partition.clone(),
-                sk: format!("{prefix}{id}"),
-            })
-        });
+        let start = after.map(|id| key_attributes(Key { pk: partition.clone(), sk: format!("{prefix}{id}") }));
         let answer = self
             .client
             .query()
@@ -173,23 +156,13 @@ impl Records {
             .map_err(RecordError::unavailable)?;
         let next = answer.last_evaluated_key.as_ref().and_then(sort_key);
         let next = next.and_then(|key| key.strip_prefix(prefix)).map(str::to_owned);
-        let records = answer
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(decode)
-            .collect::<Result<_, _>>()?;
+        let records = answer.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
         Ok(Page { records, next })
     }
 
     /// Writes everything or nothing.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), RecordError> {
-        let sent = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await;
+        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
         match sent {
             Ok(_) => Ok(()),
             Err(error) if is_condition(&error) => Err(RecordError::Conflict),
@@ -199,9 +172,7 @@ impl Records {
 
     fn put_in<T: Serialize>(&self, key: &Key, read: Option<u64>, record: &T) -> Result<TransactWriteItem, RecordError> {
         let rev = read.map_or(1, |rev| rev.saturating_add(1));
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(encode(key, rev, record)?));
+        let put = Put::builder().table_name(&self.table).set_item(Some(encode(key, rev, record)?));
         let put = match read {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(rev) => put
@@ -215,9 +186,7 @@ impl Records {
 
     /// Deletes over the revision that was read, or whatever is there.
     fn delete_in(&self, key: Key, read: Option<u64>) -> Result<TransactWriteItem, RecordError> {
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(key)));
+        let delete = Delete::builder().table_name(&self.table).set_key(Some(key_attributes(key)));
         let delete = match read {
             None => delete,
             Some(rev) => delete
@@ -244,9 +213,7 @@ impl Records {
             .update_expression(format!("ADD #rev :one, {expression}"))
             .condition_expression(format!("attribute_exists(pk){condition}"))
             .expression_attribute_names("#rev", REV)
-            .set_expression_attribute_values(Some(
-                values.into_iter().chain([(":one".to_owned(), number(1))]).collect(),
-            ))
+            .set_expression_attribute_values(Some(values.into_iter().chain([(":one".to_owned(), number(1))]).collect()))
             .build()
             .map_err(RecordError::internal)?;
         Ok(TransactWriteItem::builder().update(update).build())
@@ -256,10 +223,9 @@ impl Records {
 /// Whether a transaction failed because of a condition, and not because two ran at once.
 fn is_condition<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
     match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled
-            .cancellation_reasons()
-            .iter()
-            .any(|reason| reason.code() == Some("ConditionalCheckFailed")),
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
+        }
         _ => false,
     }
 }

@@ -19,10 +19,7 @@ pub struct ResourceError {
 }
 
 fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> ResourceError {
-    ResourceError {
-        what: what.to_owned(),
-        reason: DisplayErrorContext(error).to_string(),
-    }
+    ResourceError { what: what.to_owned(), reason: DisplayErrorContext(error).to_string() }
 }
 
 /// The bucket of the settings.
@@ -49,10 +46,7 @@ pub async fn make_queue(aws: &Aws, name: &str) -> Result<String, ResourceError> 
         .send()
         .await
         .map_err(|error| failed(&format!("queue {dead}"), &error))?;
-    let arn = attributes
-        .attributes()
-        .and_then(|all| all.get(&QueueAttributeName::QueueArn))
-        .cloned();
+    let arn = attributes.attributes().and_then(|all| all.get(&QueueAttributeName::QueueArn)).cloned();
     let redrive = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES }).to_string();
     queue(aws, name, Some(redrive)).await
 }
@@ -68,8 +62,5 @@ async fn queue(aws: &Aws, name: &str, redrive: Option<String>) -> Result<String,
         request = request.attributes(QueueAttributeName::RedrivePolicy, redrive);
     }
     let made = request.send().await.map_err(|error| failed(&what, &error))?;
-    made.queue_url.ok_or_else(|| ResourceError {
-        what,
-        reason: "no URL was answered".to_owned(),
-    })
+    made.queue_url.ok_or_else(|| ResourceError { what, reason: "no URL was answered".to_owned() })
 }

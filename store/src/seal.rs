@@ -82,10 +82,7 @@ impl Sealer {
             )
             .map_err(|_| SealError)?;
         bytes.append(&mut ciphertext);
-        Ok(Sealed::from_text(format!(
-            "{VERSION}.{}",
-            STANDARD_NO_PAD.encode(bytes)
-        )))
+        Ok(Sealed::from_text(format!("{VERSION}.{}", STANDARD_NO_PAD.encode(bytes))))
     }
 
     /// Decrypts what was sealed for this place.
@@ -94,13 +91,9 @@ impl Sealer {
         let mut bytes = Zeroizing::new(STANDARD_NO_PAD.decode(encoded).map_err(|_| SealError)?);
         let (nonce, ciphertext) = bytes.split_first_chunk_mut::<NONCE_LEN>().ok_or(SealError)?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = self
-            .0
-            .open_in_place(nonce, Aad::from(place.associated_data()), ciphertext)
-            .map_err(|_| SealError)?;
-        String::from_utf8(plain.to_vec())
-            .map(Zeroizing::new)
-            .map_err(|_| SealError)
+        let plain =
+            self.0.open_in_place(nonce, Aad::from(place.associated_data()), ciphertext).map_err(|_| SealError)?;
+        String::from_utf8(plain.to_vec()).map(Zeroizing::new).map_err(|_| SealError)
     }
 }
 
@@ -108,11 +101,7 @@ impl Sealer {
 mod tests {
     use super::*;
 
-    const HERE: Place<'_> = Place {
-        organization: "o",
-        record: "r",
-        field: "password",
-    };
+    const HERE: Place<'_> = Place { organization: "o", record: "r", field: "password" };
 
     fn sealer(secret: &str) -> Sealer {
         Sealer::new(secret).map_err(|error| error.to_string()).unwrap()
@@ -123,28 +112,13 @@ mod tests {
         let sealer = sealer("0123456789abcdef0123456789abcdef");
         let sealed = sealer.seal(HERE, "secret ä").unwrap_or_else(|error| panic!("{error}"));
         assert!(!sealed.as_text().contains("secret"));
-        assert_eq!(
-            sealer.open(HERE, &sealed).as_ref().map(|text| text.as_str()),
-            Ok("secret ä")
-        );
-        for place in [
-            Place {
-                organization: "p",
-                ..HERE
-            },
-            Place { record: "s", ..HERE },
-            Place {
-                field: "secret",
-                ..HERE
-            },
-        ] {
+        assert_eq!(sealer.open(HERE, &sealed).as_ref().map(|text| text.as_str()), Ok("secret ä"));
+        for place in
+            [Place { organization: "p", ..HERE }, Place { record: "s", ..HERE }, Place { field: "secret", ..HERE }]
+        {
             assert!(sealer.open(place, &sealed).is_err());
         }
-        assert!(
-            self::sealer("another secret of enough characters")
-                .open(HERE, &sealed)
-                .is_err()
-        );
+        assert!(self::sealer("another secret of enough characters").open(HERE, &sealed).is_err());
         assert!(sealer.open(HERE, &Sealed::from_text("1.AAAA".into())).is_err());
     }
 

@@ -60,10 +60,7 @@ pub struct Settling {
 impl Settling {
     /// In the table of the settings.
     pub fn new(aws: &Aws) -> Self {
-        Self {
-            dynamodb: aws.dynamodb.clone(),
-            table: aws.settings.table.clone(),
-        }
+        Self { dynamodb: aws.dynamodb.clone(), table: aws.settings.table.clone() }
     }
 
     /// Counts up to [`BATCH`] operations of one credential and removes their intents: all, or none.
@@ -73,9 +70,7 @@ impl Settling {
         credential: &CredentialId,
         operations: &[Settled],
     ) -> Result<(), SettleError> {
-        let total = operations
-            .iter()
-            .fold(UsageChange::default(), |sum, one| sum.plus(one.change));
+        let total = operations.iter().fold(UsageChange::default(), |sum, one| sum.plus(one.change));
         let broken = |error: aws_sdk_dynamodb::error::BuildError| SettleError::Unavailable(error.to_string());
         let mut items = Vec::with_capacity(operations.len() + 1);
         for one in operations {
@@ -101,12 +96,7 @@ impl Settling {
                 .map_err(broken)?;
             items.push(TransactWriteItem::builder().update(update).build());
         }
-        let answer = self
-            .dynamodb
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await;
+        let answer = self.dynamodb.transact_write_items().set_transact_items(Some(items)).send().await;
         let Err(error) = answer else {
             return Ok(());
         };
@@ -119,11 +109,7 @@ impl Settling {
                 .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
                 .map(|(at, _)| at)
                 .collect();
-            return Err(if gone.is_empty() {
-                SettleError::Conflict
-            } else {
-                SettleError::SettledAlready(gone)
-            });
+            return Err(if gone.is_empty() { SettleError::Conflict } else { SettleError::SettledAlready(gone) });
         }
         Err(SettleError::Unavailable(DisplayErrorContext(&error).to_string()))
     }
@@ -142,15 +128,8 @@ impl Settling {
             .await
             .map_err(|error| SettleError::Unavailable(DisplayErrorContext(&error).to_string()))?;
         let number = |name: &str| {
-            answer
-                .item()
-                .and_then(|item| item.get(name))
-                .and_then(|value| value.as_n().ok()?.parse().ok())
-                .unwrap_or(0)
+            answer.item().and_then(|item| item.get(name)).and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or(0)
         };
-        Ok(Usage {
-            bytes: number("bytes"),
-            files: number("files"),
-        })
+        Ok(Usage { bytes: number("bytes"), files: number("files") })
     }
 }

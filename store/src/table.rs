@@ -14,7 +14,7 @@
 //! | admins of an organization | `ORG#<org>` | `ADMIN#<name>` | Query; names only |
 //! | what the first start created | `DEPLOYMENT` | `BOOTSTRAP` | Get, consistent: 1, once a start |
 //! | intent of an upload, delete or rename | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key |
-//! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, each minute; only intents are in the index: 1 WCU more for each |
+//! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, twice a minute on each node; only intents are in the index: 1 WCU more for each |
 //! | who took a version of an object away | `GONE#<org>#<object key>` | `<version>` | written in one transaction with the intent: 4 WCU for both; never read; `ttl` one day |
 //! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 50 operations: 2 WCU for all of them; Get, consistent: 1 |
 //! | time and arrival of a file | `META#<org>#<folder>` | `<name>` | reserved |
@@ -27,7 +27,7 @@
 //! any limit that a key has). What every login of one organization reads (its settings) is one item: 3,000 consistent
 //! reads a second, which is beyond what password hashing allows. Sweeping is spread over [`SWEEP_SHARDS`] partitions.
 //!
-//! Every item has `v`, the version of its shape, and `rev`, which grows with every change: a writer names the `rev` it
+//! Every item has `v`, the version of its shape. Records that are edited have `rev`, which grows with every change: a writer names the `rev` it
 //! has read, so that two writers cannot overwrite each other. `ttl` is DynamoDB's expiry in seconds; it is late by
 //! days, so every read checks times itself.
 
@@ -207,10 +207,7 @@ pub enum CreateTableError {
 pub async fn create_table(client: &Client, table: &str) -> Result<(), CreateTableError> {
     let failed = |error: String| CreateTableError::Aws(error);
     let attribute = |name: &str, kind| {
-        let built = AttributeDefinition::builder()
-            .attribute_name(name)
-            .attribute_type(kind)
-            .build();
+        let built = AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build();
         built.map_err(|error| failed(error.to_string()))
     };
     let element = |name: &str, kind| {
@@ -236,20 +233,13 @@ pub async fn create_table(client: &Client, table: &str) -> Result<(), CreateTabl
         .key_schema(element(SK, KeyType::Range)?)
         .global_secondary_indexes(sweep);
     if let Err(error) = request.send().await
-        && !error
-            .as_service_error()
-            .is_some_and(|error| error.is_resource_in_use_exception())
+        && !error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception())
     {
-        return Err(failed(
-            aws_smithy_types::error::display::DisplayErrorContext(error).to_string(),
-        ));
+        return Err(failed(aws_smithy_types::error::display::DisplayErrorContext(error).to_string()));
     }
     for _ in 0..300 {
         let answer = client.describe_table().table_name(table).send().await;
-        let status = answer
-            .ok()
-            .and_then(|answer| answer.table)
-            .and_then(|table| table.table_status);
+        let status = answer.ok().and_then(|answer| answer.table).and_then(|table| table.table_status);
         if status == Some(TableStatus::Active) {
             return expire_items(client, table).await;
         }
@@ -261,24 +251,14 @@ pub async fn create_table(client: &Client, table: &str) -> Result<(), CreateTabl
 /// Lets DynamoDB delete items whose `ttl` has passed, some time later.
 async fn expire_items(client: &Client, table: &str) -> Result<(), CreateTableError> {
     let failed = |error: String| CreateTableError::Aws(error);
-    let built = TimeToLiveSpecification::builder()
-        .enabled(true)
-        .attribute_name(TTL)
-        .build();
+    let built = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build();
     let specification = built.map_err(|error| failed(error.to_string()))?;
     let described = client.describe_time_to_live().table_name(table).send().await;
-    let status = described
-        .ok()
-        .and_then(|answer| answer.time_to_live_description?.time_to_live_status);
+    let status = described.ok().and_then(|answer| answer.time_to_live_description?.time_to_live_status);
     if status == Some(TimeToLiveStatus::Enabled) {
         return Ok(());
     }
-    let request = client
-        .update_time_to_live()
-        .table_name(table)
-        .time_to_live_specification(specification);
+    let request = client.update_time_to_live().table_name(table).time_to_live_specification(specification);
     let answer = request.send().await;
-    answer
-        .map(|_| ())
-        .map_err(|error| failed(aws_smithy_types::error::display::DisplayErrorContext(error).to_string()))
+    answer.map(|_| ()).map_err(|error| failed(aws_smithy_types::error::display::DisplayErrorContext(error).to_string()))
 }

@@ -11,9 +11,7 @@ use store::records::{RecordError, Records};
 use store::seal::Sealer;
 
 async fn records() -> (offline_aws::OfflineAws, Records) {
-    let offline = offline_aws::OfflineAws::start(offline_aws::Options::default())
-        .await
-        .unwrap();
+    let offline = offline_aws::OfflineAws::start(offline_aws::Options::default()).await.unwrap();
     let settings = AwsSettings {
         endpoint: Some(offline.endpoint()),
         region: Some("us-east-1".into()),
@@ -32,12 +30,7 @@ async fn records() -> (offline_aws::OfflineAws, Records) {
 fn credential(byte: u8, name: &str) -> Credential {
     let organization = OrganizationId::from_random([1; 16]);
     let name = UserName::parse(name).unwrap();
-    Credential::new(
-        CredentialId::from_random([byte; 15]),
-        organization,
-        name,
-        Timestamp::from_millis(5),
-    )
+    Credential::new(CredentialId::from_random([byte; 15]), organization, name, Timestamp::from_millis(5))
 }
 
 #[tokio::test]
@@ -52,10 +45,7 @@ async fn the_slower_of_two_writers_is_told() {
     assert!(matches!(records.save_credential(&read, &first).await, Ok(2)));
     let mut second = made.clone();
     second.alias = Some("second".into());
-    assert!(matches!(
-        records.save_credential(&read, &second).await,
-        Err(RecordError::Conflict)
-    ));
+    assert!(matches!(records.save_credential(&read, &second).await, Err(RecordError::Conflict)));
     // a write whose answer was lost is repeated by the SDK: its own effect is a success
     assert!(matches!(records.save_credential(&read, &first).await, Ok(2)));
     let now = records.credential(&made.organization, &made.id).await.unwrap().unwrap();
@@ -67,18 +57,8 @@ async fn a_user_name_belongs_to_one() {
     let (_offline, records) = records().await;
     records.create_credential(&credential(1, "ana")).await.unwrap();
     let other = credential(2, "ana");
-    assert!(matches!(
-        records.create_credential(&other).await,
-        Err(RecordError::Conflict)
-    ));
-    assert!(
-        records
-            .credential(&other.organization, &other.id)
-            .await
-            .unwrap()
-            .is_none(),
-        "nothing of it was written"
-    );
+    assert!(matches!(records.create_credential(&other).await, Err(RecordError::Conflict)));
+    assert!(records.credential(&other.organization, &other.id).await.unwrap().is_none(), "nothing of it was written");
 }
 
 #[tokio::test]
@@ -96,16 +76,10 @@ async fn a_key_that_is_added_while_its_credential_is_deleted_does_not_stay() {
     };
     let key = SshKey::new(made.id.clone(), parsed, Timestamp::from_millis(6));
     records.add_ssh_key(&made, &key).await.unwrap();
-    assert!(matches!(
-        records.delete_credential(&read).await,
-        Err(RecordError::Conflict)
-    ));
+    assert!(matches!(records.delete_credential(&read).await, Err(RecordError::Conflict)));
     let read = records.credential(&made.organization, &made.id).await.unwrap().unwrap();
     assert_eq!((read.rev, read.value.ssh_keys), (2, 1));
     records.delete_credential(&read).await.unwrap();
     assert!(records.ssh_keys(&made.id).await.unwrap().is_empty());
-    assert!(
-        matches!(records.add_ssh_key(&made, &key).await, Err(RecordError::Conflict)),
-        "its credential is gone"
-    );
+    assert!(matches!(records.add_ssh_key(&made, &key).await, Err(RecordError::Conflict)), "its credential is gone");
 }

@@ -1,26 +1,13 @@
 //! Rules about dependencies that cargo itself does not check: who may use what, under which licence, from where.
 //! `make test-full` checks licences and sources once more with cargo-deny.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends at what it did not expect"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at what it did not expect")]
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-const OURS: [&str; 8] = [
-    "domain",
-    "store",
-    "app",
-    "functions",
-    "protocol-node",
-    "offline-aws",
-    "dev",
-    "tests",
-];
+const OURS: [&str; 8] = ["domain", "store", "app", "functions", "protocol-node", "offline-aws", "dev", "tests"];
 
 /// Licences that let us ship under Apache-2.0 without further duties than their notice.
 const LICENCES: [&str; 12] = [
@@ -40,13 +27,7 @@ const LICENCES: [&str; 12] = [
 
 fn metadata() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "metadata",
-        "--format-version=1",
-        "--offline",
-        "--filter-platform",
-        "x86_64-unknown-linux-gnu",
-    ]);
+    cargo.args(["metadata", "--format-version=1", "--offline", "--filter-platform", "x86_64-unknown-linux-gnu"]);
     let output = cargo.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -58,12 +39,8 @@ fn text(value: &Value) -> String {
 
 /// Every package with the names of what it needs to be built and run (not of what only its tests need).
 fn needs(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
-    let name_of: BTreeMap<String, String> = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| (text(&one["id"]), text(&one["name"])))
-        .collect();
+    let name_of: BTreeMap<String, String> =
+        metadata["packages"].as_array().unwrap().iter().map(|one| (text(&one["id"]), text(&one["name"]))).collect();
     let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for node in metadata["resolve"]["nodes"].as_array().unwrap() {
         let entry = needs.entry(name_of[&text(&node["id"])].clone()).or_default();
@@ -101,24 +78,15 @@ fn packages_depend_downwards_only() {
         ("app", &["domain", "store"][..]),
         ("functions", &["domain", "store", "app"][..]),
         ("protocol-node", &["domain", "store", "app"][..]),
-        (
-            "dev",
-            &["domain", "store", "app", "functions", "protocol-node", "offline-aws"][..],
-        ),
+        ("dev", &["domain", "store", "app", "functions", "protocol-node", "offline-aws"][..]),
         ("tests", &[][..]),
     ]);
     for package in OURS {
         for need in &needs[package] {
             let ours = OURS.contains(&need.as_str());
-            assert!(
-                !ours || allowed[package].contains(&need.as_str()),
-                "{package} must not depend on {need}"
-            );
+            assert!(!ours || allowed[package].contains(&need.as_str()), "{package} must not depend on {need}");
             let sdk = need.starts_with("aws-sdk-") || need == "aws-config";
-            assert!(
-                !sdk || package == "store",
-                "{package} must not use {need}: only store talks to AWS"
-            );
+            assert!(!sdk || package == "store", "{package} must not use {need}: only store talks to AWS");
         }
     }
 }
@@ -127,10 +95,7 @@ fn packages_depend_downwards_only() {
 fn domain_decides_and_does_no_io() {
     for need in all_below(&needs(&metadata()), "domain") {
         let forbidden = ["tokio", "hyper", "axum", "russh", "reqwest", "rusqlite", "tracing"];
-        assert!(
-            !forbidden.contains(&need.as_str()) && !need.starts_with("aws-"),
-            "domain must not reach {need}"
-        );
+        assert!(!forbidden.contains(&need.as_str()) && !need.starts_with("aws-"), "domain must not reach {need}");
     }
 }
 
@@ -143,10 +108,7 @@ fn every_dependency_is_from_crates_io_under_a_licence_that_we_accept() {
             continue;
         }
         let source = text(&package["source"]);
-        assert_eq!(
-            source, "registry+https://github.com/rust-lang/crates.io-index",
-            "{name}"
-        );
+        assert_eq!(source, "registry+https://github.com/rust-lang/crates.io-index", "{name}");
         // `A OR B`: our choice; `A AND B`: both. Older crates write `/` for OR.
         let licence = text(&package["license"]).replace('/', " OR ");
         let fine = licence.split(" AND ").all(|part| part.split(" OR ").any(accepted));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-/// product.md 9.
+/// How long a check that passed stands for the next one, if the credential has not changed.
 const LIFETIME: Duration = Duration::from_secs(60);
 /// 40 bytes each; beyond it the cache starts anew, which only costs hashes.
 const MOST: usize = 10_000;
@@ -24,10 +24,7 @@ pub(super) struct Remembered {
 
 impl Remembered {
     pub(super) fn new() -> Self {
-        Self {
-            secret: Zeroizing::new(store::clock::random()),
-            until: Mutex::default(),
-        }
+        Self { secret: Zeroizing::new(store::clock::random()), until: Mutex::default() }
     }
 
     /// The revision is part of it, so that any change of the credential makes it useless.

@@ -78,11 +78,7 @@ impl Management {
         caller.require(Scope::ReadAdmin)?;
         let record = self.records.api_key(&caller.organization, id).await?;
         let record = record.ok_or(ManagementError::NotFound("API key"))?;
-        let last_used_at = self
-            .records
-            .api_keys_last_used(std::slice::from_ref(id))
-            .await?
-            .remove(id);
+        let last_used_at = self.records.api_keys_last_used(std::slice::from_ref(id)).await?.remove(id);
         Ok(ShownApiKey { record, last_used_at })
     }
 
@@ -96,10 +92,7 @@ impl Management {
         };
         let now = store::clock::now();
         if new.expires_at.is_some_and(|at| at <= now) {
-            return Err(ManagementError::field(
-                "Expiration",
-                &Invalid::new("must be in the future"),
-            ));
+            return Err(ManagementError::field("Expiration", &Invalid::new("must be in the future")));
         }
         let text = KeyText::generate(&store::clock::random());
         let key = ApiKey {
@@ -107,11 +100,7 @@ impl Management {
             organization: organization.id,
             name: new.name,
             prefix: text.prefix(),
-            kind: if new.owner.is_some() {
-                KeyKind::User
-            } else {
-                KeyKind::Site
-            },
+            kind: if new.owner.is_some() { KeyKind::User } else { KeyKind::Site },
             scope,
             owner: new.owner,
             permissions: new.permissions,
@@ -121,14 +110,8 @@ impl Management {
             created_at: now,
             updated_at: now,
         };
-        let rev = self
-            .records
-            .create_api_key(&key, text.hash(), organization.default_requests)
-            .await?;
-        let shown = ShownApiKey {
-            record: Versioned { value: key, rev },
-            last_used_at: None,
-        };
+        let rev = self.records.create_api_key(&key, text.hash(), organization.default_requests).await?;
+        let shown = ShownApiKey { record: Versioned { value: key, rev }, last_used_at: None };
         Ok(CreatedApiKey { shown, text })
     }
 
@@ -148,16 +131,8 @@ impl Management {
             }
             let mut new = old.record.value.clone();
             change.name.clone().into_iter().for_each(|name| new.name = name);
-            change
-                .permissions
-                .clone()
-                .into_iter()
-                .for_each(|permissions| new.permissions = permissions);
-            change
-                .allowed_ips
-                .clone()
-                .into_iter()
-                .for_each(|ips| new.allowed_ips = ips);
+            change.permissions.clone().into_iter().for_each(|permissions| new.permissions = permissions);
+            change.allowed_ips.clone().into_iter().for_each(|ips| new.allowed_ips = ips);
             change.state.into_iter().for_each(|state| new.state = state);
             change.expires_at.into_iter().for_each(|at| new.expires_at = at);
             if new == old.record.value {
@@ -166,10 +141,7 @@ impl Management {
             new.updated_at = store::clock::now();
             match self.records.save_api_key(&new, old.record.rev).await {
                 Ok(rev) => {
-                    return Ok(ShownApiKey {
-                        record: Versioned { value: new, rev },
-                        ..old
-                    });
+                    return Ok(ShownApiKey { record: Versioned { value: new, rev }, ..old });
                 }
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -206,18 +178,10 @@ impl Management {
         match owner {
             KeyOwner::Admin(name) => {
                 let admin = self.records.admin(name).await?.ok_or_else(unknown)?;
-                if admin.organization == caller.organization {
-                    Ok(1)
-                } else {
-                    Err(unknown())
-                }
+                if admin.organization == caller.organization { Ok(1) } else { Err(unknown()) }
             }
             KeyOwner::Credential(id) => {
-                let credential = self
-                    .records
-                    .credential(&caller.organization, id)
-                    .await?
-                    .ok_or_else(unknown)?;
+                let credential = self.records.credential(&caller.organization, id).await?.ok_or_else(unknown)?;
                 if credential.value.allow_api_key_auth {
                     Ok(2)
                 } else {

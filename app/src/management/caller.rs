@@ -33,11 +33,7 @@ pub enum Who {
 impl Caller {
     /// Whether the caller may do what `scope` guards.
     pub fn require(&self, scope: Scope) -> Result<(), ManagementError> {
-        if self.scopes.allows(scope) {
-            Ok(())
-        } else {
-            Err(ManagementError::forbidden(scope, &self.scopes))
-        }
+        if self.scopes.allows(scope) { Ok(()) } else { Err(ManagementError::forbidden(scope, &self.scopes)) }
     }
 
     /// An API key cannot manage API keys or switch their use on: only an admin with every permission may.
@@ -57,9 +53,6 @@ impl Caller {
             Who::ApiKey(id) => id.to_string(),
             Who::Admin { name, .. } => name.clone(),
         };
-        Actor {
-            kind: ActorKind::Admin,
-            id,
-        }
+        Actor { kind: ActorKind::Admin, id }
     }
 }

@@ -68,13 +68,7 @@ impl Management {
         let page = async { Ok(self.records.credentials(&caller.organization, after, limit).await?) };
         let (organization, page) = futures_util::future::try_join(self.own_organization(caller), page).await?;
         let Page { records, next } = page;
-        Ok((
-            records
-                .into_iter()
-                .map(|record| self.show(&organization.value, record))
-                .collect(),
-            next,
-        ))
+        Ok((records.into_iter().map(|record| self.show(&organization.value, record)).collect(), next))
     }
 
     /// Creates a credential.
@@ -97,19 +91,13 @@ impl Management {
         };
         let mut credential = Credential::new(id, organization.id.clone(), name, now);
         apply(caller, &organization, &mut credential, &change, true)?;
-        credential.password = Some(
-            self.store_password(&organization, &credential.id, &password, now)
-                .await?,
-        );
+        credential.password = Some(self.store_password(&organization, &credential.id, &password, now).await?);
         let rev = match self.records.create_credential(&credential).await {
             Ok(rev) => rev,
             Err(RecordError::Conflict) => return Err(NAME_TAKEN),
             Err(error) => return Err(error.into()),
         };
-        Ok(ShownCredential {
-            record: Versioned { value: credential, rev },
-            password: Some(password),
-        })
+        Ok(ShownCredential { record: Versioned { value: credential, rev }, password: Some(password) })
     }
 
     /// Changes a credential. `accept` is the caller's precondition on what is there now.
@@ -131,10 +119,7 @@ impl Management {
             let now = store::clock::now();
             apply(caller, &organization, &mut new, &change, false)?;
             // an object that was read and is sent back holds the password that it already has
-            let password = change
-                .password
-                .as_ref()
-                .filter(|password| old.password.as_ref() != Some(*password));
+            let password = change.password.as_ref().filter(|password| old.password.as_ref() != Some(*password));
             if let Some(password) = password {
                 new.password = Some(self.store_password(&organization, id, password, now).await?);
             }
@@ -171,10 +156,7 @@ impl Management {
                 domain::password::generate(&policy, &store::clock::random())
             }
         };
-        let change = CredentialChange {
-            password: Some(password),
-            ..CredentialChange::default()
-        };
+        let change = CredentialChange { password: Some(password), ..CredentialChange::default() };
         self.change_credential(caller, id, change, |_| true).await.map(|_| ())
     }
 
@@ -219,13 +201,8 @@ impl Management {
         let credential = &record.value;
         let sealed = credential.readable_password(organization.password_readable, store::clock::now());
         let password = sealed.and_then(|sealed| {
-            let opened = self
-                .records
-                .sealer()
-                .open(password_place(&organization.id, &credential.id), sealed);
-            opened
-                .inspect_err(|error| tracing::error!(credential = %credential.id, %error, "no password shown"))
-                .ok()
+            let opened = self.records.sealer().open(password_place(&organization.id, &credential.id), sealed);
+            opened.inspect_err(|error| tracing::error!(credential = %credential.id, %error, "no password shown")).ok()
         });
         ShownCredential { record, password }
     }
@@ -270,23 +247,11 @@ fn apply(
     if credential.is_default && change.state == Some(State::Inactive) {
         tracing::info!(credential = %credential.id, "the root credential is switched off");
     }
-    change
-        .alias
-        .clone()
-        .into_iter()
-        .for_each(|alias| credential.alias = alias);
+    change.alias.clone().into_iter().for_each(|alias| credential.alias = alias);
     change.home.clone().into_iter().for_each(|home| credential.home = home);
-    change
-        .chroot
-        .clone()
-        .into_iter()
-        .for_each(|chroot| credential.chroot = chroot);
+    change.chroot.clone().into_iter().for_each(|chroot| credential.chroot = chroot);
     change.expires_at.into_iter().for_each(|at| credential.expires_at = at);
     change.state.into_iter().for_each(|state| credential.state = state);
-    change
-        .inbound_rules
-        .clone()
-        .into_iter()
-        .for_each(|rules| credential.inbound_rules = rules);
+    change.inbound_rules.clone().into_iter().for_each(|rules| credential.inbound_rules = rules);
     Ok(())
 }

@@ -16,10 +16,7 @@ pub struct FieldProblem {
 impl FieldProblem {
     /// A problem.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            problem: problem.into(),
-        }
+        Self { field: field.into(), problem: problem.into() }
     }
 }
 
@@ -65,10 +62,7 @@ impl ManagementError {
     }
 
     pub(crate) fn forbidden(required: Scope, granted: &Scopes) -> Self {
-        Self::Forbidden {
-            required: required.as_str().to_owned(),
-            granted: granted.to_string(),
-        }
+        Self::Forbidden { required: required.as_str().to_owned(), granted: granted.to_string() }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::api_key::Scope;
 use domain::inbound::InboundRule;
-use domain::organization::{Organization, PasswordReadable, SharePolicy};
+use domain::organization::{Organization, PasswordReadable};
 use domain::password::PasswordPolicy;
 use store::records::{RecordError, Versioned};
 
@@ -17,7 +17,7 @@ pub struct OrganizationChange {
     /// `PasswordReadable`.
     pub password_readable: Option<PasswordReadable>,
     /// `SharePolicy`.
-    pub share_policy: Option<SharePolicy>,
+    pub share_policy: Option<SharePolicyChange>,
     /// `NotificationEmail`.
     pub notification_email: Option<Option<String>>,
     /// `Settings.Network.InboundRules`: the whole list.
@@ -30,6 +30,15 @@ pub struct OrganizationChange {
     pub quota_size: Option<u64>,
     /// `QuotaFiles`.
     pub quota_files: Option<u64>,
+}
+
+/// A change of the policy for share links: only what is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SharePolicyChange {
+    /// `PasswordRequired`.
+    pub password_required: Option<bool>,
+    /// `MaxDays`.
+    pub max_days: Option<u32>,
 }
 
 /// A change of the password policy: only what is given.
@@ -84,11 +93,8 @@ impl Management {
             if new != old.value {
                 new.updated_at = store::clock::now();
             }
-            let saved = if new == old.value {
-                Ok(old.rev)
-            } else {
-                self.records.save_organization(&new, old.rev).await
-            };
+            let saved =
+                if new == old.value { Ok(old.rev) } else { self.records.save_organization(&new, old.rev).await };
             match saved {
                 Ok(rev) => {
                     // even if nothing has changed: after a failure here the client repeats the same PATCH
@@ -106,47 +112,21 @@ impl Management {
 }
 
 fn apply(organization: &mut Organization, change: &OrganizationChange) {
-    change
-        .name
-        .clone()
-        .into_iter()
-        .for_each(|name| organization.name = name);
+    change.name.clone().into_iter().for_each(|name| organization.name = name);
     change
         .password_policy
         .into_iter()
         .for_each(|policy| organization.password_policy = policy.apply(organization.password_policy));
-    change
-        .password_readable
-        .into_iter()
-        .for_each(|readable| organization.password_readable = readable);
-    change
-        .share_policy
-        .into_iter()
-        .for_each(|policy| organization.share_policy = policy);
-    change
-        .notification_email
-        .clone()
-        .into_iter()
-        .for_each(|mail| organization.notification_email = mail);
-    change
-        .inbound_rules
-        .clone()
-        .into_iter()
-        .for_each(|rules| organization.inbound_rules = rules);
-    change
-        .close_sessions_on_change
-        .into_iter()
-        .for_each(|close| organization.close_sessions_on_change = close);
-    change
-        .default_requests
-        .into_iter()
-        .for_each(|limit| organization.default_requests = limit);
-    change
-        .quota_size
-        .into_iter()
-        .for_each(|bytes| organization.quota_size = bytes);
-    change
-        .quota_files
-        .into_iter()
-        .for_each(|files| organization.quota_files = files);
+    change.password_readable.into_iter().for_each(|readable| organization.password_readable = readable);
+    if let Some(policy) = change.share_policy {
+        let now = &mut organization.share_policy;
+        now.password_required = policy.password_required.unwrap_or(now.password_required);
+        now.max_days = policy.max_days.unwrap_or(now.max_days);
+    }
+    change.notification_email.clone().into_iter().for_each(|mail| organization.notification_email = mail);
+    change.inbound_rules.clone().into_iter().for_each(|rules| organization.inbound_rules = rules);
+    change.close_sessions_on_change.into_iter().for_each(|close| organization.close_sessions_on_change = close);
+    change.default_requests.into_iter().for_each(|limit| organization.default_requests = limit);
+    change.quota_size.into_iter().for_each(|bytes| organization.quota_size = bytes);
+    change.quota_files.into_iter().for_each(|files| organization.quota_files = files);
 }

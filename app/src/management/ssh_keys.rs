@@ -48,11 +48,7 @@ impl Management {
         caller.require(Scope::WriteAdmin)?;
         let credential = self.load_credential(caller, credential).await?.value;
         let missing = ManagementError::NotFound("SSH key");
-        let key = self
-            .records
-            .ssh_key(&credential.id, key_id)
-            .await?
-            .ok_or_else(|| missing.clone())?;
+        let key = self.records.ssh_key(&credential.id, key_id).await?.ok_or_else(|| missing.clone())?;
         match self.records.remove_ssh_key(&credential, &key).await {
             Ok(()) => Ok(key),
             // somebody else has removed it

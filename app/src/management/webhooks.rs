@@ -43,11 +43,7 @@ pub struct ShownWebhook {
 
 /// The place of one of a webhook's secrets.
 pub fn webhook_place<'a>(webhook: &'a Webhook, field: &'a str) -> Place<'a> {
-    Place {
-        organization: webhook.organization.as_str(),
-        record: &webhook.id,
-        field,
-    }
+    Place { organization: webhook.organization.as_str(), record: &webhook.id, field }
 }
 
 /// Field names under which secrets are sealed.
@@ -125,10 +121,7 @@ impl Management {
             let sealed = this.seal(new, SECRET_FIELD, secret.reveal())?;
             let until = store::clock::now().plus_millis(ROTATION_OVERLAP_MILLIS);
             let secret_before = std::mem::replace(&mut new.secret, sealed);
-            new.previous_secret = Some(PreviousSecret {
-                secret: secret_before,
-                until,
-            });
+            new.previous_secret = Some(PreviousSecret { secret: secret_before, until });
             Ok(Some(secret.clone()))
         };
         self.edit_webhook(caller, id, |_| true, edit).await
@@ -167,11 +160,7 @@ impl Management {
             webhook: webhook.id,
             failed_attempts: 0,
             not_before: None,
-            content: Content::Ping {
-                id: ping,
-                created_at: store::clock::now(),
-                actor: caller.actor(),
-            },
+            content: Content::Ping { id: ping, created_at: store::clock::now(), actor: caller.actor() },
         };
         let id = delivery.id.clone();
         let sent = self.messages.send(&[(QueueMessage::delivery(delivery), 0)]).await;
@@ -220,15 +209,8 @@ impl Management {
     ) -> Result<(), ManagementError> {
         change.alias.clone().into_iter().for_each(|alias| webhook.alias = alias);
         change.url.clone().into_iter().for_each(|url| webhook.url = url);
-        change
-            .webhook_type
-            .into_iter()
-            .for_each(|kind| webhook.webhook_type = kind);
-        change
-            .topics
-            .clone()
-            .into_iter()
-            .for_each(|topics| webhook.topics = topics);
+        change.webhook_type.into_iter().for_each(|kind| webhook.webhook_type = kind);
+        change.topics.clone().into_iter().for_each(|topics| webhook.topics = topics);
         change.state.into_iter().for_each(|state| webhook.state = state);
         if let Some(header) = &change.authorization_header
             && old_header != Some(header.as_ref())
@@ -255,23 +237,12 @@ impl Management {
 
     fn show_webhook(&self, record: Versioned<Webhook>) -> Result<ShownWebhook, ManagementError> {
         let webhook = &record.value;
-        let open = |sealed: &Sealed| {
-            self.records
-                .sealer()
-                .open(webhook_place(webhook, AUTHORIZATION_FIELD), sealed)
-        };
+        let open = |sealed: &Sealed| self.records.sealer().open(webhook_place(webhook, AUTHORIZATION_FIELD), sealed);
         let header = webhook.authorization_header.as_ref().map(open).transpose();
-        Ok(ShownWebhook {
-            authorization_header: header.map_err(ManagementError::internal)?,
-            record,
-            secret: None,
-        })
+        Ok(ShownWebhook { authorization_header: header.map_err(ManagementError::internal)?, record, secret: None })
     }
 
     fn seal(&self, webhook: &Webhook, field: &str, secret: &str) -> Result<Sealed, ManagementError> {
-        self.records
-            .sealer()
-            .seal(webhook_place(webhook, field), secret)
-            .map_err(ManagementError::internal)
+        self.records.sealer().seal(webhook_place(webhook, field), secret).map_err(ManagementError::internal)
     }
 }

@@ -18,6 +18,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl FileSession {
     /// Deletes a file: the version that is there when the call is made, or a newer one that replaces it meanwhile.
     pub async fn delete_file(&self, path: &VPath) -> Result<(), FileError> {
+        let (session, path) = (self.clone(), path.clone());
+        self.to_the_end(async move { session.delete_file_now(&path).await }).await
+    }
+
+    async fn delete_file_now(&self, path: &VPath) -> Result<(), FileError> {
         let proof = access::authorize(&self.principal, DeleteFile, path)?;
         let objects = &self.shared.objects;
         let Some(key) = proof.location().file_key() else {
@@ -27,11 +32,7 @@ impl FileSession {
             let Some(info) = objects.head(&proof).await.map_err(object_failure)? else {
                 let inside = objects.peek(&proof).await.map_err(object_failure)?;
                 let folder = inside.marker.is_some() || !inside.entries.is_empty();
-                return Err(if folder {
-                    is_a_folder()
-                } else {
-                    FileError::no_such_file()
-                });
+                return Err(if folder { is_a_folder() } else { FileError::no_such_file() });
             };
             let operation = new_operation();
             let event = self.event(&operation, Topic::FileDeleted, file_subject(proof.location(), None));
@@ -59,21 +60,11 @@ impl FileSession {
                     }
                 }
             }
-            let change = recorded
-                .intent()
-                .seen
-                .as_ref()
-                .map_or(UsageChange::default(), UsageChange::removed);
-            self.shared
-                .settler
-                .hand_over(Done::of(recorded.into_intent(), change))
-                .await;
+            let change = recorded.intent().seen.as_ref().map_or(UsageChange::default(), UsageChange::removed);
+            self.shared.settler.hand_over(Done::of(recorded.into_intent(), change)).await;
             return Ok(());
         }
-        Err(FileError::new(
-            FileErrorKind::Changed,
-            "the file is being replaced all the time; try again",
-        ))
+        Err(FileError::new(FileErrorKind::Changed, "the file is being replaced all the time; try again"))
     }
 }
 

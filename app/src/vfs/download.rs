@@ -74,32 +74,18 @@ impl FileSession {
             bytes: info.bytes,
             modified: info.modified,
         };
-        let source = Arc::new(Source {
-            session: self.clone(),
-            proof,
-            etag: info.etag,
-        });
-        let mut state = State {
-            window: Window::new(info.bytes),
-            segments: VecDeque::new(),
-        };
+        let source = Arc::new(Source { session: self.clone(), proof, etag: info.etag });
+        let mut state = State { window: Window::new(info.bytes), segments: VecDeque::new() };
         let first = 0..info.bytes.min(FIRST_SEGMENT_BYTES);
         // without memory the body is dropped, and the bytes are fetched when they are asked for
         if first.end > 0
             && let Some(memory) = self.shared.budget.try_slot(segment::memory(&first))
         {
             state.window.fetching(&first);
-            state
-                .segments
-                .push_back(Segment::begin(Arc::clone(&source), first, memory, Some(body)));
+            state.segments.push_back(Segment::begin(Arc::clone(&source), first, memory, Some(body)));
         }
         let served = AtomicBool::new(info.bytes == 0);
-        Ok(Download(Arc::new(Open {
-            source,
-            entry,
-            state: Mutex::new(state),
-            served,
-        })))
+        Ok(Download(Arc::new(Open { source, entry, state: Mutex::new(state), served })))
     }
 }
 
@@ -185,9 +171,7 @@ impl Open {
                 return;
             };
             state.window.fetching(&range);
-            state
-                .segments
-                .push_back(Segment::begin(Arc::clone(&self.source), range, memory, None));
+            state.segments.push_back(Segment::begin(Arc::clone(&self.source), range, memory, None));
         }
     }
 

@@ -13,6 +13,11 @@ use store::objects::{ETag, ListedKind, ObjectError, Page};
 impl FileSession {
     /// Makes a folder. The folders above it need no markers: they exist because it does.
     pub async fn make_folder(&self, path: &VPath) -> Result<(), FileError> {
+        let (session, path) = (self.clone(), path.clone());
+        self.to_the_end(async move { session.make_folder_now(&path).await }).await
+    }
+
+    async fn make_folder_now(&self, path: &VPath) -> Result<(), FileError> {
         let proof = access::authorize(&self.principal, MakeFolder, path)?;
         let objects = &self.shared.objects;
         let (file, inside) = tokio::join!(objects.head(&proof), objects.peek(&proof));
@@ -24,9 +29,7 @@ impl FileSession {
         let operation = new_operation();
         let event = self.event(&operation, Topic::FileCreated, folder_subject(proof.location()));
         let key = proof.location().folder_key();
-        let recorded = self
-            .record(self.intent(&operation, &key, Change::MakeFolder, Some(event), None))
-            .await?;
+        let recorded = self.record(self.intent(&operation, &key, Change::MakeFolder, Some(event), None)).await?;
         if let Err(failed) = objects.put_folder(&proof, &operation).await {
             let ours = match &failed.error {
                 ObjectError::PreconditionFailed if failed.tried_before => {
@@ -45,21 +48,20 @@ impl FileSession {
                 });
             }
         }
-        self.shared
-            .settler
-            .hand_over(Done::of(recorded.into_intent(), UsageChange::default()))
-            .await;
+        self.shared.settler.hand_over(Done::of(recorded.into_intent(), UsageChange::default())).await;
         Ok(())
     }
 
     /// Deletes an empty folder.
     pub async fn delete_folder(&self, path: &VPath) -> Result<(), FileError> {
+        let (session, path) = (self.clone(), path.clone());
+        self.to_the_end(async move { session.delete_folder_now(&path).await }).await
+    }
+
+    async fn delete_folder_now(&self, path: &VPath) -> Result<(), FileError> {
         let proof = access::authorize(&self.principal, DeleteFolder, path)?;
         if self.principal.chroot.is_home(path) {
-            return Err(FileError::new(
-                FileErrorKind::PermissionDenied,
-                "the home folder cannot be deleted",
-            ));
+            return Err(FileError::new(FileErrorKind::PermissionDenied, "the home folder cannot be deleted"));
         }
         let inside = self.shared.objects.peek(&proof).await.map_err(object_failure)?;
         let Some(version) = empty_folder(&inside)? else {
@@ -73,10 +75,7 @@ impl FileSession {
             return Err(FileError::no_such_file());
         };
         if marker.etag != version {
-            return Err(FileError::new(
-                FileErrorKind::Changed,
-                "somebody else changed the folder meanwhile",
-            ));
+            return Err(FileError::new(FileErrorKind::Changed, "somebody else changed the folder meanwhile"));
         }
         let operation = new_operation();
         let event = self.event(&operation, Topic::FileDeleted, folder_subject(proof.location()));
@@ -103,10 +102,7 @@ impl FileSession {
                 return Err(object_failure(failed.error));
             }
         }
-        self.shared
-            .settler
-            .hand_over(Done::of(recorded.into_intent(), UsageChange::default()))
-            .await;
+        self.shared.settler.hand_over(Done::of(recorded.into_intent(), UsageChange::default())).await;
         Ok(())
     }
 
@@ -117,11 +113,7 @@ impl FileSession {
         info: &store::objects::ObjectInfo,
     ) -> Result<(), FileError> {
         let organization = &self.principal.organization;
-        self.shared
-            .intents
-            .mark_made(organization, key.as_str(), &seen_of(info))
-            .await
-            .map_err(intent_failure)
+        self.shared.intents.mark_made(organization, key.as_str(), &seen_of(info)).await.map_err(intent_failure)
     }
 }
 

@@ -7,14 +7,19 @@ use domain::id::OperationId;
 use domain::intent::{Change, Intent, Seen};
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
 use store::clock;
-use store::intents::FRESH_MILLIS;
+use store::intents::RENEWAL_MILLIS;
 use store::objects::{ETag, ObjectInfo, Precondition};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-/// An intent and when it was last renewed.
+const RENEWAL: Duration = Duration::from_millis(RENEWAL_MILLIS);
+
+/// An intent that is recorded.
 pub(super) struct Recorded {
     intent: Intent,
-    at: Timestamp,
 }
 
 impl Recorded {
@@ -39,21 +44,44 @@ impl Recorded {
         self.record(session, now).await
     }
 
-    /// To be called right before the S3 call that makes something visible: the sweep must not take the intent for
-    /// abandoned while that call runs.
-    pub(super) async fn refresh(&mut self, session: &FileSession) -> Result<(), FileError> {
-        let now = clock::now();
-        if now.millis() - self.at.millis() < FRESH_MILLIS {
-            Ok(())
-        } else {
-            self.record(session, now).await
+    /// Makes the S3 call that makes something visible or takes it away, and keeps the intent alive while it lasts: the
+    /// sweep must not take it for abandoned.
+    pub(super) async fn during<T>(&mut self, session: &FileSession, call: impl Future<Output = T>) -> T {
+        let mut call = std::pin::pin!(call);
+        loop {
+            tokio::select! {
+                result = &mut call => return result,
+                () = tokio::time::sleep(RENEWAL) => self.renew(session).await,
+            }
         }
     }
 
-    async fn record(&mut self, session: &FileSession, now: Timestamp) -> Result<(), FileError> {
+    /// A sign of life.
+    async fn renew(&mut self, session: &FileSession) {
+        let now = clock::now();
+        let kept = match session.shared.intents.keep(&self.intent, now).await {
+            Ok(true) => Ok(()),
+            // swept while this process stood still: the operation lives all the same
+            Ok(false) => self.record(session, now).await,
+            Err(error) => Err(intent_failure(error)),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, operation = %self.intent.operation, "an intent could not be renewed");
+        }
+    }
+
+    /// Goes on as another operation, because the first may have happened: that one is the sweep's to judge.
+    pub(super) fn into_new_operation(mut self, operation: &OperationId) -> Self {
+        self.intent.operation = operation.clone();
+        if let Some(event) = &mut self.intent.event {
+            event.id = operation.to_string();
+        }
+        self
+    }
+
+    async fn record(&self, session: &FileSession, now: Timestamp) -> Result<(), FileError> {
         let recorded = session.shared.intents.record(&self.intent, now).await;
         if recorded.map_err(intent_failure)? {
-            self.at = now;
             return Ok(());
         }
         let text = "somebody else is deleting or renaming this file";
@@ -65,6 +93,23 @@ impl Recorded {
         if let Err(error) = session.shared.intents.drop(&self.intent).await {
             tracing::debug!(%error, "the intent of a failed operation is left to the sweep");
         }
+    }
+}
+
+/// An intent that is kept alive beside a lasting operation.
+pub(super) struct Kept {
+    task: JoinHandle<Result<Recorded, FileError>>,
+    stop: Arc<Notify>,
+}
+
+impl Kept {
+    /// The intent, durable.
+    pub(super) async fn take(self) -> Result<Recorded, FileError> {
+        self.stop.notify_one();
+        let interrupted = |error| {
+            FileError::new(FileErrorKind::Internal, "recording the operation was interrupted").with_source(error)
+        };
+        self.task.await.map_err(interrupted)?
     }
 }
 
@@ -90,14 +135,22 @@ impl FileSession {
         }
     }
 
+    /// Makes an intent durable and keeps it alive until it is asked back with [`Kept::take`].
+    pub(super) fn keep(&self, intent: Intent) -> Kept {
+        let stop = Arc::new(Notify::new());
+        let (session, stopped) = (self.clone(), Arc::clone(&stop));
+        let task = tokio::spawn(async move {
+            let mut recorded = session.record(intent).await?;
+            recorded.during(&session, stopped.notified()).await;
+            Ok(recorded)
+        });
+        Kept { task, stop }
+    }
+
     /// Makes an intent durable. `Changed` if it is to take away what somebody else has taken or is taking away.
     pub(super) async fn record(&self, intent: Intent) -> Result<Recorded, FileError> {
-        let mut recorded = Recorded {
-            intent,
-            at: clock::now(),
-        };
-        let now = recorded.at;
-        recorded.record(self, now).await?;
+        let recorded = Recorded { intent };
+        recorded.record(self, clock::now()).await?;
         Ok(recorded)
     }
 }
@@ -113,7 +166,5 @@ pub(crate) fn seen_of(info: &ObjectInfo) -> Seen {
 
 /// What must hold for a write that replaces what was seen.
 pub(super) fn precondition(seen: Option<&Seen>) -> Precondition {
-    seen.map_or(Precondition::Absent, |seen| {
-        Precondition::Is(ETag::new(seen.etag.as_str()))
-    })
+    seen.map_or(Precondition::Absent, |seen| Precondition::Is(ETag::new(seen.etag.as_str())))
 }

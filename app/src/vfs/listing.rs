@@ -20,12 +20,7 @@ impl FileSession {
         let objects = &self.shared.objects;
         let (file, inside) = tokio::join!(objects.head(&proof), objects.peek(&proof));
         if let Some(info) = file.map_err(object_failure)? {
-            return Ok(Entry {
-                name,
-                kind: EntryKind::File,
-                bytes: info.bytes,
-                modified: info.modified,
-            });
+            return Ok(Entry { name, kind: EntryKind::File, bytes: info.bytes, modified: info.modified });
         }
         let inside = inside.map_err(object_failure)?;
         if inside.marker.is_none() && inside.entries.is_empty() {
@@ -39,10 +34,7 @@ impl FileSession {
         let proof = match access::show(&self.principal, List, path)? {
             Shown::Above(name) => {
                 let only = vec![folder(name.as_str().to_owned())];
-                return Ok(Listing {
-                    ready: Some(only),
-                    next: None,
-                });
+                return Ok(Listing { ready: Some(only), next: None });
             }
             Shown::Inside(proof) => proof,
         };
@@ -55,15 +47,8 @@ impl FileSession {
                 None => FileError::no_such_file(),
             });
         }
-        let next = first.next.clone().map(|from| Fetch {
-            session: self.clone(),
-            proof,
-            from,
-        });
-        Ok(Listing {
-            ready: Some(entries(first)),
-            next: next.map(Fetch::start),
-        })
+        let next = first.next.clone().map(|from| Fetch { session: self.clone(), proof, from });
+        Ok(Listing { ready: Some(entries(first)), next: next.map(Fetch::start) })
     }
 }
 
@@ -90,12 +75,7 @@ struct Fetch {
 impl Fetch {
     fn start(self) -> Fetching {
         Fetching(tokio::spawn(async move {
-            let page = self
-                .session
-                .shared
-                .objects
-                .list(&self.proof, Some(self.from.clone()))
-                .await?;
+            let page = self.session.shared.objects.list(&self.proof, Some(self.from.clone())).await?;
             Ok((page, self))
         }))
     }
@@ -135,21 +115,11 @@ fn entries(page: Page) -> Vec<Entry> {
 fn entry(listed: Listed) -> Entry {
     let name = listed.path.name().unwrap_or_default().to_owned();
     match listed.kind {
-        ListedKind::File { bytes, modified, .. } => Entry {
-            name,
-            kind: EntryKind::File,
-            bytes,
-            modified,
-        },
+        ListedKind::File { bytes, modified, .. } => Entry { name, kind: EntryKind::File, bytes, modified },
         ListedKind::Folder { .. } => folder(name),
     }
 }
 
 fn folder(name: String) -> Entry {
-    Entry {
-        name,
-        kind: EntryKind::Folder,
-        bytes: 0,
-        modified: clock::now(),
-    }
+    Entry { name, kind: EntryKind::Folder, bytes: 0, modified: clock::now() }
 }

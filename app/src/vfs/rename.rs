@@ -26,13 +26,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl FileSession {
     /// Renames a file or folder. `replace`: a file may take the place of another file.
     pub async fn rename(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {
+        let (session, from, to) = (self.clone(), from.clone(), to.clone());
+        self.to_the_end(async move { session.rename_now(&from, &to, replace).await }).await
+    }
+
+    async fn rename_now(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {
         let (source, target) = access::authorize_rename(&self.principal, RenameFile, from, to)?;
         let chroot = &self.principal.chroot;
         if chroot.is_home(from) || chroot.is_home(to) {
-            return Err(FileError::new(
-                FileErrorKind::PermissionDenied,
-                "the home folder cannot be renamed",
-            ));
+            return Err(FileError::new(FileErrorKind::PermissionDenied, "the home folder cannot be renamed"));
         }
         for _ in 0..ROUNDS {
             let objects = &self.shared.objects;
@@ -51,20 +53,13 @@ impl FileSession {
             }
             let replaced = target_file.map_err(object_failure)?;
             if replaced.is_some() && !(replace && target.action().may_replace()) {
-                return Err(if replace {
-                    FileError::permission_denied()
-                } else {
-                    already_exists()
-                });
+                return Err(if replace { FileError::permission_denied() } else { already_exists() });
             }
             if self.rename_file(&source, &info, &target, replaced.as_ref()).await? {
                 return Ok(());
             }
         }
-        Err(FileError::new(
-            FileErrorKind::Changed,
-            "the files are being changed all the time; try again",
-        ))
+        Err(FileError::new(FileErrorKind::Changed, "the files are being changed all the time; try again"))
     }
 
     /// `false` if the copy found something else than was seen: look again.
@@ -76,25 +71,15 @@ impl FileSession {
         replaced: Option<&ObjectInfo>,
     ) -> Result<bool, FileError> {
         if info.bytes > MAX_COPY_BYTES {
-            return Err(FileError::new(
-                FileErrorKind::TooLarge,
-                "files over 5 GiB cannot be renamed",
-            ));
+            return Err(FileError::new(FileErrorKind::TooLarge, "files over 5 GiB cannot be renamed"));
         }
         let (from_key, to_key) = (file_key(source)?, file_key(target)?);
         let operation = new_operation();
-        let mut event = self.event(
-            &operation,
-            Topic::FileRenamed,
-            file_subject(target.location(), Some(info.bytes)),
-        );
+        let mut event = self.event(&operation, Topic::FileRenamed, file_subject(target.location(), Some(info.bytes)));
         event.previous = Some(file_subject(source.location(), Some(info.bytes)));
-        let change = Change::RenameTo {
-            from: from_key.as_str().to_owned(),
-            source: seen_of(info),
-        };
+        let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(info) };
         let intent = self.intent(&operation, &to_key, change, Some(event), replaced);
-        let recorded = match self.record(intent).await {
+        let mut recorded = match self.record(intent).await {
             // somebody else is deleting or renaming this version: look again when that is done
             Err(error) if error.kind() == FileErrorKind::Changed => {
                 tokio::time::sleep(PAUSE).await;
@@ -104,10 +89,8 @@ impl FileSession {
         };
         let condition = precondition(recorded.intent().seen.as_ref());
         // the source's maker is noted while S3 copies, because the source will be gone before this is settled
-        let (copied, marked) = tokio::join!(
-            self.shared.objects.copy(source, info, target, &condition, &operation),
-            self.mark_made(&from_key, info)
-        );
+        let copying = self.shared.objects.copy(source, info, target, &condition, &operation);
+        let (copied, marked) = tokio::join!(recorded.during(self, copying), self.mark_made(&from_key, info));
         let Some(recorded) = self.copied(copied, target, false, recorded).await? else {
             return Ok(false);
         };
@@ -129,11 +112,7 @@ impl FileSession {
         };
         if failed.tried_before || failed.error.outcome_unknown() {
             let objects = &self.shared.objects;
-            let now = if marker {
-                objects.head_folder(target).await
-            } else {
-                objects.head(target).await
-            };
+            let now = if marker { objects.head_folder(target).await } else { objects.head(target).await };
             let now = now.map_err(object_failure)?;
             if now.and_then(|info| info.operation).as_ref() == Some(&recorded.intent().operation) {
                 return Ok(Some(recorded));
@@ -167,10 +146,7 @@ impl FileSession {
                 error => return Err(object_failure(error)),
             },
         }
-        self.shared
-            .settler
-            .hand_over(Done::of(recorded.into_intent(), renamed(replaced.as_ref())))
-            .await;
+        self.shared.settler.hand_over(Done::of(recorded.into_intent(), renamed(replaced.as_ref()))).await;
         Ok(())
     }
 

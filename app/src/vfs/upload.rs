@@ -7,7 +7,7 @@ mod buffer;
 mod commit;
 mod parts;
 
-use super::intent::Recorded;
+use super::intent::Kept;
 use super::{FileSession, WriteMode, file_subject, new_operation, object_failure};
 use buffer::Buffer;
 use bytes::Bytes;
@@ -31,8 +31,8 @@ struct Writer {
     proof: Arc<Authorized<access::Upload>>,
     mode: WriteMode,
     operation: OperationId,
-    /// The intent, being written since OPEN.
-    intent: JoinHandle<Result<Recorded, FileError>>,
+    /// The intent, being written since OPEN and kept alive since; taken at the end.
+    intent: Option<Kept>,
     /// The file that was there at OPEN, if the mode needed to know.
     existing: Option<ObjectInfo>,
     buffer: Buffer,
@@ -59,10 +59,7 @@ impl FileSession {
         let event = self.event(&operation, Topic::FileCreated, file_subject(proof.location(), None));
         let intent = self.intent(&operation, &key, Change::Upload, Some(event), existing.as_ref());
         let memory = self.shared.budget.small().await?;
-        let intent = tokio::spawn({
-            let session = self.clone();
-            async move { session.record(intent).await }
-        });
+        let intent = Some(self.keep(intent));
         let proof = Arc::new(proof);
         let parts = Parts::new(self.clone(), Arc::clone(&proof), operation.clone());
         Ok(Upload(Some(Box::new(Writer {
@@ -95,10 +92,7 @@ impl FileSession {
             return Err(FileError::no_such_file());
         }
         if existing.is_some() && mode.exclusive {
-            return Err(FileError::new(
-                FileErrorKind::AlreadyExists,
-                "a file of this name exists",
-            ));
+            return Err(FileError::new(FileErrorKind::AlreadyExists, "a file of this name exists"));
         }
         if existing.is_some() && !may_replace {
             return Err(FileError::new(
@@ -121,11 +115,7 @@ impl Upload {
         if let Some(failure) = &writer.failure {
             return Err(failure.repeat());
         }
-        let offset = if writer.mode.append {
-            writer.buffer.end()
-        } else {
-            offset
-        };
+        let offset = if writer.mode.append { writer.buffer.end() } else { offset };
         let result = writer.take(offset, data).await;
         if let Err(error) = &result {
             writer.failure = Some(error.repeat());
@@ -177,9 +167,7 @@ impl Upload {
     }
 
     fn writer(&mut self) -> Result<&mut Writer, FileError> {
-        self.0
-            .as_deref_mut()
-            .ok_or_else(|| FileError::new(FileErrorKind::BadRequest, "the file is closed"))
+        self.0.as_deref_mut().ok_or_else(|| FileError::new(FileErrorKind::BadRequest, "the file is closed"))
     }
 }
 
@@ -195,7 +183,7 @@ impl Writer {
             let text = format!("files over {} GiB are not supported", MAX_FILE_BYTES >> 30);
             return Err(FileError::new(FileErrorKind::TooLarge, text));
         }
-        self.buffer.take(offset, data)?;
+        self.buffer.take(offset, data, &self.session.shared.budget)?;
         // a whole part leaves as soon as there is more, so that the last one is never empty
         while self.buffer.overflows() {
             if !self.buffer.is_small() {

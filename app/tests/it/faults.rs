@@ -13,16 +13,9 @@ use store::intents::LEASE_MILLIS;
 async fn errors_lost_answers_and_conflicts_lose_and_miscount_nothing() {
     let world = World::with_budget(256).await;
     let ana = world.session(Level::Full);
-    let mut plan = FaultPlan {
-        seed: 7,
-        ..FaultPlan::default()
-    };
+    let mut plan = FaultPlan { seed: 7, ..FaultPlan::default() };
     (plan.s3.error_rate, plan.s3.lost_answer_rate, plan.s3.conflict_rate) = (0.1, 0.05, 0.05);
-    (
-        plan.dynamodb.error_rate,
-        plan.dynamodb.lost_answer_rate,
-        plan.dynamodb.conflict_rate,
-    ) = (0.05, 0.05, 0.05);
+    (plan.dynamodb.error_rate, plan.dynamodb.lost_answer_rate, plan.dynamodb.conflict_rate) = (0.05, 0.05, 0.05);
     (plan.sqs.error_rate, plan.sqs.lost_answer_rate, plan.sqs.duplicate_rate) = (0.1, 0.05, 0.1);
     world.offline.faults().set(plan);
     let rounds = (0..60usize).map(|at| {
@@ -30,15 +23,11 @@ async fn errors_lost_answers_and_conflicts_lose_and_miscount_nothing() {
         async move {
             let name = format!("/{at}");
             let size = if at % 10 == 0 { 9 << 20 } else { at * 1000 };
-            put(&ana, &name, &content(size), WHOLE)
-                .await
-                .map_err(|kind| (at, "put", kind))?;
+            put(&ana, &name, &content(size), WHOLE).await.map_err(|kind| (at, "put", kind))?;
             match at % 4 {
                 0 => Ok::<_, (usize, &str, FileErrorKind)>(Some((name, size))),
                 1 => {
-                    put(&ana, &name, &content(size + 5), WHOLE)
-                        .await
-                        .map_err(|kind| (at, "overwrite", kind))?;
+                    put(&ana, &name, &content(size + 5), WHOLE).await.map_err(|kind| (at, "overwrite", kind))?;
                     Ok(Some((name, size + 5)))
                 }
                 2 => {
@@ -48,9 +37,7 @@ async fn errors_lost_answers_and_conflicts_lose_and_miscount_nothing() {
                     Ok(Some((moved, size)))
                 }
                 _ => {
-                    ana.delete_file(&path(&name))
-                        .await
-                        .map_err(|error| (at, "delete", error.kind()))?;
+                    ana.delete_file(&path(&name)).await.map_err(|error| (at, "delete", error.kind()))?;
                     Ok(None)
                 }
             }
@@ -72,34 +59,15 @@ async fn errors_lost_answers_and_conflicts_lose_and_miscount_nothing() {
     // what the settler gave up on is for the sweep
     let events = world.events().await;
     world.sweep().round(clock::now().plus_millis(LEASE_MILLIS + 1)).await;
-    world
-        .sweep()
-        .abort_orphans(clock::now().plus_millis(1000))
-        .await
-        .unwrap();
-    let keys: BTreeMap<String, usize> = world
-        .keys()
-        .await
-        .into_iter()
-        .map(|(key, size)| (key.replace("home/ana", ""), size as usize))
-        .collect();
+    world.sweep().abort_orphans(clock::now().plus_millis(1000)).await.unwrap();
+    let keys: BTreeMap<String, usize> =
+        world.keys().await.into_iter().map(|(key, size)| (key.replace("home/ana", ""), size as usize)).collect();
     assert_eq!(keys, expected);
     let usage = world.usage().await;
-    assert_eq!(
-        (usage.bytes, usage.files),
-        (expected.values().sum::<usize>() as i64, expected.len() as i64)
-    );
-    let mut announced: Vec<_> = events
-        .into_iter()
-        .chain(world.events().await)
-        .map(|event| event.id)
-        .collect();
+    assert_eq!((usage.bytes, usage.files), (expected.values().sum::<usize>() as i64, expected.len() as i64));
+    let mut announced: Vec<_> = events.into_iter().chain(world.events().await).map(|event| event.id).collect();
     announced.sort();
     announced.dedup();
     let downloads = expected.len();
-    assert_eq!(
-        announced.len(),
-        60 + 45 + downloads,
-        "60 uploads, 45 further operations, {downloads} downloads"
-    );
+    assert_eq!(announced.len(), 60 + 45 + downloads, "60 uploads, 45 further operations, {downloads} downloads");
 }

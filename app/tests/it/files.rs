@@ -27,24 +27,9 @@ async fn files_of_every_size_class_come_back_as_sent() {
     assert_eq!((usage.bytes, usage.files), (total as i64, sizes.len() as i64));
     assert_eq!(world.keys().await.len(), sizes.len());
     let announced = world.announced().await;
-    assert_eq!(
-        announced
-            .iter()
-            .filter(|text| text.starts_with("file.created /home/ana/"))
-            .count(),
-        sizes.len()
-    );
-    assert_eq!(
-        announced
-            .iter()
-            .filter(|text| text.starts_with("file.downloaded /home/ana/"))
-            .count(),
-        sizes.len()
-    );
-    assert!(
-        announced.contains(&"file.created /home/ana/262145 262145".to_owned()),
-        "{announced:?}"
-    );
+    assert_eq!(announced.iter().filter(|text| text.starts_with("file.created /home/ana/")).count(), sizes.len());
+    assert_eq!(announced.iter().filter(|text| text.starts_with("file.downloaded /home/ana/")).count(), sizes.len());
+    assert!(announced.contains(&"file.created /home/ana/262145 262145".to_owned()), "{announced:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,10 +72,7 @@ async fn two_uploads_to_one_name_are_both_counted_right() {
         tokio::spawn(async move { put(&ana, "/same", &content(1000 + at), WHOLE).await })
     });
     let results = futures_util::future::join_all(uploads).await;
-    let done = results
-        .into_iter()
-        .filter(|result| *result.as_ref().unwrap() == Ok(()))
-        .count();
+    let done = results.into_iter().filter(|result| *result.as_ref().unwrap() == Ok(())).count();
     // each round of each upload loses to at most one other
     assert!(done >= 8, "only {done} of 20 uploads to one name succeeded");
     let keys = world.keys().await;
@@ -120,10 +102,7 @@ async fn of_many_who_take_a_file_away_one_succeeds_and_it_is_counted_once() {
         let results = futures_util::future::join_all(deletes).await;
         let results: Vec<_> = results.into_iter().map(|result| result.unwrap()).collect();
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
-        assert!(
-            results.iter().all(|result| matches!(result, Ok(()) | Err(NoSuchFile))),
-            "{results:?}"
-        );
+        assert!(results.iter().all(|result| matches!(result, Ok(()) | Err(NoSuchFile))), "{results:?}");
     }
     let keys = world.keys().await;
     let usage = world.usage().await;
@@ -135,14 +114,8 @@ async fn of_many_who_take_a_file_away_one_succeeds_and_it_is_counted_once() {
 async fn open_modes() {
     let world = World::start().await;
     let ana = world.session(Level::Full);
-    let no_truncate = WriteMode {
-        truncate: false,
-        ..WHOLE
-    };
-    let exclusive = WriteMode {
-        exclusive: true,
-        ..WHOLE
-    };
+    let no_truncate = WriteMode { truncate: false, ..WHOLE };
+    let exclusive = WriteMode { exclusive: true, ..WHOLE };
     let existing = WriteMode { create: false, ..WHOLE };
     assert_eq!(put(&ana, "/a", &content(5), existing).await, Err(NoSuchFile));
     put(&ana, "/a", &content(500), exclusive).await.unwrap();
@@ -160,12 +133,7 @@ async fn open_modes() {
     upload.finish().await.unwrap();
     assert_eq!(get(&ana, "/a").await.unwrap().len(), 6);
     // opened and closed: nothing changes
-    ana.open_write(&path("/a"), no_truncate)
-        .await
-        .unwrap()
-        .finish()
-        .await
-        .unwrap();
+    ana.open_write(&path("/a"), no_truncate).await.unwrap().finish().await.unwrap();
     assert_eq!(get(&ana, "/a").await.unwrap().len(), 6);
     // a gap
     let mut upload = ana.open_write(&path("/gap"), WHOLE).await.unwrap();
@@ -185,22 +153,10 @@ async fn permissions_hold_for_every_operation() {
     assert_eq!(get(&read, "/a").await.unwrap().len(), 5);
     assert_eq!(names(&read, "/").await.unwrap(), ["a", "d"]);
     assert_eq!(put(&read, "/b", &content(5), WHOLE).await, Err(PermissionDenied));
-    assert_eq!(
-        read.delete_file(&path("/a")).await.unwrap_err().kind(),
-        PermissionDenied
-    );
-    assert_eq!(
-        read.delete_folder(&path("/d")).await.unwrap_err().kind(),
-        PermissionDenied
-    );
-    assert_eq!(
-        read.make_folder(&path("/e")).await.unwrap_err().kind(),
-        PermissionDenied
-    );
-    assert_eq!(
-        read.rename(&path("/a"), &path("/b"), true).await.unwrap_err().kind(),
-        PermissionDenied
-    );
+    assert_eq!(read.delete_file(&path("/a")).await.unwrap_err().kind(), PermissionDenied);
+    assert_eq!(read.delete_folder(&path("/d")).await.unwrap_err().kind(), PermissionDenied);
+    assert_eq!(read.make_folder(&path("/e")).await.unwrap_err().kind(), PermissionDenied);
+    assert_eq!(read.rename(&path("/a"), &path("/b"), true).await.unwrap_err().kind(), PermissionDenied);
     let write = world.session(Level::WriteOnly);
     assert_eq!(get(&write, "/a").await, Err(PermissionDenied));
     put(&write, "/b", &content(5), WHOLE).await.unwrap();
@@ -208,10 +164,7 @@ async fn permissions_hold_for_every_operation() {
     assert_eq!(get(&full, "/b").await.unwrap().len(), 5);
     let no_delete = world.session(Level::ReadWriteNoDelete);
     put(&no_delete, "/b", &content(7), WHOLE).await.unwrap();
-    assert_eq!(
-        no_delete.delete_file(&path("/b")).await.unwrap_err().kind(),
-        PermissionDenied
-    );
+    assert_eq!(no_delete.delete_file(&path("/b")).await.unwrap_err().kind(), PermissionDenied);
     no_delete.rename(&path("/b"), &path("/c"), false).await.unwrap();
 }
 
@@ -238,10 +191,7 @@ async fn folders() {
     ana.delete_file(&path("/d/f")).await.unwrap();
     ana.delete_folder(&path("/d")).await.unwrap();
     assert_eq!(ana.delete_folder(&path("/d")).await.unwrap_err().kind(), NoSuchFile);
-    assert_eq!(
-        ana.delete_folder(&path("/")).await.unwrap_err().kind(),
-        PermissionDenied
-    );
+    assert_eq!(ana.delete_folder(&path("/")).await.unwrap_err().kind(), PermissionDenied);
     assert_eq!(world.keys().await, []);
     let usage = world.usage().await;
     assert_eq!((usage.bytes, usage.files), (0, 0));
@@ -262,14 +212,8 @@ async fn renames() {
     let ana = world.session(Level::Full);
     put(&ana, "/a", &content(5), WHOLE).await.unwrap();
     put(&ana, "/b", &content(9), WHOLE).await.unwrap();
-    assert_eq!(
-        ana.rename(&path("/a"), &path("/b"), false).await.unwrap_err().kind(),
-        AlreadyExists
-    );
-    assert_eq!(
-        ana.rename(&path("/x"), &path("/y"), false).await.unwrap_err().kind(),
-        NoSuchFile
-    );
+    assert_eq!(ana.rename(&path("/a"), &path("/b"), false).await.unwrap_err().kind(), AlreadyExists);
+    assert_eq!(ana.rename(&path("/x"), &path("/y"), false).await.unwrap_err().kind(), NoSuchFile);
     ana.rename(&path("/a"), &path("/b"), true).await.unwrap();
     assert_eq!(get(&ana, "/b").await.unwrap().len(), 5);
     assert_eq!(get(&ana, "/a").await, Err(NoSuchFile));
@@ -279,14 +223,8 @@ async fn renames() {
     ana.make_folder(&path("/d/empty")).await.unwrap();
     put(&ana, "/d/ä b+%41", &content(3), WHOLE).await.unwrap();
     put(&ana, "/d/e/f", &content(4), WHOLE).await.unwrap();
-    assert_eq!(
-        ana.rename(&path("/b"), &path("/d"), true).await.unwrap_err().kind(),
-        AlreadyExists
-    );
-    assert_eq!(
-        ana.rename(&path("/d"), &path("/d/x"), false).await.unwrap_err().kind(),
-        BadRequest
-    );
+    assert_eq!(ana.rename(&path("/b"), &path("/d"), true).await.unwrap_err().kind(), AlreadyExists);
+    assert_eq!(ana.rename(&path("/d"), &path("/d/x"), false).await.unwrap_err().kind(), BadRequest);
     ana.rename(&path("/d"), &path("/n"), false).await.unwrap();
     assert_eq!(names(&ana, "/n").await.unwrap(), ["e", "empty", "ä b+%41"]);
     assert_eq!(get(&ana, "/n/e/f").await.unwrap().len(), 4);
@@ -295,14 +233,8 @@ async fn renames() {
     assert_eq!((usage.bytes, usage.files), (12, 3));
     assert_eq!(world.keys().await.len(), 5);
     let announced = world.announced().await;
-    assert!(
-        announced.contains(&"file.renamed /home/ana/a -> /home/ana/b 5".to_owned()),
-        "{announced:?}"
-    );
-    assert!(
-        announced.contains(&"file.renamed /home/ana/d -> /home/ana/n/".to_owned()),
-        "{announced:?}"
-    );
+    assert!(announced.contains(&"file.renamed /home/ana/a -> /home/ana/b 5".to_owned()), "{announced:?}");
+    assert!(announced.contains(&"file.renamed /home/ana/d -> /home/ana/n/".to_owned()), "{announced:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -325,17 +257,10 @@ async fn a_listing_of_many_pages_is_whole() {
     let ana = world.session(Level::Full);
     let uploads = (0..2345).map(|at| {
         let ana = ana.clone();
-        async move {
-            put(&ana, &format!("/many/{at:05}"), &content(at % 7), WHOLE)
-                .await
-                .unwrap()
-        }
+        async move { put(&ana, &format!("/many/{at:05}"), &content(at % 7), WHOLE).await.unwrap() }
     });
     use futures_util::StreamExt as _;
-    futures_util::stream::iter(uploads)
-        .buffer_unordered(32)
-        .collect::<Vec<_>>()
-        .await;
+    futures_util::stream::iter(uploads).buffer_unordered(32).collect::<Vec<_>>().await;
     let listed = names(&ana, "/many").await.unwrap();
     assert_eq!(listed, (0..2345).map(|at| format!("{at:05}")).collect::<Vec<_>>());
     assert_eq!(world.usage().await.files, 2345);
@@ -363,11 +288,7 @@ async fn reads_in_any_order_answer_what_is_there() {
     let reads = (0..400usize).map(|at| {
         let (download, bytes) = (download.clone(), bytes.clone());
         tokio::spawn(async move {
-            let offset = if at % 3 == 0 {
-                at * 30_000
-            } else {
-                (at * 7_919_317) % (12 * MIB)
-            };
+            let offset = if at % 3 == 0 { at * 30_000 } else { (at * 7_919_317) % (12 * MIB) };
             let chunks = download.read(offset as u64, 32_768).await.unwrap();
             let end = (offset + 32_768).min(bytes.len());
             assert!(chunks.concat() == bytes[offset..end], "read at {offset}");

@@ -18,24 +18,13 @@ fn key(world: &World, at: &str) -> ObjectKey {
 }
 
 fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen: Option<Seen>) -> Intent {
-    let file = FileSubject {
-        path: path(&format!("/home/ana{at}")),
-        folder: false,
-        size: None,
-    };
+    let file = FileSubject { path: path(&format!("/home/ana{at}")), folder: false, size: None };
     let event = Event {
         id: operation.to_string(),
-        topic: if change == Change::Delete {
-            Topic::FileDeleted
-        } else {
-            Topic::FileCreated
-        },
+        topic: if change == Change::Delete { Topic::FileDeleted } else { Topic::FileCreated },
         created_at: clock::now(),
         organization: world.organization.clone(),
-        actor: Actor {
-            kind: ActorKind::User,
-            id: "ana".into(),
-        },
+        actor: Actor { kind: ActorKind::User, id: "ana".into() },
         origin: None,
         file,
         previous: None,
@@ -54,12 +43,7 @@ fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen:
 
 async fn seen(world: &World, at: &str) -> Seen {
     let info = world.objects.head_recorded(&key(world, at)).await.unwrap().unwrap();
-    Seen {
-        etag: info.etag.as_str().into(),
-        bytes: info.bytes,
-        modified: info.modified,
-        operation: info.operation,
-    }
+    Seen { etag: info.etag.as_str().into(), bytes: info.bytes, modified: info.modified, operation: info.operation }
 }
 
 /// An intent whose operation died so long ago that the sweep may take it.
@@ -90,11 +74,7 @@ async fn an_upload_that_was_visible_and_not_settled_is_counted_and_announced_onc
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_never_became_visible_is_dropped() {
     let world = World::start().await;
-    abandoned(
-        &world,
-        &intent(&world, "/a", OperationId::from_random([1; 16]), Change::Upload, None),
-    )
-    .await;
+    abandoned(&world, &intent(&world, "/a", OperationId::from_random([1; 16]), Change::Upload, None)).await;
     let swept = world.sweep().round(clock::now()).await;
     assert_eq!((swept.settled, swept.dropped, swept.failed), (0, 1, 0));
     assert_eq!(world.announced().await, [] as [String; 0]);
@@ -118,11 +98,7 @@ async fn an_upload_that_was_replaced_before_it_was_settled_is_still_announced() 
     let first = seen(&world, "/a").await;
     world.announced().await;
     // its node died before settling; the intent stands
-    abandoned(
-        &world,
-        &intent(&world, "/a", first.operation.clone().unwrap(), Change::Upload, None),
-    )
-    .await;
+    abandoned(&world, &intent(&world, "/a", first.operation.clone().unwrap(), Change::Upload, None)).await;
     // somebody else replaces the file: the evidence in S3 is gone, the mark is not
     put(&ana, "/a", &content(30), WHOLE).await.unwrap();
     world.announced().await;
@@ -139,13 +115,7 @@ async fn a_delete_that_happened_is_announced_and_one_that_did_not_is_dropped() {
     put(&ana, "/a", &content(10), WHOLE).await.unwrap();
     world.announced().await;
     let there = seen(&world, "/a").await;
-    let delete = intent(
-        &world,
-        "/a",
-        OperationId::from_random([1; 16]),
-        Change::Delete,
-        Some(there.clone()),
-    );
+    let delete = intent(&world, "/a", OperationId::from_random([1; 16]), Change::Delete, Some(there.clone()));
     abandoned(&world, &delete).await;
     assert_eq!(world.sweep().round(clock::now()).await.dropped, 1);
     abandoned(&world, &delete).await;
@@ -167,10 +137,7 @@ async fn a_rename_that_was_cut_between_copy_and_delete_is_finished() {
     put(&ana, "/b", &content(10), WHOLE).await.unwrap();
     world.announced().await;
     let copy = seen(&world, "/b").await.operation.unwrap();
-    let change = Change::RenameTo {
-        from: key(&world, "/a").as_str().into(),
-        source: seen(&world, "/a").await,
-    };
+    let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source: seen(&world, "/a").await };
     abandoned(&world, &intent(&world, "/b", copy, change, None)).await;
     assert_eq!(world.sweep().round(clock::now()).await.settled, 1);
     assert_eq!(world.keys().await, [("home/ana/b".to_owned(), 10)]);

@@ -20,12 +20,7 @@ use store::objects::Objects;
 use store::settling::{Settling, Usage};
 
 /// How a client opens a file to write it whole.
-pub(crate) const WHOLE: WriteMode = WriteMode {
-    create: true,
-    exclusive: false,
-    truncate: true,
-    append: false,
-};
+pub(crate) const WHOLE: WriteMode = WriteMode { create: true, exclusive: false, truncate: true, append: false };
 
 pub(crate) struct World {
     pub(crate) offline: OfflineAws,
@@ -55,35 +50,17 @@ impl World {
         };
         let aws = Aws::connect(settings.clone()).await.unwrap();
         store::resources::make_bucket(&aws).await.unwrap();
-        store::table::create_table(&aws.dynamodb, &aws.settings.table)
-            .await
-            .unwrap();
+        store::table::create_table(&aws.dynamodb, &aws.settings.table).await.unwrap();
         settings.events_queue_url = store::resources::make_queue(&aws, "events").await.unwrap();
         let aws = Aws::connect(settings).await.unwrap();
-        let stores = SettlingStores {
-            intents: Intents::new(&aws),
-            settling: Settling::new(&aws),
-            queue: Messages::new(&aws),
-        };
+        let stores =
+            SettlingStores { intents: Intents::new(&aws), settling: Settling::new(&aws), queue: Messages::new(&aws) };
         let objects = Objects::new(&aws);
         let settler = Settler::start(stores.clone());
-        let vfs = Vfs::new(
-            objects.clone(),
-            stores.intents.clone(),
-            settler,
-            Budget::new(mib).unwrap(),
-        );
+        let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, Budget::new(mib).unwrap());
         let organization = OrganizationId::from_random([3; 16]);
         let credential = CredentialId::from_random([4; 15]);
-        Self {
-            offline,
-            aws,
-            vfs,
-            stores,
-            objects,
-            organization,
-            credential,
-        }
+        Self { offline, aws, vfs, stores, objects, organization, credential }
     }
 
     /// A session of the one credential with a home at `/home/ana`.
@@ -100,14 +77,7 @@ impl World {
             permissions: Permissions::from_level(level).unwrap(),
         };
         let client_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.vfs.session(
-            principal,
-            Origin {
-                protocol: Protocol::Sftp,
-                client_ip,
-                session_id: "s1".into(),
-            },
-        )
+        self.vfs.session(principal, Origin { protocol: Protocol::Sftp, client_ip, session_id: "s1".into() })
     }
 
     /// Waits until everything is counted and announced, and answers the events, oldest first.
@@ -116,15 +86,7 @@ impl World {
         let mut events = Vec::new();
         loop {
             let url = &self.aws.settings.events_queue_url;
-            let got = self
-                .aws
-                .sqs
-                .receive_message()
-                .queue_url(url)
-                .max_number_of_messages(10)
-                .send()
-                .await
-                .unwrap();
+            let got = self.aws.sqs.receive_message().queue_url(url).max_number_of_messages(10).send().await.unwrap();
             if got.messages().is_empty() {
                 break;
             }
@@ -133,14 +95,7 @@ impl World {
                 assert_eq!((&body["v"], &body["kind"]), (&1.into(), &"event".into()));
                 events.push(serde_json::from_value(body["event"].clone()).unwrap());
                 let receipt = message.receipt_handle().unwrap();
-                self.aws
-                    .sqs
-                    .delete_message()
-                    .queue_url(url)
-                    .receipt_handle(receipt)
-                    .send()
-                    .await
-                    .unwrap();
+                self.aws.sqs.delete_message().queue_url(url).receipt_handle(receipt).send().await.unwrap();
             }
         }
         events.sort_by_key(|event: &Event| event.created_at);
@@ -152,10 +107,7 @@ impl World {
         let text = |event: Event| {
             let slash = if event.file.folder { "/" } else { "" };
             let size = event.file.size.map(|size| format!(" {size}")).unwrap_or_default();
-            let from = event
-                .previous
-                .map(|from| format!("{} -> ", from.path))
-                .unwrap_or_default();
+            let from = event.previous.map(|from| format!("{} -> ", from.path)).unwrap_or_default();
             format!("{} {from}{}{slash}{size}", event.topic, event.file.path)
         };
         self.events().await.into_iter().map(text).collect()
@@ -163,11 +115,7 @@ impl World {
 
     pub(crate) async fn usage(&self) -> Usage {
         assert!(self.vfs.settled(Duration::from_secs(20)).await, "not settled in time");
-        self.stores
-            .settling
-            .usage(&self.organization, &self.credential)
-            .await
-            .unwrap()
+        self.stores.settling.usage(&self.organization, &self.credential).await.unwrap()
     }
 
     pub(crate) fn sweep(&self) -> Sweep {
@@ -178,23 +126,9 @@ impl World {
     pub(crate) async fn keys(&self) -> Vec<(String, i64)> {
         assert!(self.vfs.settled(Duration::from_secs(20)).await, "not settled in time");
         let bucket = &self.aws.settings.bucket;
-        let open = self
-            .aws
-            .s3
-            .list_multipart_uploads()
-            .bucket(bucket)
-            .send()
-            .await
-            .unwrap();
+        let open = self.aws.s3.list_multipart_uploads().bucket(bucket).send().await.unwrap();
         assert!(open.uploads().is_empty(), "a multipart upload was left behind");
-        let items = self
-            .aws
-            .dynamodb
-            .scan()
-            .table_name(&self.aws.settings.table)
-            .send()
-            .await
-            .unwrap();
+        let items = self.aws.dynamodb.scan().table_name(&self.aws.settings.table).send().await.unwrap();
         for item in items.items() {
             let pk = item["pk"].as_s().unwrap();
             assert!(!pk.starts_with("INTENT#"), "an intent was left behind: {item:?}");
@@ -202,11 +136,7 @@ impl World {
         let listed = self.aws.s3.list_objects_v2().bucket(bucket).send().await.unwrap();
         let prefix = format!("{}/files/", self.organization);
         let key = |key: &str| key.strip_prefix(&prefix).unwrap().to_owned();
-        listed
-            .contents()
-            .iter()
-            .map(|object| (key(object.key().unwrap()), object.size().unwrap()))
-            .collect()
+        listed.contents().iter().map(|object| (key(object.key().unwrap()), object.size().unwrap())).collect()
     }
 }
 
@@ -241,10 +171,7 @@ pub(crate) async fn put(
     content: &Bytes,
     mode: WriteMode,
 ) -> Result<(), FileErrorKind> {
-    let mut upload = session
-        .open_write(&path(at), mode)
-        .await
-        .map_err(|error| error.kind())?;
+    let mut upload = session.open_write(&path(at), mode).await.map_err(|error| error.kind())?;
     send(&mut upload, content).await?;
     upload.finish().await.map_err(|error| error.kind())
 }
@@ -253,20 +180,14 @@ pub(crate) async fn get(session: &FileSession, at: &str) -> Result<Bytes, FileEr
     let download = session.open_read(&path(at)).await.map_err(|error| error.kind())?;
     let mut content = Vec::new();
     loop {
-        let chunks = download
-            .read(content.len() as u64, 100_000)
-            .await
-            .map_err(|error| error.kind())?;
+        let chunks = download.read(content.len() as u64, 100_000).await.map_err(|error| error.kind())?;
         if chunks.is_empty() {
             break;
         }
         let before = content.len();
         chunks.iter().for_each(|chunk| content.extend_from_slice(chunk));
         let full = content.len() - before == 100_000;
-        assert!(
-            full || content.len() as u64 == download.entry().bytes,
-            "a short read before the end"
-        );
+        assert!(full || content.len() as u64 == download.entry().bytes, "a short read before the end");
     }
     download.close().await;
     Ok(content.into())

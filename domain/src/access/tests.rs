@@ -26,23 +26,10 @@ fn levels_stand_for_the_verbs_of_the_table() {
         (Level::None, vec![]),
         (Level::ReadOnly, vec!["list", "download"]),
         (Level::WriteOnly, vec!["list", "upload", "create_dirs"]),
-        (
-            Level::ReadWriteNoDelete,
-            vec!["rename", "list", "download", "upload", "overwrite", "create_dirs"],
-        ),
+        (Level::ReadWriteNoDelete, vec!["rename", "list", "download", "upload", "overwrite", "create_dirs"]),
         (
             Level::ReadWrite,
-            vec![
-                "rename",
-                "delete",
-                "list",
-                "download",
-                "upload",
-                "overwrite",
-                "create_dirs",
-                "copy",
-                "chtimes",
-            ],
+            vec!["rename", "delete", "list", "download", "upload", "overwrite", "create_dirs", "copy", "chtimes"],
         ),
         (Level::Full, vec!["*"]),
     ];
@@ -62,27 +49,15 @@ fn a_level_allows_what_it_says_and_no_more() {
     let file = path("/in/a.txt");
     let read = level(Level::ReadOnly);
     assert!(authorize(&read, Download, &file).is_ok());
-    assert_eq!(
-        authorize_upload(&read, &file).unwrap_err().kind(),
-        FileErrorKind::PermissionDenied
-    );
-    assert_eq!(
-        authorize(&read, DeleteFile, &file).unwrap_err().kind(),
-        FileErrorKind::PermissionDenied
-    );
+    assert_eq!(authorize_upload(&read, &file).unwrap_err().kind(), FileErrorKind::PermissionDenied);
+    assert_eq!(authorize(&read, DeleteFile, &file).unwrap_err().kind(), FileErrorKind::PermissionDenied);
     let write = level(Level::WriteOnly);
     assert!(!authorize_upload(&write, &file).unwrap().action().may_replace());
-    assert_eq!(
-        authorize(&write, Download, &file).unwrap_err().kind(),
-        FileErrorKind::PermissionDenied
-    );
+    assert_eq!(authorize(&write, Download, &file).unwrap_err().kind(), FileErrorKind::PermissionDenied);
     let edit = level(Level::ReadWriteNoDelete);
     assert!(authorize_upload(&edit, &file).unwrap().action().may_replace());
     assert!(authorize_rename(&edit, RenameFile, &file, &path("/out/a.txt")).is_ok());
-    assert_eq!(
-        authorize(&edit, DeleteFile, &file).unwrap_err().kind(),
-        FileErrorKind::PermissionDenied
-    );
+    assert_eq!(authorize(&edit, DeleteFile, &file).unwrap_err().kind(), FileErrorKind::PermissionDenied);
 }
 
 #[test]
@@ -108,17 +83,8 @@ fn above_the_mount_point_nothing_can_be_changed_and_nothing_else_is_there() {
     let ana = principal(Permissions::everywhere(Verbs::ALL), "/ventas");
     assert!(matches!(show(&ana, List, &VPath::root()), Ok(Shown::Above(name)) if name.as_str() == "ventas"));
     // the root is not ours, and a sibling of the mount point looks like nothing at all, whatever is asked
-    assert_eq!(
-        authorize(&ana, MakeFolder, &path("/x")).unwrap_err().kind(),
-        FileErrorKind::NoSuchFile
-    );
-    assert_eq!(
-        authorize_upload(&ana, &path("/x")).unwrap_err().kind(),
-        FileErrorKind::NoSuchFile
-    );
-    assert_eq!(
-        authorize(&ana, DeleteFolder, &VPath::root()).unwrap_err().kind(),
-        FileErrorKind::PermissionDenied
-    );
+    assert_eq!(authorize(&ana, MakeFolder, &path("/x")).unwrap_err().kind(), FileErrorKind::NoSuchFile);
+    assert_eq!(authorize_upload(&ana, &path("/x")).unwrap_err().kind(), FileErrorKind::NoSuchFile);
+    assert_eq!(authorize(&ana, DeleteFolder, &VPath::root()).unwrap_err().kind(), FileErrorKind::PermissionDenied);
     assert!(authorize(&ana, MakeFolder, &path("/ventas/x")).is_ok());
 }

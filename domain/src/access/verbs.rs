@@ -102,9 +102,7 @@ impl Verbs {
         names.iter().try_fold(Self::NONE, |set, name| {
             let name = name.as_ref();
             let found = NAMES.iter().find(|(known, _)| *known == name);
-            found
-                .map(|(_, bits)| Self(set.0 | bits))
-                .ok_or_else(|| UnknownVerb(name.to_owned()))
+            found.map(|(_, bits)| Self(set.0 | bits)).ok_or_else(|| UnknownVerb(name.to_owned()))
         })
     }
 
@@ -179,15 +177,8 @@ pub enum Level {
 
 const READ_ONLY: Verbs = Verbs::of(&[List, Download]);
 const WRITE_ONLY: Verbs = Verbs::of(&[List, Upload, CreateFolders]);
-const READ_WRITE_NO_DELETE: Verbs = Verbs::of(&[
-    List,
-    Download,
-    Upload,
-    Overwrite,
-    CreateFolders,
-    RenameFiles,
-    RenameFolders,
-]);
+const READ_WRITE_NO_DELETE: Verbs =
+    Verbs::of(&[List, Download, Upload, Overwrite, CreateFolders, RenameFiles, RenameFolders]);
 const READ_WRITE: Verbs = Verbs::of(&[
     List,
     Download,
@@ -236,18 +227,9 @@ impl Permissions {
 
     /// The level that says the same, or `custom`.
     pub fn level(&self) -> Level {
-        let levels = [
-            Level::None,
-            Level::ReadOnly,
-            Level::WriteOnly,
-            Level::ReadWriteNoDelete,
-            Level::ReadWrite,
-            Level::Full,
-        ];
-        levels
-            .into_iter()
-            .find(|level| Self::from_level(*level).as_ref() == Some(self))
-            .unwrap_or(Level::Custom)
+        let levels =
+            [Level::None, Level::ReadOnly, Level::WriteOnly, Level::ReadWriteNoDelete, Level::ReadWrite, Level::Full];
+        levels.into_iter().find(|level| Self::from_level(*level).as_ref() == Some(self)).unwrap_or(Level::Custom)
     }
 
     /// The verbs in this folder.
@@ -264,9 +246,7 @@ impl Permissions {
 
     /// Whether a folder inside `folder` (or it itself, unless it is the root) has rules of its own.
     pub fn has_rules_below(&self, folder: &VPath) -> bool {
-        self.0
-            .keys()
-            .any(|rule| !rule.is_root() && rule.below(folder).is_some())
+        self.0.keys().any(|rule| !rule.is_root() && rule.below(folder).is_some())
     }
 
     /// Whether nothing is permitted anywhere, which means no login.

@@ -178,11 +178,7 @@ mod tests {
         let key = KeyText::generate(&[3; GENERATE_BYTES]);
         let other = KeyText::generate(&[4; GENERATE_BYTES]).hash();
         let hash = key.hash();
-        let shown = |hash| Presented {
-            hash,
-            address: "192.0.2.1".parse().unwrap(),
-            now: Timestamp::from_millis(1000),
-        };
+        let shown = |hash| Presented { hash, address: "192.0.2.1".parse().unwrap(), now: Timestamp::from_millis(1000) };
         let mut state = state(&key);
         assert_eq!(judge(&state, &shown(&hash)), Ok(()));
         state.expires_at = Some(Timestamp::from_millis(1000));
@@ -199,10 +195,7 @@ mod tests {
     fn expirations() {
         let now = Timestamp::from_millis(0);
         assert_eq!(expires_at("never", now), Ok(None));
-        assert_eq!(
-            expires_at("30d", now),
-            Ok(Some(Timestamp::from_millis(30 * DAY_MILLIS)))
-        );
+        assert_eq!(expires_at("30d", now), Ok(Some(Timestamp::from_millis(30 * DAY_MILLIS))));
         assert!(expires_at("31d", now).is_err());
     }
 }

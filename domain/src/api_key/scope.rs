@@ -1,4 +1,4 @@
-//! `Permissions` of an API key: what it guards is in product.md 6.
+//! `Permissions` of an API key: what each guards is in docs/API.md.
 
 use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
@@ -108,20 +108,15 @@ impl Scopes {
 
     /// The list, if it is limited.
     pub fn limited_to(&self) -> Option<Vec<&'static str>> {
-        self.0
-            .as_ref()
-            .map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect())
+        self.0.as_ref().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect())
     }
 }
 
 /// Sorted and separated by spaces, as a 403 shows what is granted.
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut texts: Vec<&str> = Scope::ALL
-            .iter()
-            .filter(|scope| self.allows(**scope))
-            .map(|scope| scope.as_str())
-            .collect();
+        let mut texts: Vec<&str> =
+            Scope::ALL.iter().filter(|scope| self.allows(**scope)).map(|scope| scope.as_str()).collect();
         texts.sort_unstable();
         f.write_str(&texts.join(" "))
     }

@@ -5,12 +5,7 @@ fn operation(n: u8) -> OperationId {
 }
 
 fn seen(by: u8, bytes: u64) -> Seen {
-    Seen {
-        etag: format!("\"e{by}\""),
-        bytes,
-        modified: Timestamp::from_millis(0),
-        operation: Some(operation(by)),
-    }
+    Seen { etag: format!("\"e{by}\""), bytes, modified: Timestamp::from_millis(0), operation: Some(operation(by)) }
 }
 
 fn intent(change: Change) -> Intent {
@@ -31,119 +26,37 @@ fn an_upload_happened_if_its_object_is_there_or_was_seen_there() {
     let upload = intent(Change::Upload);
     let happened = Verdict::Happened(UsageChange { bytes: 10, files: 1 });
     assert_eq!(judge(&upload, &Evidence::default()), Verdict::DidNot);
-    assert_eq!(
-        judge(
-            &upload,
-            &Evidence {
-                now: Some(seen(1, 10)),
-                ..Evidence::default()
-            }
-        ),
-        happened
-    );
-    assert_eq!(
-        judge(
-            &upload,
-            &Evidence {
-                now: Some(seen(2, 10)),
-                ..Evidence::default()
-            }
-        ),
-        Verdict::DidNot
-    );
-    let replaced = Evidence {
-        now: Some(seen(2, 7)),
-        seen_by_other: Some(seen(1, 10)),
-        ..Evidence::default()
-    };
+    assert_eq!(judge(&upload, &Evidence { now: Some(seen(1, 10)), ..Evidence::default() }), happened);
+    assert_eq!(judge(&upload, &Evidence { now: Some(seen(2, 10)), ..Evidence::default() }), Verdict::DidNot);
+    let replaced = Evidence { now: Some(seen(2, 7)), seen_by_other: Some(seen(1, 10)), ..Evidence::default() };
     assert_eq!(judge(&upload, &replaced), happened);
-    assert_eq!(
-        judge(
-            &Intent {
-                made_bytes: Some(10),
-                ..upload
-            },
-            &Evidence::default()
-        ),
-        happened
-    );
+    assert_eq!(judge(&Intent { made_bytes: Some(10), ..upload }, &Evidence::default()), happened);
 }
 
 #[test]
 fn an_overwrite_counts_the_difference() {
-    let upload = Intent {
-        seen: Some(seen(3, 4)),
-        ..intent(Change::Upload)
-    };
-    let now = Evidence {
-        now: Some(seen(1, 10)),
-        ..Evidence::default()
-    };
-    assert_eq!(
-        judge(&upload, &now),
-        Verdict::Happened(UsageChange { bytes: 6, files: 0 })
-    );
+    let upload = Intent { seen: Some(seen(3, 4)), ..intent(Change::Upload) };
+    let now = Evidence { now: Some(seen(1, 10)), ..Evidence::default() };
+    assert_eq!(judge(&upload, &now), Verdict::Happened(UsageChange { bytes: 6, files: 0 }));
 }
 
 #[test]
 fn a_delete_happened_if_that_version_is_gone() {
-    let delete = Intent {
-        seen: Some(seen(3, 4)),
-        ..intent(Change::Delete)
-    };
+    let delete = Intent { seen: Some(seen(3, 4)), ..intent(Change::Delete) };
     let gone = Verdict::Happened(UsageChange { bytes: -4, files: -1 });
-    assert_eq!(
-        judge(
-            &delete,
-            &Evidence {
-                now: Some(seen(3, 4)),
-                ..Evidence::default()
-            }
-        ),
-        Verdict::DidNot
-    );
+    assert_eq!(judge(&delete, &Evidence { now: Some(seen(3, 4)), ..Evidence::default() }), Verdict::DidNot);
     assert_eq!(judge(&delete, &Evidence::default()), gone);
     // the same bytes uploaded again have the same ETag and another operation
-    let again = Seen {
-        operation: Some(operation(8)),
-        ..seen(3, 4)
-    };
-    assert_eq!(
-        judge(
-            &delete,
-            &Evidence {
-                now: Some(again),
-                ..Evidence::default()
-            }
-        ),
-        gone
-    );
+    let again = Seen { operation: Some(operation(8)), ..seen(3, 4) };
+    assert_eq!(judge(&delete, &Evidence { now: Some(again), ..Evidence::default() }), gone);
 }
 
 #[test]
 fn a_rename_whose_copy_exists_is_finished() {
-    let rename = intent(Change::RenameTo {
-        from: "s".into(),
-        source: seen(3, 4),
-    });
-    let copied = Evidence {
-        now: Some(seen(1, 4)),
-        ..Evidence::default()
-    };
+    let rename = intent(Change::RenameTo { from: "s".into(), source: seen(3, 4) });
+    let copied = Evidence { now: Some(seen(1, 4)), ..Evidence::default() };
     assert_eq!(judge(&rename, &copied), Verdict::Happened(UsageChange::default()));
-    let both = Evidence {
-        source_now: Some(seen(3, 4)),
-        ..copied
-    };
+    let both = Evidence { source_now: Some(seen(3, 4)), ..copied };
     assert_eq!(judge(&rename, &both), Verdict::FinishRename);
-    assert_eq!(
-        judge(
-            &rename,
-            &Evidence {
-                source_now: Some(seen(3, 4)),
-                ..Evidence::default()
-            }
-        ),
-        Verdict::DidNot
-    );
+    assert_eq!(judge(&rename, &Evidence { source_now: Some(seen(3, 4)), ..Evidence::default() }), Verdict::DidNot);
 }

@@ -40,11 +40,7 @@ pub struct ObjectKey(String);
 impl Chroot {
     /// The view of a credential: `home` in the organization's tree appears at `mount`.
     pub fn new(organization: OrganizationId, mount: VPath, home: VPath) -> Self {
-        Self {
-            organization,
-            mount,
-            home,
-        }
+        Self { organization, mount, home }
     }
 
     /// The folder in which a session starts: `/` in both forms.
@@ -66,15 +62,9 @@ impl Chroot {
     pub fn locate(&self, path: &VPath) -> Result<Located, InvalidPath> {
         if let Some(rest) = path.below(&self.mount) {
             let tree = self.home.join(&rest)?;
-            return Ok(Located::Inside(Location {
-                organization: self.organization.clone(),
-                tree,
-            }));
+            return Ok(Located::Inside(Location { organization: self.organization.clone(), tree }));
         }
-        let next = self
-            .mount
-            .below(path)
-            .and_then(|rest| rest.segments().next().map(Name::parse));
+        let next = self.mount.below(path).and_then(|rest| rest.segments().next().map(Name::parse));
         Ok(match next {
             Some(Ok(name)) => Located::Above(name),
             _ => Located::Nowhere,
@@ -88,11 +78,7 @@ impl Location {
         if self.tree.is_root() {
             return None;
         }
-        Some(ObjectKey(format!(
-            "{}/files/{}",
-            self.organization,
-            self.tree.relative()
-        )))
+        Some(ObjectKey(format!("{}/files/{}", self.organization, self.tree.relative())))
     }
 
     /// What the keys of everything in this folder start with; also the key of the folder's marker.
@@ -105,10 +91,7 @@ impl Location {
 
     /// Something inside this folder, by its path seen from here.
     pub fn inside(&self, below: &VPath) -> Result<Self, InvalidPath> {
-        Ok(Self {
-            organization: self.organization.clone(),
-            tree: self.tree.join(below)?,
-        })
+        Ok(Self { organization: self.organization.clone(), tree: self.tree.join(below)? })
     }
 
     /// The path from the organization's root, as events name it.
@@ -176,9 +159,7 @@ mod tests {
 
     fn key(chroot: &Chroot, text: &str) -> String {
         match chroot.locate(&path(text)).unwrap() {
-            Located::Inside(location) => location
-                .file_key()
-                .map_or("(root)".into(), |key| key.as_str().to_owned()),
+            Located::Inside(location) => location.file_key().map_or("(root)".into(), |key| key.as_str().to_owned()),
             Located::Above(name) => format!("above {}", name.as_str()),
             Located::Nowhere => "nowhere".into(),
         }
@@ -188,10 +169,7 @@ mod tests {
     fn chroot_at_the_root_shows_the_home_as_the_root() {
         let chroot = chroot("/", "/home/ana");
         assert_eq!(key(&chroot, "/x/y"), format!("{ORGANIZATION}/files/home/ana/x/y"));
-        assert_eq!(
-            key(&chroot, "/../../other"),
-            format!("{ORGANIZATION}/files/home/ana/other")
-        );
+        assert_eq!(key(&chroot, "/../../other"), format!("{ORGANIZATION}/files/home/ana/other"));
     }
 
     #[test]
@@ -199,10 +177,7 @@ mod tests {
         let chroot = chroot("/ventas/eu", "/clients/42");
         assert_eq!(key(&chroot, "/"), "above ventas");
         assert_eq!(key(&chroot, "/ventas"), "above eu");
-        assert_eq!(
-            key(&chroot, "/ventas/eu/a"),
-            format!("{ORGANIZATION}/files/clients/42/a")
-        );
+        assert_eq!(key(&chroot, "/ventas/eu/a"), format!("{ORGANIZATION}/files/clients/42/a"));
         assert_eq!(key(&chroot, "/ventas/us"), "nowhere");
         assert_eq!(key(&chroot, "/clients/42"), "nowhere");
         assert_eq!(key(&chroot, "/ventasx"), "nowhere");

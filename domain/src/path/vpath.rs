@@ -53,11 +53,7 @@ impl VPath {
 
     /// Parses `text` as seen from this folder: absolute if it starts with `/`.
     pub fn resolve(&self, text: &str) -> Result<Self, InvalidPath> {
-        let mut path = if text.starts_with('/') {
-            String::new()
-        } else {
-            self.0.clone()
-        };
+        let mut path = if text.starts_with('/') { String::new() } else { self.0.clone() };
         for segment in text.split('/') {
             match segment {
                 "" | "." => {}
@@ -97,11 +93,7 @@ impl VPath {
             (_, true) => return Ok(self.clone()),
             _ => format!("{}/{}", self.0, below.0),
         };
-        if joined.len() > MAX_PATH_BYTES {
-            Err(InvalidPath::TooLong)
-        } else {
-            Ok(Self(joined))
-        }
+        if joined.len() > MAX_PATH_BYTES { Err(InvalidPath::TooLong) } else { Ok(Self(joined)) }
     }
 
     /// Whether this is `/`.
@@ -114,20 +106,12 @@ impl VPath {
         if self.is_root() {
             return None;
         }
-        Some(Self(
-            self.0
-                .rsplit_once('/')
-                .map_or_else(String::new, |(parent, _)| parent.to_owned()),
-        ))
+        Some(Self(self.0.rsplit_once('/').map_or_else(String::new, |(parent, _)| parent.to_owned())))
     }
 
     /// The last segment, or `None` for the root.
     pub fn name(&self) -> Option<&str> {
-        if self.is_root() {
-            None
-        } else {
-            self.0.rsplit('/').next()
-        }
+        if self.is_root() { None } else { self.0.rsplit('/').next() }
     }
 
     /// The segments from the root down.
@@ -162,11 +146,7 @@ impl Name {
         if text.chars().any(char::is_control) {
             return Err(InvalidPath::ControlCharacter);
         }
-        if text.len() > MAX_PATH_BYTES {
-            Err(InvalidPath::TooLong)
-        } else {
-            Ok(Self(text.to_owned()))
-        }
+        if text.len() > MAX_PATH_BYTES { Err(InvalidPath::TooLong) } else { Ok(Self(text.to_owned())) }
     }
 
     /// The text.

@@ -22,11 +22,7 @@ impl AddressPolicy {
             IpAddr::V4(address) => is_public_v4(address),
             IpAddr::V6(address) => is_public_v6(address),
         };
-        if loopback || public {
-            Ok(())
-        } else {
-            Err(Invalid::new("must be at a public address"))
-        }
+        if loopback || public { Ok(()) } else { Err(Invalid::new("must be at a public address")) }
     }
 
     /// The development switch.

@@ -1,4 +1,4 @@
-//! The body of a delivery: exactly SFTP To Go's (reference/peers.md A.3).
+//! The body of a delivery: exactly SFTP To Go's.
 
 use crate::event::{Event, FileSubject, Topic};
 use crate::queue_message::{Content, Delivery};
@@ -44,10 +44,7 @@ fn metadata(delivery: &Delivery, attempt_id: &str, event_id: &str, topic: Topic)
 }
 
 fn data(file: &FileSubject) -> Map<String, Value> {
-    Map::from_iter([
-        ("Path".to_owned(), json!(encoded_path(file))),
-        ("Size".to_owned(), json!(file.size)),
-    ])
+    Map::from_iter([("Path".to_owned(), json!(encoded_path(file))), ("Size".to_owned(), json!(file.size))])
 }
 
 /// A download says who fetched the file how.
@@ -96,11 +93,8 @@ mod tests {
 
     fn delivery(topic: Topic) -> Delivery {
         let mut event = event(topic);
-        event.origin = Some(Origin {
-            protocol: Protocol::Sftp,
-            client_ip: "192.0.2.7".parse().unwrap(),
-            session_id: "s1".into(),
-        });
+        event.origin =
+            Some(Origin { protocol: Protocol::Sftp, client_ip: "192.0.2.7".parse().unwrap(), session_id: "s1".into() });
         Delivery {
             id: "d".into(),
             organization: event.organization.clone(),
@@ -138,35 +132,17 @@ mod tests {
     #[test]
     fn a_ping_tells_the_webhook_without_its_secrets() {
         let mut ping = delivery(Topic::FileCreated);
-        let Content::Event { event } = ping.content else {
-            panic!()
-        };
-        ping.content = Content::Ping {
-            id: "p".into(),
-            created_at: event.created_at,
-            actor: event.actor,
-        };
-        let body = body(
-            &ping,
-            "a",
-            &json!({"Id": "w", "Secret": "", "AuthorizationHeader": "Bearer x", "Url": "u"}),
-        );
+        let Content::Event { event } = ping.content else { panic!() };
+        ping.content = Content::Ping { id: "p".into(), created_at: event.created_at, actor: event.actor };
+        let body = body(&ping, "a", &json!({"Id": "w", "Secret": "", "AuthorizationHeader": "Bearer x", "Url": "u"}));
         assert_eq!(body["Data"], json!({"Id": "w", "Url": "u"}));
-        assert_eq!(
-            (&body["Topic"], &body["Resource"]),
-            (&json!("webhook.ping"), &json!("webhook"))
-        );
+        assert_eq!((&body["Topic"], &body["Resource"]), (&json!("webhook.ping"), &json!("webhook")));
     }
 
     #[test]
     fn paths_are_form_urlencoded() {
-        let encoded = |path, folder| {
-            encoded_path(&FileSubject {
-                path: VPath::parse(path).unwrap(),
-                folder,
-                size: None,
-            })
-        };
+        let encoded =
+            |path, folder| encoded_path(&FileSubject { path: VPath::parse(path).unwrap(), folder, size: None });
         assert_eq!(encoded("/dir/file 1.txt", false), "dir/file+1.txt");
         assert_eq!(encoded("/a+b/ä&=%", false), "a%2Bb/%C3%A4%26%3D%25");
         assert_eq!(encoded("/dir", true), "dir/");

@@ -1,6 +1,6 @@
 //! When a failed delivery is tried again, and when it is not.
 
-/// The waits of product.md 12 (those of Standard Webhooks), in seconds.
+/// The waits that Standard Webhooks recommends, in seconds.
 const WAITS: [u32; 9] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
 /// The longest `Retry-After` that is honoured.
@@ -38,10 +38,7 @@ pub enum Next {
 pub fn next(failed: u32, outcome: Outcome, random: u32) -> Next {
     let retry_after = match outcome {
         Outcome::Answered { status: 200..=299, .. } => return Next::Done,
-        Outcome::Answered {
-            status: 408 | 429 | 500..=599,
-            retry_after,
-        } => retry_after,
+        Outcome::Answered { status: 408 | 429 | 500..=599, retry_after } => retry_after,
         Outcome::Answered { .. } | Outcome::Forbidden => return Next::Failed,
         Outcome::NoAnswer => None,
     };
@@ -50,10 +47,7 @@ pub fn next(failed: u32, outcome: Outcome, random: u32) -> Next {
         return Next::Failed;
     };
     let jitter = random.checked_rem(wait / 10 + 1).unwrap_or(0);
-    Next::Retry(
-        wait.saturating_add(jitter)
-            .max(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER)),
-    )
+    Next::Retry(wait.saturating_add(jitter).max(retry_after.unwrap_or(0).min(MAX_RETRY_AFTER)))
 }
 
 #[cfg(test)]
@@ -62,10 +56,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn answered(status: u16) -> Outcome {
-        Outcome::Answered {
-            status,
-            retry_after: None,
-        }
+        Outcome::Answered { status, retry_after: None }
     }
 
     #[test]
@@ -92,10 +83,7 @@ mod tests {
 
     #[test]
     fn retry_after_only_makes_it_later_and_has_a_bound() {
-        let after = |seconds| Outcome::Answered {
-            status: 503,
-            retry_after: Some(seconds),
-        };
+        let after = |seconds| Outcome::Answered { status: 503, retry_after: Some(seconds) };
         assert_eq!(next(1, after(60), 0), Next::Retry(60));
         assert_eq!(next(2, after(60), 0), Next::Retry(300));
         assert_eq!(next(1, after(u32::MAX), 0), Next::Retry(MAX_RETRY_AFTER));

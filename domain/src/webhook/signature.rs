@@ -39,11 +39,7 @@ impl WebhookSecret {
     /// One entry of `webhook-signature`: `v1,<base64>` over `id.timestamp.body`, with the decoded secret as key. A text
     /// that is not `whsec_` and base64 is used as it is, as the official libraries do for raw secrets.
     pub fn standard_signature(&self, id: &str, timestamp_seconds: i64, body: &[u8]) -> String {
-        let decoded = self
-            .0
-            .strip_prefix(PREFIX)
-            .and_then(|text| STANDARD.decode(text).ok())
-            .map(Zeroizing::new);
+        let decoded = self.0.strip_prefix(PREFIX).and_then(|text| STANDARD.decode(text).ok()).map(Zeroizing::new);
         let key = decoded.as_ref().map_or(self.0.as_bytes(), |key| key.as_slice());
         let timestamp = timestamp_seconds.to_string();
         let mac = hmac(key, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body]);
@@ -80,9 +76,6 @@ mod tests {
     #[test]
     fn a_new_secret_has_the_standards_form() {
         let text = WebhookSecret::from_random(&[1; SECRET_BYTES]);
-        assert_eq!(
-            STANDARD.decode(text.reveal().strip_prefix("whsec_").unwrap()).unwrap(),
-            [1; SECRET_BYTES]
-        );
+        assert_eq!(STANDARD.decode(text.reveal().strip_prefix("whsec_").unwrap()).unwrap(), [1; SECRET_BYTES]);
     }
 }

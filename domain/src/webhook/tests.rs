@@ -3,20 +3,13 @@ use crate::event::{Actor, ActorKind, FileSubject};
 use crate::path::VPath;
 
 pub(super) fn event(topic: Topic) -> Event {
-    let file = |path, size| FileSubject {
-        path: VPath::parse(path).unwrap(),
-        folder: false,
-        size,
-    };
+    let file = |path, size| FileSubject { path: VPath::parse(path).unwrap(), folder: false, size };
     Event {
         id: "5a1c1e0a-9c1e-4d59-9c39-0c2d8b1a7f11".into(),
         topic,
         created_at: Timestamp::from_millis(1_591_106_805_970),
         organization: OrganizationId::from_random([1; 16]),
-        actor: Actor {
-            kind: ActorKind::User,
-            id: "ana".into(),
-        },
+        actor: Actor { kind: ActorKind::User, id: "ana".into() },
         origin: None,
         file: file("/new.txt", Some(5)),
         previous: (topic == Topic::FileRenamed).then(|| file("/old.txt", Some(5))),
@@ -44,16 +37,10 @@ fn webhook(topics: &[Topic]) -> Webhook {
 fn a_rename_is_told_as_it_was_subscribed_to() {
     let told = |topics: &[Topic], topic| -> Vec<(Topic, String)> {
         let announcements = webhook(topics).announcements(&event(topic));
-        announcements
-            .into_iter()
-            .map(|event| (event.topic, event.file.path.to_string()))
-            .collect()
+        announcements.into_iter().map(|event| (event.topic, event.file.path.to_string())).collect()
     };
     use Topic::{FileCreated, FileDeleted, FileRenamed};
-    assert_eq!(
-        told(&[FileRenamed, FileCreated], FileRenamed),
-        [(FileRenamed, "/new.txt".into())]
-    );
+    assert_eq!(told(&[FileRenamed, FileCreated], FileRenamed), [(FileRenamed, "/new.txt".into())]);
     assert_eq!(
         told(&[FileCreated, FileDeleted], FileRenamed),
         [(FileDeleted, "/old.txt".into()), (FileCreated, "/new.txt".into())]
@@ -67,11 +54,7 @@ fn a_rename_is_told_as_it_was_subscribed_to() {
 fn the_parts_of_a_rename_have_their_own_stable_ids() {
     let webhook = webhook(&[Topic::FileCreated, Topic::FileDeleted]);
     let ids = || -> Vec<String> {
-        webhook
-            .announcements(&event(Topic::FileRenamed))
-            .into_iter()
-            .map(|event| event.id)
-            .collect()
+        webhook.announcements(&event(Topic::FileRenamed)).into_iter().map(|event| event.id).collect()
     };
     assert_eq!(ids(), ids());
     let first = ids();
@@ -89,11 +72,7 @@ fn a_paused_webhook_hears_nothing() {
 #[test]
 fn urls() {
     let strict = AddressPolicy::PublicOnly;
-    for good in [
-        "https://example.com/hook?x=1",
-        "https://example.com:8443",
-        "https://93.184.216.34/",
-    ] {
+    for good in ["https://example.com/hook?x=1", "https://example.com:8443", "https://93.184.216.34/"] {
         assert_eq!(check_url(WebhookType::Webhook, good, strict), Ok(()), "{good}");
     }
     for bad in [
@@ -116,22 +95,11 @@ fn urls() {
     ] {
         assert!(check_url(WebhookType::Webhook, bad, strict).is_err(), "{bad}");
     }
-    for good in [
-        "http://127.0.0.1:39999/hook",
-        "http://localhost:1/",
-        "https://example.com",
-    ] {
-        assert_eq!(
-            check_url(WebhookType::Webhook, good, AddressPolicy::PublicAndLoopback),
-            Ok(()),
-            "{good}"
-        );
+    for good in ["http://127.0.0.1:39999/hook", "http://localhost:1/", "https://example.com"] {
+        assert_eq!(check_url(WebhookType::Webhook, good, AddressPolicy::PublicAndLoopback), Ok(()), "{good}");
     }
     for bad in ["http://example.com", "https://10.0.0.1", "http://192.168.0.1:8080"] {
-        assert!(
-            check_url(WebhookType::Webhook, bad, AddressPolicy::PublicAndLoopback).is_err(),
-            "{bad}"
-        );
+        assert!(check_url(WebhookType::Webhook, bad, AddressPolicy::PublicAndLoopback).is_err(), "{bad}");
     }
     assert_eq!(check_url(WebhookType::Email, "ops@example.com", strict), Ok(()));
     assert!(check_url(WebhookType::Email, "https://example.com", strict).is_err());

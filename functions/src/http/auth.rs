@@ -29,16 +29,7 @@ pub async fn authenticate(State(records): State<Records>, mut request: Request, 
     };
     let hash = key.hash();
     let address = client_address(&request);
-    let checked = records
-        .check_api_key(
-            key.id(),
-            &Presented {
-                hash: &hash,
-                address,
-                now: store::clock::now(),
-            },
-        )
-        .await;
+    let checked = records.check_api_key(key.id(), &Presented { hash: &hash, address, now: store::clock::now() }).await;
     match checked {
         Err(error) => {
             tracing::error!(%error, "an API key could not be checked");
@@ -75,11 +66,7 @@ fn caller(state: &AuthState) -> Result<Caller, ApiError> {
         // an owner's rights bound its key's rights at each request; until admins sign in here, a key has no owner to ask
         KeyKind::User | KeyKind::Dynamic => Scopes::only([]),
     };
-    Ok(Caller {
-        organization: state.organization.clone(),
-        who: Who::ApiKey(state.id.clone()),
-        scopes,
-    })
+    Ok(Caller { organization: state.organization.clone(), who: Who::ApiKey(state.id.clone()), scopes })
 }
 
 /// The key that the request shows. Several headers may show the same one.
@@ -125,12 +112,7 @@ mod tests {
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|(name, value)| {
-                (
-                    http::HeaderName::from_static(name),
-                    http::HeaderValue::from_static(value),
-                )
-            })
+            .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)))
             .collect()
     }
 

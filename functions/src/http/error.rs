@@ -18,13 +18,7 @@ pub struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            details: None,
-            retry_after: None,
-        }
+        Self { status, code, message: message.into(), details: None, retry_after: None }
     }
 
     /// 401: one message for every reason.
@@ -34,15 +28,8 @@ impl ApiError {
 
     /// 400 with these problems.
     pub fn invalid(problems: &[FieldProblem]) -> Self {
-        let details = problems
-            .iter()
-            .map(|bad| json!({ "field": bad.field, "problem": bad.problem }))
-            .collect();
-        let mut error = Self::new(
-            StatusCode::BAD_REQUEST,
-            "VALIDATION_FAILED",
-            "Some fields cannot be used",
-        );
+        let details = problems.iter().map(|bad| json!({ "field": bad.field, "problem": bad.problem })).collect();
+        let mut error = Self::new(StatusCode::BAD_REQUEST, "VALIDATION_FAILED", "Some fields cannot be used");
         error.details = Some(details);
         error
     }
@@ -71,11 +58,7 @@ impl ApiError {
 
     /// 429.
     pub fn limited(retry_after: i64) -> Self {
-        let mut error = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "RATE_LIMIT_EXCEEDED",
-            "Too many requests",
-        );
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED", "Too many requests");
         error.retry_after = Some(retry_after);
         error
     }
@@ -94,11 +77,9 @@ impl From<ManagementError> for ApiError {
             ManagementError::Invalid(problems) => Self::invalid(&problems),
             ManagementError::NotFound(what) => Self::not_found(format!("No such {what}")),
             ManagementError::Conflict(message) => Self::new(StatusCode::CONFLICT, "CONFLICT", capitalized(message)),
-            ManagementError::PreconditionFailed => Self::new(
-                StatusCode::PRECONDITION_FAILED,
-                "PRECONDITION_FAILED",
-                "It has changed since it was read",
-            ),
+            ManagementError::PreconditionFailed => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED", "It has changed since it was read")
+            }
             ManagementError::Forbidden { required, granted } => {
                 let mut error = Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", "Permission denied");
                 error.details = Some(json!({ "required": required, "granted": granted }));
@@ -110,11 +91,7 @@ impl From<ManagementError> for ApiError {
             }
             ManagementError::Internal(source) => {
                 tracing::error!(error = source, "a request failed");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "INTERNAL",
-                    "Something went wrong here",
-                )
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong here")
             }
         }
     }
@@ -122,9 +99,7 @@ impl From<ManagementError> for ApiError {
 
 fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
-    characters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 impl IntoResponse for ApiError {
@@ -132,10 +107,7 @@ impl IntoResponse for ApiError {
         let mut error = json!({ "code": self.code, "message": self.message });
         if let Some(fields) = error.as_object_mut() {
             fields.extend(self.details.map(|details| ("details".to_owned(), details)));
-            fields.extend(
-                self.retry_after
-                    .map(|seconds| ("retryAfter".to_owned(), json!(seconds))),
-            );
+            fields.extend(self.retry_after.map(|seconds| ("retryAfter".to_owned(), json!(seconds))));
         }
         let mut response = (self.status, Json(json!({ "success": false, "error": error }))).into_response();
         if let Some(seconds) = self.retry_after {

@@ -17,21 +17,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let caller = parts
-            .extensions
-            .get::<Caller>()
-            .cloned()
-            .ok_or_else(ApiError::unauthorized)?;
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(ApiError::unauthorized)?;
         let params = RawPathParams::from_request_parts(parts, state).await;
         let params = params.map_err(|_| ApiError::not_found("No such organization"))?;
-        let own = params
-            .iter()
-            .any(|(name, value)| name == "organization" && value == caller.organization.as_str());
-        if own {
-            Ok(Self(caller))
-        } else {
-            Err(ApiError::not_found("No such organization"))
-        }
+        let own = params.iter().any(|(name, value)| name == "organization" && value == caller.organization.as_str());
+        if own { Ok(Self(caller)) } else { Err(ApiError::not_found("No such organization")) }
     }
 }
 
@@ -41,10 +31,7 @@ pub struct Segments(Vec<(String, String)>);
 impl Segments {
     /// The text of a segment.
     pub fn get(&self, name: &str) -> &str {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map_or("", |(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
     }
 
     /// A segment as an id.
@@ -64,12 +51,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segments {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let params = RawPathParams::from_request_parts(parts, state).await;
         let params = params.map_err(|_| ApiError::not_found("No such object"))?;
-        Ok(Self(
-            params
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        ))
+        Ok(Self(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
     }
 }
 
@@ -78,16 +60,12 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let announced = request.headers().get(http::header::CONTENT_LENGTH);
-        let announced = announced
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.parse::<u64>().ok());
+        let announced = announced.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
         if announced.is_some_and(|bytes| bytes > MAX_BODY as u64) {
             return Err(ApiError::too_large(MAX_BODY));
         }
         // what fails otherwise is a client that went away, whom no answer reaches
-        let body = to_bytes(request.into_body(), MAX_BODY)
-            .await
-            .map_err(|_| ApiError::too_large(MAX_BODY))?;
+        let body = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
         Self::parse(&body)
     }
 }

@@ -29,19 +29,13 @@ impl Fields {
     }
 
     fn of(object: Map<String, Value>, prefix: String) -> Self {
-        Self {
-            object,
-            prefix,
-            problems: Vec::new(),
-        }
+        Self { object, prefix, problems: Vec::new() }
     }
 
     /// A field that may be absent.
     pub fn take<T>(&mut self, name: &str, read: impl FnOnce(&Value) -> Result<T, Invalid>) -> Option<T> {
         let value = self.object.remove(name)?;
-        read(&value)
-            .map_err(|problem| self.problem(name, &problem.to_string()))
-            .ok()
+        read(&value).map_err(|problem| self.problem(name, &problem.to_string())).ok()
     }
 
     /// A field that may be absent, or null to empty it.
@@ -50,13 +44,7 @@ impl Fields {
         name: &str,
         read: impl FnOnce(&Value) -> Result<T, Invalid>,
     ) -> Option<Option<T>> {
-        self.take(name, |value| {
-            if value.is_null() {
-                Ok(None)
-            } else {
-                read(value).map(Some)
-            }
-        })
+        self.take(name, |value| if value.is_null() { Ok(None) } else { read(value).map(Some) })
     }
 
     /// A field that must be there.
@@ -89,9 +77,7 @@ impl Fields {
             return None;
         }
         let entries = values.into_iter().enumerate();
-        entries
-            .map(|(at, value)| self.inner(value, &format!("{name}[{at}]"), &mut read).flatten())
-            .collect()
+        entries.map(|(at, value)| self.inner(value, &format!("{name}[{at}]"), &mut read).flatten()).collect()
     }
 
     fn inner<T>(&mut self, value: Value, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
@@ -115,8 +101,7 @@ impl Fields {
 
     /// Notes a problem.
     pub fn problem(&mut self, name: &str, problem: &str) {
-        self.problems
-            .push(FieldProblem::new(format!("{}{name}", self.prefix), problem));
+        self.problems.push(FieldProblem::new(format!("{}{name}", self.prefix), problem));
     }
 
     fn refuse_unknown(&mut self) {
@@ -128,11 +113,7 @@ impl Fields {
     /// Whether everything could be used.
     pub fn finish(mut self) -> Result<(), ApiError> {
         self.refuse_unknown();
-        if self.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ApiError::invalid(&self.problems))
-        }
+        if self.problems.is_empty() { Ok(()) } else { Err(ApiError::invalid(&self.problems)) }
     }
 }
 
@@ -172,11 +153,7 @@ pub fn boolean(value: &Value) -> Result<bool, Invalid> {
 pub fn whole(range: std::ops::RangeInclusive<u64>) -> impl Fn(&Value) -> Result<u64, Invalid> {
     move |value| match value.as_u64() {
         Some(number) if range.contains(&number) => Ok(number),
-        _ => Err(Invalid::new(format!(
-            "must be a whole number from {} to {}",
-            range.start(),
-            range.end()
-        ))),
+        _ => Err(Invalid::new(format!("must be a whole number from {} to {}", range.start(), range.end()))),
     }
 }
 

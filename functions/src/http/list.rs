@@ -25,11 +25,7 @@ pub struct ListQuery {
 impl ListQuery {
     /// Reads the query of a list. Unknown parameters are refused like unknown fields.
     pub fn parse(uri: &Uri) -> Result<Self, ApiError> {
-        let mut query = Self {
-            limit: None,
-            after: None,
-            path: uri.path().to_owned(),
-        };
+        let mut query = Self { limit: None, after: None, path: uri.path().to_owned() };
         for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             match name.as_ref() {
                 "Limit" => {
@@ -40,9 +36,7 @@ impl ListQuery {
                 }
                 "Cursor" => {
                     let decoded = URL_SAFE_NO_PAD.decode(value.as_bytes()).ok();
-                    let id = decoded
-                        .and_then(|bytes| String::from_utf8(bytes).ok())
-                        .filter(|id| is_id(id));
+                    let id = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|id| is_id(id));
                     query.after = Some(id.ok_or_else(|| ApiError::bad_request("Cursor", "must be one of ours"))?);
                 }
                 _ => return Err(ApiError::bad_request(&name, "is not a known parameter")),
@@ -61,9 +55,7 @@ impl ListQuery {
         let mut last = self.after.clone();
         let most = self.limit.unwrap_or(usize::MAX);
         loop {
-            let wanted = u16::try_from(most.saturating_sub(entries.len()))
-                .unwrap_or(PAGE)
-                .min(PAGE);
+            let wanted = u16::try_from(most.saturating_sub(entries.len())).unwrap_or(PAGE).min(PAGE);
             let (found, next) = page(last.clone(), wanted).await?;
             for (id, value) in found {
                 bytes += value.to_string().len() + 1;
@@ -84,11 +76,7 @@ impl ListQuery {
         let mut response = Json(Value::Array(entries)).into_response();
         if let Some(next) = next {
             let limit = self.limit.map(|limit| format!("Limit={limit}&")).unwrap_or_default();
-            let link = format!(
-                "<{}?{limit}Cursor={}>; rel=\"next\"",
-                self.path,
-                URL_SAFE_NO_PAD.encode(next)
-            );
+            let link = format!("<{}?{limit}Cursor={}>; rel=\"next\"", self.path, URL_SAFE_NO_PAD.encode(next));
             if let Ok(link) = HeaderValue::from_str(&link) {
                 response.headers_mut().insert(http::header::LINK, link);
             }
@@ -100,7 +88,5 @@ impl ListQuery {
 /// Ids hold letters, digits, `_` and `-`; nothing else may become part of a key.
 fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }

@@ -39,9 +39,7 @@ impl IfMatch {
     pub fn parse(headers: &HeaderMap) -> Result<Self, ApiError> {
         let mut tags = Vec::new();
         for value in headers.get_all(http::header::IF_MATCH) {
-            let text = value
-                .to_str()
-                .map_err(|_| ApiError::bad_request("If-Match", "must be a list of ETags"))?;
+            let text = value.to_str().map_err(|_| ApiError::bad_request("If-Match", "must be a list of ETags"))?;
             tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
         }
         let absent = tags.is_empty() || tags.iter().any(|tag| tag == "*");
@@ -67,10 +65,7 @@ mod tests {
         assert_ne!(etag(&a), etag(&json!({"Id": "2"})));
         let mut headers = HeaderMap::new();
         assert!(IfMatch::parse(&headers).unwrap().accepts(&a));
-        headers.insert(
-            "if-match",
-            HeaderValue::from_str(&format!("\"x\", {}", etag(&a))).unwrap(),
-        );
+        headers.insert("if-match", HeaderValue::from_str(&format!("\"x\", {}", etag(&a))).unwrap());
         assert!(IfMatch::parse(&headers).unwrap().accepts(&b));
         headers.insert("if-match", HeaderValue::from_static("\"x\""));
         assert!(!IfMatch::parse(&headers).unwrap().accepts(&a));

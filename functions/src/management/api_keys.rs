@@ -16,18 +16,8 @@ use domain::time::Timestamp;
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 
-const READ_ONLY: [&str; 10] = [
-    "Id",
-    "Prefix",
-    "Kind",
-    "Scope",
-    "OwnerType",
-    "OwnerId",
-    "LastUsedAt",
-    "CreatedAt",
-    "UpdatedAt",
-    "Key",
-];
+const READ_ONLY: [&str; 10] =
+    ["Id", "Prefix", "Kind", "Scope", "OwnerType", "OwnerId", "LastUsedAt", "CreatedAt", "UpdatedAt", "Key"];
 const MAX_ADDRESSES: usize = 50;
 
 pub(super) async fn list(
@@ -55,18 +45,11 @@ pub(super) async fn post(
     let name = fields.require("Name", text(100));
     let expiration = fields.take_nullable("Expiration", expiration).flatten();
     let permissions = read_permissions(&mut fields).unwrap_or(Scopes::everything());
-    let allowed_ips = fields
-        .take("AllowedIps", list_of(MAX_ADDRESSES, parsed(Source::parse)))
-        .unwrap_or_default();
+    let allowed_ips = fields.take("AllowedIps", list_of(MAX_ADDRESSES, parsed(Source::parse))).unwrap_or_default();
     let owner = read_owner(&mut fields);
     fields.finish()?;
-    let new = NewApiKey {
-        name: name.unwrap_or_default(),
-        owner,
-        permissions,
-        allowed_ips,
-        expires_at: expiration.flatten(),
-    };
+    let new =
+        NewApiKey { name: name.unwrap_or_default(), owner, permissions, allowed_ips, expires_at: expiration.flatten() };
     let created = state.management.create_api_key(&caller, new).await?;
     let mut object = show(&created.shown);
     if let Some(object) = object.as_object_mut() {
@@ -105,10 +88,7 @@ pub(super) async fn patch(
     fields.finish()?;
     let condition = IfMatch::parse(&headers)?;
     let accept = |shown: &ShownApiKey| condition.accepts(&show(shown));
-    let shown = state
-        .management
-        .change_api_key(&caller, &key_id(&segments)?, change, accept)
-        .await?;
+    let shown = state.management.change_api_key(&caller, &key_id(&segments)?, change, accept).await?;
     Ok(answer(StatusCode::OK, show(&shown)))
 }
 
@@ -120,10 +100,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let condition = IfMatch::parse(&headers)?;
     let accept = |shown: &ShownApiKey| condition.accepts(&show(shown));
-    let shown = state
-        .management
-        .delete_api_key(&caller, &key_id(&segments)?, accept)
-        .await?;
+    let shown = state.management.delete_api_key(&caller, &key_id(&segments)?, accept).await?;
     Ok(answer(StatusCode::OK, show(&shown)))
 }
 
@@ -153,10 +130,7 @@ fn read_owner(fields: &mut Fields) -> Option<KeyOwner> {
         (Some("admin"), Some(name)) => Some(KeyOwner::Admin(name)),
         (Some("credential"), Some(id)) => {
             let parsed = CredentialId::parse(&id);
-            parsed
-                .map_err(|error| fields.problem("OwnerId", &error.to_string()))
-                .ok()
-                .map(KeyOwner::Credential)
+            parsed.map_err(|error| fields.problem("OwnerId", &error.to_string())).ok().map(KeyOwner::Credential)
         }
         _ => {
             fields.problem("OwnerType", "must be admin or credential, together with OwnerId");

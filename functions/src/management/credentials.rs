@@ -81,10 +81,7 @@ pub(super) async fn patch(
     fields.finish()?;
     let condition = IfMatch::parse(&headers)?;
     let accept = |shown: &ShownCredential| condition.accepts(&show(&state, shown));
-    let shown = state
-        .management
-        .change_credential(&caller, &credential_id(&segments)?, change, accept)
-        .await?;
+    let shown = state.management.change_credential(&caller, &credential_id(&segments)?, change, accept).await?;
     Ok(answer(StatusCode::OK, show(&state, &shown)))
 }
 
@@ -96,10 +93,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let condition = IfMatch::parse(&headers)?;
     let accept = |shown: &ShownCredential| condition.accepts(&show(&state, shown));
-    let shown = state
-        .management
-        .delete_credential(&caller, &credential_id(&segments)?, accept)
-        .await?;
+    let shown = state.management.delete_credential(&caller, &credential_id(&segments)?, accept).await?;
     Ok(answer(StatusCode::OK, show(&state, &shown)))
 }
 
@@ -111,10 +105,7 @@ pub(super) async fn rotate(
 ) -> Result<Response, ApiError> {
     let password = fields.take("Password", password);
     fields.finish()?;
-    state
-        .management
-        .rotate_password(&caller, &credential_id(&segments)?, password)
-        .await?;
+    state.management.rotate_password(&caller, &credential_id(&segments)?, password).await?;
     Ok(Json(json!({ "message": "Password set." })).into_response())
 }
 
@@ -123,10 +114,7 @@ pub(super) fn credential_id(segments: &Segments) -> Result<CredentialId, ApiErro
 }
 
 fn password(value: &Value) -> Result<Zeroizing<String>, Invalid> {
-    value
-        .as_str()
-        .map(|text| Zeroizing::new(text.to_owned()))
-        .ok_or_else(|| Invalid::new("must be a string"))
+    value.as_str().map(|text| Zeroizing::new(text.to_owned())).ok_or_else(|| Invalid::new("must be a string"))
 }
 
 fn read(fields: &mut Fields) -> CredentialChange {
@@ -136,13 +124,8 @@ fn read(fields: &mut Fields) -> CredentialChange {
         // null is what an object that was read shows after a day
         password: fields.take_nullable("Password", password).flatten(),
         home: fields.take("HomeDirectory", parsed(VPath::parse)),
-        chroot: fields
-            .take_nullable("ChrootDirectory", parsed(VPath::parse))
-            .map(|path| path.unwrap_or(VPath::root())),
-        level: fields.take(
-            "Permission",
-            one_of("none, read-only, read-write, write-only, read-write-no-delete, full"),
-        ),
+        chroot: fields.take_nullable("ChrootDirectory", parsed(VPath::parse)).map(|path| path.unwrap_or(VPath::root())),
+        level: fields.take("Permission", one_of("none, read-only, read-write, write-only, read-write-no-delete, full")),
         expires_at: fields.take_nullable("Expiration", time),
         state: fields.take("State", one_of("active, inactive")),
         inbound_rules: rules::read(fields),
@@ -178,13 +161,8 @@ fn show(state: &ManagementState, shown: &ShownCredential) -> Value {
 
 /// `sftp://user:password@host`, without the password where it is not shown.
 fn uri(authority: &str, user: &str, password: Option<&str>) -> String {
-    let encode = |text: &str| {
-        url::form_urlencoded::byte_serialize(text.as_bytes())
-            .collect::<String>()
-            .replace('+', "%20")
-    };
-    let password = password
-        .map(|password| format!(":{}", encode(password)))
-        .unwrap_or_default();
+    let encode =
+        |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+    let password = password.map(|password| format!(":{}", encode(password))).unwrap_or_default();
     format!("sftp://{}{password}@{authority}", encode(user))
 }

@@ -5,10 +5,10 @@ use crate::http::error::ApiError;
 use crate::http::extract::Call;
 use crate::http::fields::{Fields, boolean, one_of, text, whole};
 use crate::http::shown::{IfMatch, answer};
-use app::management::{OrganizationChange, PolicyChange};
+use app::management::{OrganizationChange, PolicyChange, SharePolicyChange};
 use axum::extract::State;
 use axum::response::Response;
-use domain::organization::{Organization, SharePolicy};
+use domain::organization::Organization;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use store::records::Versioned;
@@ -49,9 +49,9 @@ fn read(fields: &mut Fields) -> OrganizationChange {
             symbol: policy.take("RequireSymbol", boolean),
         }),
         password_readable: fields.take("PasswordReadable", one_of("24h, always, never")),
-        share_policy: fields.object("SharePolicy", |policy| SharePolicy {
-            password_required: policy.take("PasswordRequired", boolean).unwrap_or_default(),
-            max_days: policy.take("MaxDays", whole(0..=3650)).map(small).unwrap_or_default(),
+        share_policy: fields.object("SharePolicy", |policy| SharePolicyChange {
+            password_required: policy.take("PasswordRequired", boolean),
+            max_days: policy.take("MaxDays", whole(0..=3650)).map(small),
         }),
         notification_email: fields.take_nullable("NotificationEmail", text(254)),
         inbound_rules: rules::read(fields),

@@ -8,31 +8,20 @@ use serde_json::{Value, json};
 pub(super) fn read(fields: &mut Fields) -> Option<Vec<InboundRule>> {
     fields
         .object("Settings", |settings| {
-            settings
-                .object("Network", |network| network.objects("InboundRules", MAX_RULES, rule))
-                .flatten()
+            settings.object("Network", |network| network.objects("InboundRules", MAX_RULES, rule)).flatten()
         })
         .flatten()
 }
 
 fn rule(fields: &mut Fields) -> Option<InboundRule> {
     let id = fields.take_nullable("Id", text(100));
-    let protocol = fields
-        .take("Protocol", parsed(RuleProtocol::parse))
-        .unwrap_or(RuleProtocol::Any);
+    let protocol = fields.take("Protocol", parsed(RuleProtocol::parse)).unwrap_or(RuleProtocol::Any);
     let source = fields.require("Source", parsed(Source::parse));
-    let enabled = fields
-        .take("State", one_of::<RuleState>("enabled, disabled"))
-        .unwrap_or(RuleState::Enabled);
+    let enabled = fields.take("State", one_of::<RuleState>("enabled, disabled")).unwrap_or(RuleState::Enabled);
     fields.take("Action", one_of::<RuleAction>("allow"));
-    let description = fields
-        .take_nullable("Description", text(200))
-        .flatten()
-        .unwrap_or_default();
+    let description = fields.take_nullable("Description", text(200)).flatten().unwrap_or_default();
     Some(InboundRule {
-        id: id
-            .flatten()
-            .unwrap_or_else(|| domain::id::uuid_text(store::clock::random())),
+        id: id.flatten().unwrap_or_else(|| domain::id::uuid_text(store::clock::random())),
         protocol,
         source: source?,
         enabled: matches!(enabled, RuleState::Enabled),

@@ -30,10 +30,7 @@ pub(super) async fn post(
     let parsed = fields.require("SshPublicKeyBody", parsed(ssh_key::parse));
     fields.finish()?;
     let parsed = parsed.ok_or_else(|| ApiError::bad_request("SshPublicKeyBody", "is needed"))?;
-    let key = state
-        .management
-        .add_ssh_key(&caller, &credential_id(&segments)?, parsed)
-        .await?;
+    let key = state.management.add_ssh_key(&caller, &credential_id(&segments)?, parsed).await?;
     Ok((StatusCode::CREATED, Json(show(&key))).into_response())
 }
 
@@ -43,10 +40,7 @@ pub(super) async fn delete(
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let credential = credential_id(&segments)?;
-    let key = state
-        .management
-        .remove_ssh_key(&caller, &credential, segments.get("key"))
-        .await?;
+    let key = state.management.remove_ssh_key(&caller, &credential, segments.get("key")).await?;
     Ok(Json(show(&key)).into_response())
 }
 

@@ -56,10 +56,7 @@ pub(super) async fn patch(
     fields.finish()?;
     let condition = IfMatch::parse(&headers)?;
     let accept = |shown: &ShownWebhook| condition.accepts(&show(shown));
-    let shown = state
-        .management
-        .change_webhook(&caller, segments.get("id"), change, accept)
-        .await?;
+    let shown = state.management.change_webhook(&caller, segments.get("id"), change, accept).await?;
     Ok(answer(StatusCode::OK, show(&shown)))
 }
 
@@ -71,10 +68,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let condition = IfMatch::parse(&headers)?;
     let accept = |shown: &ShownWebhook| condition.accepts(&show(shown));
-    let shown = state
-        .management
-        .delete_webhook(&caller, segments.get("id"), accept)
-        .await?;
+    let shown = state.management.delete_webhook(&caller, segments.get("id"), accept).await?;
     Ok(answer(StatusCode::OK, show(&shown)))
 }
 
@@ -85,10 +79,7 @@ pub(super) async fn rotate(
     fields: Fields,
 ) -> Result<Response, ApiError> {
     fields.finish()?;
-    let shown = state
-        .management
-        .rotate_webhook_secret(&caller, segments.get("id"))
-        .await?;
+    let shown = state.management.rotate_webhook_secret(&caller, segments.get("id")).await?;
     Ok(answer(StatusCode::OK, show(&shown)))
 }
 

@@ -48,13 +48,7 @@ impl WebhookState {
             }
             // somebody waits for a ping now; tomorrow it would only surprise
             Next::Retry(_) | Next::Failed => {
-                tracing::warn!(
-                    delivery = fields.0,
-                    webhook = fields.1,
-                    attempt = failed,
-                    ?outcome,
-                    "delivery failed"
-                );
+                tracing::warn!(delivery = fields.0, webhook = fields.1, attempt = failed, ?outcome, "delivery failed");
                 Ok(())
             }
         }
@@ -124,11 +118,5 @@ fn public_object(webhook: &Webhook) -> Value {
 /// An event for people in a chat.
 fn sentence(body: &Value) -> String {
     let text = |pointer| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    format!(
-        "{}: {} ({} {})",
-        text("/Topic"),
-        text("/Data/Path"),
-        text("/Actor/Type"),
-        text("/Actor/Id")
-    )
+    format!("{}: {} ({} {})", text("/Topic"), text("/Data/Path"), text("/Actor/Type"), text("/Actor/Id"))
 }

@@ -47,10 +47,7 @@ impl Egress {
 
     pub(super) async fn post(&self, url: &str, headers: HeaderMap, body: Vec<u8>) -> Outcome {
         // the resolver is not asked for addresses written as numbers, so the URL is checked as a whole again
-        let Some(url) = Url::parse(url)
-            .ok()
-            .filter(|url| check_parsed_url(url, self.policy).is_ok())
-        else {
+        let Some(url) = Url::parse(url).ok().filter(|url| check_parsed_url(url, self.policy).is_ok()) else {
             return Outcome::Forbidden;
         };
         let exchange = tokio::time::timeout(DEADLINE, self.exchange(url, headers, body)).await;
@@ -68,9 +65,7 @@ impl Egress {
         let mut answer = self.client.post(url).headers(headers).body(body).send().await?;
         let status = answer.status().as_u16();
         let retry_after = answer.headers().get(http::header::RETRY_AFTER);
-        let retry_after = retry_after
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.trim().parse().ok());
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
         let mut read = 0_usize;
         // what is in it does not matter; reading some of it lets the receiver finish
         while let Ok(Some(chunk)) = answer.chunk().await {

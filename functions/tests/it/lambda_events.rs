@@ -20,10 +20,7 @@ async fn a_request_of_api_gateway() {
     let body: Value = serde_json::from_slice(&to_bytes(response.into_body(), 100_000).await.unwrap()).unwrap();
     assert_eq!(body["Alias"], "Lambda ä");
     // the address of the request's context is what an allow list is asked with
-    let made = world
-        .admin("POST", "/api-keys", r#"{"Name":"n","AllowedIps":["203.0.113.9"]}"#)
-        .await
-        .expect(201);
+    let made = world.admin("POST", "/api-keys", r#"{"Name":"n","AllowedIps":["203.0.113.9"]}"#).await.expect(201);
     for (address, status) in [("203.0.113.9", 201), ("203.0.113.10", 401)] {
         let recorded = include_str!("events/api_gateway_v2.json")
             .replace("ORGANIZATION", world.organization.as_str())
@@ -37,18 +34,8 @@ async fn a_request_of_api_gateway() {
 #[tokio::test]
 async fn a_batch_of_sqs_answers_what_must_be_given_again() {
     let world = World::start().await;
-    world
-        .call("POST", "/webhooks", r#"{"Url":"https://example.com/a"}"#)
-        .await
-        .expect(201);
-    world
-        .call(
-            "POST",
-            "/webhooks",
-            r#"{"Url":"https://example.com/b","State":"paused"}"#,
-        )
-        .await
-        .expect(201);
+    world.call("POST", "/webhooks", r#"{"Url":"https://example.com/a"}"#).await.expect(201);
+    world.call("POST", "/webhooks", r#"{"Url":"https://example.com/b","State":"paused"}"#).await.expect(201);
     let recorded = include_str!("events/sqs.json").replace("ORGANIZATION", world.organization.as_str());
     let batch: SqsEvent = serde_json::from_str(&recorded).unwrap();
     let egress = Egress::new(AddressPolicy::PublicOnly).unwrap();
@@ -56,10 +43,7 @@ async fn a_batch_of_sqs_answers_what_must_be_given_again() {
     let answer = serde_json::to_value(state.handle(batch).await).unwrap();
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "unreadable"}]}));
     let queued = world.messages.receive(5).await.unwrap();
-    let kinds: Vec<Value> = queued
-        .iter()
-        .map(|message| serde_json::from_str(&message.body).unwrap())
-        .collect();
+    let kinds: Vec<Value> = queued.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect();
     assert_eq!(kinds.len(), 1, "one enabled webhook, one delivery: {kinds:?}");
     assert_eq!((&kinds[0]["v"], &kinds[0]["kind"]), (&json!(1), &json!("delivery")));
 }

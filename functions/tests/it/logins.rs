@@ -10,22 +10,12 @@ use zeroize::Zeroizing;
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
 fn origin() -> Origin {
-    Origin {
-        protocol: Protocol::Sftp,
-        client_ip: "192.0.2.1".parse().unwrap(),
-        session_id: "s".into(),
-    }
+    Origin { protocol: Protocol::Sftp, client_ip: "192.0.2.1".parse().unwrap(), session_id: "s".into() }
 }
 
 async fn log_in(accounts: &Accounts, user: &str, password: &str) -> Result<Principal, LoginError> {
     let proof = Proof::Password(Zeroizing::new(password.to_owned()));
-    accounts
-        .log_in(Attempt {
-            user: user.to_owned(),
-            proof,
-            origin: origin(),
-        })
-        .await
+    accounts.log_in(Attempt { user: user.to_owned(), proof, origin: origin() }).await
 }
 
 #[tokio::test]
@@ -35,21 +25,12 @@ async fn a_changed_password_counts_at_once_even_if_the_old_one_was_remembered() 
     let (user, password) = (world.secrets.user.clone(), world.secrets.password.to_string());
     for _ in 0..2 {
         let principal = log_in(&accounts, &user, &password).await.unwrap();
-        assert_eq!(
-            (&principal.organization, principal.user_name.as_str()),
-            (&world.organization, user.as_str())
-        );
+        assert_eq!((&principal.organization, principal.user_name.as_str()), (&world.organization, user.as_str()));
     }
     let id = world.call("GET", "/users", "").await.text("/0/Id");
     let rotations = format!("/users/{id}/credential-rotations");
-    world
-        .call("POST", &rotations, r#"{"Password":"another long password"}"#)
-        .await
-        .expect(200);
-    assert_eq!(
-        log_in(&accounts, &user, &password).await.err(),
-        Some(LoginError::Refused)
-    );
+    world.call("POST", &rotations, r#"{"Password":"another long password"}"#).await.expect(200);
+    assert_eq!(log_in(&accounts, &user, &password).await.err(), Some(LoginError::Refused));
     assert!(log_in(&accounts, &user, "another long password").await.is_ok());
     for change in [
         r#"{"State":"inactive"}"#,
@@ -63,19 +44,10 @@ async fn a_changed_password_counts_at_once_even_if_the_old_one_was_remembered() 
             "{change}"
         );
     }
-    world
-        .call("PATCH", &format!("/users/{id}"), r#"{"Permission":"full"}"#)
-        .await
-        .expect(200);
+    world.call("PATCH", &format!("/users/{id}"), r#"{"Permission":"full"}"#).await.expect(200);
     assert!(log_in(&accounts, &user, "another long password").await.is_ok());
-    world
-        .call("PATCH", "", r#"{"Settings":{"Network":{"InboundRules":[]}}}"#)
-        .await
-        .expect(200);
-    assert_eq!(
-        log_in(&accounts, &user, "another long password").await.err(),
-        Some(LoginError::Refused)
-    );
+    world.call("PATCH", "", r#"{"Settings":{"Network":{"InboundRules":[]}}}"#).await.expect(200);
+    assert_eq!(log_in(&accounts, &user, "another long password").await.err(), Some(LoginError::Refused));
 }
 
 #[tokio::test]
@@ -83,18 +55,10 @@ async fn refusals_take_the_same_time_for_every_reason() {
     let world = World::start().await;
     let times = LoginTimes::default();
     let accounts = Accounts::new(world.records.clone(), times);
-    for (user, password) in [
-        (world.secrets.user.as_str(), "wrong"),
-        ("nobody", "wrong"),
-        ("@x y", "wrong"),
-    ] {
+    for (user, password) in [(world.secrets.user.as_str(), "wrong"), ("nobody", "wrong"), ("@x y", "wrong")] {
         let started = std::time::Instant::now();
         assert_eq!(log_in(&accounts, user, password).await.err(), Some(LoginError::Refused));
-        assert!(
-            started.elapsed() >= times.refusal_floor,
-            "{user}: {:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() >= times.refusal_floor, "{user}: {:?}", started.elapsed());
     }
 }
 
@@ -107,18 +71,10 @@ async fn keys() {
     assert_eq!(accounts.knows_key(&user, &blob, &origin()).await, Ok(false));
     let id = world.call("GET", "/users", "").await.text("/0/Id");
     let keys = format!("/users/{id}/ssh-public-keys");
-    let key = world
-        .call("POST", &keys, &json!({"SshPublicKeyBody": KEY}).to_string())
-        .await
-        .expect(201)
-        .text("/Id");
+    let key = world.call("POST", &keys, &json!({"SshPublicKeyBody": KEY}).to_string()).await.expect(201).text("/Id");
     assert_eq!(accounts.knows_key(&user, &blob, &origin()).await, Ok(true));
     assert_eq!(accounts.knows_key("nobody", &blob, &origin()).await, Ok(false));
-    let attempt = || Attempt {
-        user: user.clone(),
-        proof: Proof::PublicKey(blob.clone()),
-        origin: origin(),
-    };
+    let attempt = || Attempt { user: user.clone(), proof: Proof::PublicKey(blob.clone()), origin: origin() };
     assert!(accounts.log_in(attempt()).await.is_ok());
     world.call("DELETE", &format!("{keys}/{key}"), "").await.expect(200);
     assert_eq!(accounts.log_in(attempt()).await.err(), Some(LoginError::Refused));
@@ -127,22 +83,10 @@ async fn keys() {
 #[tokio::test]
 async fn a_second_bootstrap_finds_the_first() {
     let world = World::start().await;
-    let again = app::bootstrap::bootstrap(&world.records, &request("another-user"))
-        .await
-        .unwrap();
+    let again = app::bootstrap::bootstrap(&world.records, &request("another-user")).await.unwrap();
     assert!(!again.created);
     assert_eq!(again.organization, world.organization);
     let secrets = again.secrets.unwrap();
-    assert_eq!(
-        (secrets.user.as_str(), &secrets.password),
-        ("root-user-name", &world.secrets.password)
-    );
-    assert!(
-        world
-            .records
-            .admin("admin")
-            .await
-            .unwrap()
-            .is_some_and(|admin| admin.is_full())
-    );
+    assert_eq!((secrets.user.as_str(), &secrets.password), ("root-user-name", &world.secrets.password));
+    assert!(world.records.admin("admin").await.unwrap().is_some_and(|admin| admin.is_full()));
 }

@@ -65,9 +65,7 @@ pub(crate) fn request(user: &str) -> BootstrapRequest {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let offline = offline_aws::OfflineAws::start(offline_aws::Options::default())
-            .await
-            .unwrap();
+        let offline = offline_aws::OfflineAws::start(offline_aws::Options::default()).await.unwrap();
         let mut settings = AwsSettings {
             endpoint: Some(offline.endpoint()),
             region: Some("us-east-1".into()),
@@ -89,10 +87,7 @@ impl World {
         let state = ManagementState::new(management, "sftp.example.com", 2222);
         let admin = Caller {
             organization: made.organization.clone(),
-            who: Who::Admin {
-                name: "admin".into(),
-                full: true,
-            },
+            who: Who::Admin { name: "admin".into(), full: true },
             scopes: Scopes::everything(),
         };
         Self {
@@ -133,21 +128,9 @@ pub(crate) async fn send(router: &Router, method: &str, uri: &str, body: &str, h
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = router
-        .clone()
-        .oneshot(request.body(Body::from(body.to_owned())).unwrap())
-        .await
-        .unwrap();
+    let response = router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 10_000_000).await.unwrap();
-    let body = if body.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_slice(&body).unwrap()
-    };
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body,
-    }
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    Answer { status: parts.status, headers: parts.headers, body }
 }

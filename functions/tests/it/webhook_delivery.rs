@@ -37,14 +37,8 @@ async fn receiver(failures: usize) -> Receiver {
     let left = Arc::new(AtomicUsize::new(failures));
     let answer = |State((sender, left)): State<ReceiverState>, headers: HeaderMap, body: Bytes| async move {
         sender.send((headers, body)).await.unwrap();
-        let fail = left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-            .is_ok();
-        if fail {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::OK
-        }
+        let fail = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
     };
     let router = Router::new().route("/hook", post(answer)).with_state((sender, left));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -59,20 +53,13 @@ fn state(world: &World) -> WebhookState {
 }
 
 fn event(world: &World, topic: Topic) -> Event {
-    let file = |path| FileSubject {
-        path: VPath::parse(path).unwrap(),
-        folder: false,
-        size: Some(7),
-    };
+    let file = |path| FileSubject { path: VPath::parse(path).unwrap(), folder: false, size: Some(7) };
     Event {
         id: domain::id::uuid_text(store::clock::random()),
         topic,
         created_at: Timestamp::from_millis(1_591_106_805_970),
         organization: world.organization.clone(),
-        actor: Actor {
-            kind: ActorKind::User,
-            id: "ana".into(),
-        },
+        actor: Actor { kind: ActorKind::User, id: "ana".into() },
         origin: None,
         file: file("/dir/new name.txt"),
         previous: (topic == Topic::FileRenamed).then(|| file("/dir/old.txt")),
@@ -80,10 +67,7 @@ fn event(world: &World, topic: Topic) -> Event {
 }
 
 async fn next(receiver: &mut Receiver) -> (HeaderMap, Bytes) {
-    timeout(Duration::from_secs(20), receiver.got.recv())
-        .await
-        .expect("a delivery in time")
-        .unwrap()
+    timeout(Duration::from_secs(20), receiver.got.recv()).await.expect("a delivery in time").unwrap()
 }
 
 /// Runs the poller until the returned sender is used or dropped.
@@ -102,11 +86,7 @@ async fn an_event_arrives_signed_and_is_repeated_after_a_failure() {
     let body = json!({"Url": receiver.url, "AuthorizationHeader": "Bearer 1"}).to_string();
     let webhook = world.call("POST", "/webhooks", &body).await.expect(201);
     let secret = WebhookSecret::from_text(Zeroizing::new(webhook.text("/Secret")));
-    world
-        .messages
-        .send(&[(QueueMessage::event(event(&world, Topic::FileCreated)), 0)])
-        .await
-        .unwrap();
+    world.messages.send(&[(QueueMessage::event(event(&world, Topic::FileCreated)), 0)]).await.unwrap();
     let (stop, task) = poll(&world);
     let mut ids = Vec::new();
     for _ in 0..2 {
@@ -115,20 +95,14 @@ async fn an_event_arrives_signed_and_is_repeated_after_a_failure() {
         assert_eq!(header("authorization"), "Bearer 1");
         assert_eq!(header("x-hub-signature"), secret.hub_signature(&body));
         let timestamp = header("webhook-timestamp").parse().unwrap();
-        assert_eq!(
-            header("webhook-signature"),
-            secret.standard_signature(&header("webhook-id"), timestamp, &body)
-        );
+        assert_eq!(header("webhook-signature"), secret.standard_signature(&header("webhook-id"), timestamp, &body));
         let told: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(told["Data"], json!({"Path": "dir/new+name.txt", "Size": 7}));
         assert_eq!(told["Metadata"]["Webhook"]["Id"], webhook.body["Id"]);
         assert_eq!(told["Metadata"]["Delivery"]["Id"], header("webhook-id"));
         ids.push((header("webhook-id"), told["Metadata"]["Attempt"]["Id"].to_string()));
     }
-    assert!(
-        ids[0].0 == ids[1].0 && ids[0].1 != ids[1].1,
-        "one delivery, two attempts: {ids:?}"
-    );
+    assert!(ids[0].0 == ids[1].0 && ids[0].1 != ids[1].1, "one delivery, two attempts: {ids:?}");
     stop.send(()).unwrap();
     timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
 }
@@ -137,45 +111,26 @@ async fn an_event_arrives_signed_and_is_repeated_after_a_failure() {
 async fn a_rename_and_a_ping_and_an_old_secret() {
     let world = World::start().await;
     let mut receiver = receiver(0).await;
-    let webhook = world
-        .call("POST", "/webhooks", &json!({"Url": receiver.url}).to_string())
-        .await
-        .expect(201);
+    let webhook = world.call("POST", "/webhooks", &json!({"Url": receiver.url}).to_string()).await.expect(201);
     let path = format!("/webhooks/{}", webhook.text("/Id"));
-    world
-        .messages
-        .send(&[(QueueMessage::event(event(&world, Topic::FileRenamed)), 0)])
-        .await
-        .unwrap();
+    world.messages.send(&[(QueueMessage::event(event(&world, Topic::FileRenamed)), 0)]).await.unwrap();
     let (stop, task) = poll(&world);
     let mut topics = Vec::new();
     for _ in 0..2 {
         let told: Value = serde_json::from_slice(&next(&mut receiver).await.1).unwrap();
-        topics.push((
-            told["Topic"].as_str().unwrap().to_owned(),
-            told["Data"]["Path"].as_str().unwrap().to_owned(),
-        ));
+        topics.push((told["Topic"].as_str().unwrap().to_owned(), told["Data"]["Path"].as_str().unwrap().to_owned()));
     }
     topics.sort();
     assert_eq!(
         topics,
-        [
-            ("file.created".into(), "dir/new+name.txt".into()),
-            ("file.deleted".into(), "dir/old.txt".into())
-        ]
+        [("file.created".into(), "dir/new+name.txt".into()), ("file.deleted".into(), "dir/old.txt".into())]
     );
-    let rotated = world
-        .call("POST", &format!("{path}/secret-rotations"), "")
-        .await
-        .expect(200);
+    let rotated = world.call("POST", &format!("{path}/secret-rotations"), "").await.expect(200);
     world.call("PATCH", &path, r#"{"State":"paused"}"#).await.expect(200);
     let ping = world.call("POST", &format!("{path}/ping"), "").await.expect(202);
     let (headers, body) = next(&mut receiver).await;
     let told: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(
-        (&told["Topic"], &told["Resource"]),
-        (&json!("webhook.ping"), &json!("webhook"))
-    );
+    assert_eq!((&told["Topic"], &told["Resource"]), (&json!("webhook.ping"), &json!("webhook")));
     assert!(told["Data"].get("Secret").is_none() && told["Data"]["Id"] == webhook.body["Id"]);
     let header = |name: &str| headers.get(name).unwrap().to_str().unwrap().to_owned();
     assert_eq!(header("webhook-id"), ping.text("/Id"));
@@ -192,14 +147,8 @@ async fn a_rename_and_a_ping_and_an_old_secret() {
 async fn production_does_not_reach_loopback_whatever_the_record_says() {
     let world = World::start().await;
     let mut receiver = receiver(0).await;
-    let webhook = world
-        .call("POST", "/webhooks", &json!({"Url": receiver.url}).to_string())
-        .await
-        .expect(201);
-    world
-        .call("POST", &format!("/webhooks/{}/ping", webhook.text("/Id")), "")
-        .await
-        .expect(202);
+    let webhook = world.call("POST", "/webhooks", &json!({"Url": receiver.url}).to_string()).await.expect(201);
+    world.call("POST", &format!("/webhooks/{}/ping", webhook.text("/Id")), "").await.expect(202);
     let strict = WebhookState::new(
         world.records.clone(),
         world.messages.clone(),

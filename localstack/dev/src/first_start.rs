@@ -40,14 +40,6 @@ pub(crate) async fn prepare(
         keep_secrets: true,
     };
     let done = bootstrap(&records, &request).await?;
-    let secrets = done
-        .secrets
-        .ok_or("the first accounts exist, but their secrets were not kept")?;
-    Ok((
-        settings,
-        Accounts {
-            organization: done.organization.to_string(),
-            secrets,
-        },
-    ))
+    let secrets = done.secrets.ok_or("the first accounts exist, but their secrets were not kept")?;
+    Ok((settings, Accounts { organization: done.organization.to_string(), secrets }))
 }

@@ -44,10 +44,7 @@ fn failed(error: &dyn Error) -> ExitCode {
 }
 
 async fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where this program's settings are read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where this program's settings are read")]
     let settings = Settings::read(arguments, |name| std::env::var(name).ok())?;
     let mut stop = stop::Signals::listen()?;
     let folder = StateFolder::open(&settings.state)?;

@@ -43,18 +43,9 @@ pub(crate) enum PartError {
     #[error(transparent)]
     State(#[from] StateError),
     #[error("{name} cannot be started ({program}): {source}")]
-    Start {
-        name: &'static str,
-        program: String,
-        source: std::io::Error,
-    },
+    Start { name: &'static str, program: String, source: std::io::Error },
     #[error("{name} {what}; its log, {log}, ends with:\n{tail}")]
-    Ended {
-        name: &'static str,
-        what: String,
-        log: String,
-        tail: String,
-    },
+    Ended { name: &'static str, what: String, log: String, tail: String },
 }
 
 impl Part {
@@ -83,12 +74,7 @@ impl Part {
                 source,
             })?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let mut part = Self {
-            name: start.name,
-            child,
-            stdin,
-            log,
-        };
+        let mut part = Self { name: start.name, child, stdin, log };
         let said_ready = async {
             let mut lines = BufReader::new(stdout?).lines();
             while let Ok(Some(line)) = lines.next_line().await {
@@ -136,11 +122,7 @@ impl Part {
     pub(crate) async fn stop(mut self, patience: Duration) {
         drop(self.stdin.take());
         if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
-            eprintln!(
-                "{} did not stop within {} seconds and is killed",
-                self.name,
-                patience.as_secs()
-            );
+            eprintln!("{} did not stop within {} seconds and is killed", self.name, patience.as_secs());
             if let Err(error) = self.child.kill().await {
                 eprintln!("{} cannot be killed: {error}", self.name);
             }

@@ -17,8 +17,8 @@ const REGION: &str = "us-east-1";
 const BUCKET: &str = "towpath-files";
 const TABLE: &str = "towpath";
 
-/// The node finishes transfers for up to ten seconds, then counts and announces for up to twenty.
-const NODE_PATIENCE: Duration = Duration::from_secs(35);
+/// The node finishes transfers for up to ten seconds, closes sessions, then cleans up, counts and announces.
+const NODE_PATIENCE: Duration = Duration::from_secs(65);
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Everything that runs, in the order of its start.
@@ -46,42 +46,15 @@ impl Parts {
         let mut parts = Self(Vec::new());
         let variables = vec![
             ("TOWPATH_DEV_LISTEN".to_owned(), format!("127.0.0.1:{}", ports.aws)),
-            (
-                "TOWPATH_DEV_FOLDER".to_owned(),
-                folder.join("aws").display().to_string(),
-            ),
+            ("TOWPATH_DEV_FOLDER".to_owned(), folder.join("aws").display().to_string()),
         ];
-        parts
-            .add(
-                folder,
-                Role::OfflineAws.name(),
-                program.clone(),
-                Some(Role::OfflineAws),
-                &variables,
-            )
-            .await?;
+        parts.add(folder, Role::OfflineAws.name(), program.clone(), Some(Role::OfflineAws), &variables).await?;
         let (aws, accounts) = first_start::prepare(aws_settings(ports), &secrets).await?;
         let variables = variables_for(&aws, &secrets, ports);
-        parts
-            .add(
-                folder,
-                Role::Functions.name(),
-                program,
-                Some(Role::Functions),
-                &variables,
-            )
-            .await?;
+        parts.add(folder, Role::Functions.name(), program, Some(Role::Functions), &variables).await?;
         parts.add(folder, "protocol-node", node, None, &variables).await?;
         let host_keys = protocol_node::host_keys(secrets.host_key.as_bytes())?.public_lines();
-        Ok((
-            parts,
-            Facts {
-                ports,
-                aws,
-                accounts,
-                host_keys,
-            },
-        ))
+        Ok((parts, Facts { ports, aws, accounts, host_keys }))
     }
 
     async fn add(
@@ -93,16 +66,7 @@ impl Parts {
         variables: &[(String, String)],
     ) -> Result<(), PartError> {
         let arguments = role.map(|role| role.name().into()).into_iter().collect();
-        let part = Part::start(
-            folder,
-            Start {
-                name,
-                program,
-                arguments,
-                variables,
-            },
-        )
-        .await?;
+        let part = Part::start(folder, Start { name, program, arguments, variables }).await?;
         // tests that kill a part find it here
         let id = part.id().map(|id| id.to_string()).unwrap_or_default();
         folder.write_private(&format!("{name}.pid"), &id)?;
@@ -119,11 +83,7 @@ impl Parts {
     /// Stops the doors first and what they stand on last.
     pub(crate) async fn stop(mut self) {
         while let Some(part) = self.0.pop() {
-            let patience = if part.name() == "protocol-node" {
-                NODE_PATIENCE
-            } else {
-                PATIENCE
-            };
+            let patience = if part.name() == "protocol-node" { NODE_PATIENCE } else { PATIENCE };
             part.stop(patience).await;
         }
     }
@@ -183,8 +143,5 @@ fn variables_for(aws: &AwsSettings, secrets: &Secrets, ports: Ports) -> Vec<(Str
         ("TOWPATH_DRAIN_SECONDS", "10".to_owned()),
         ("TOWPATH_LOG_FORMAT", "text".to_owned()),
     ];
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

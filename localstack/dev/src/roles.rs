@@ -36,9 +36,7 @@ impl Role {
 
     /// The role of that argument.
     pub(crate) fn named(argument: &str) -> Option<Self> {
-        [Self::OfflineAws, Self::Functions]
-            .into_iter()
-            .find(|role| role.name() == argument)
+        [Self::OfflineAws, Self::Functions].into_iter().find(|role| role.name() == argument)
     }
 
     /// Runs until its supervisor ends or a signal comes.
@@ -54,12 +52,7 @@ impl Role {
 async fn offline_aws() -> Result<(), Box<dyn Error>> {
     let bind = variable("TOWPATH_DEV_LISTEN")?.parse()?;
     let storage = Storage::Folder(PathBuf::from(variable("TOWPATH_DEV_FOLDER")?));
-    let offline = OfflineAws::start(Options {
-        bind,
-        storage,
-        ..Options::default()
-    })
-    .await?;
+    let offline = OfflineAws::start(Options { bind, storage, ..Options::default() }).await?;
     println!("listening aws {}", offline.address());
     asked_to_stop().await?;
     offline.stop().await;
@@ -100,10 +93,7 @@ fn variable(name: &'static str) -> Result<String, String> {
 
 /// Logs go to standard error, which the supervisor keeps in a file.
 fn start_log() -> Result<(), Box<dyn Error>> {
-    let log = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::INFO);
-    log.try_init()
-        .map_err(|error| format!("the log cannot be started: {error}").into())
+    let log =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).with_max_level(tracing::Level::INFO);
+    log.try_init().map_err(|error| format!("the log cannot be started: {error}").into())
 }

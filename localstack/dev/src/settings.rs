@@ -43,8 +43,7 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let number = |source, text: &str| {
             let base: Option<u16> = text.parse().ok();
-            base.filter(|base| (1024..=u16::MAX - PORTS).contains(base))
-                .ok_or(SettingsError::PortBase(source))
+            base.filter(|base| (1024..=u16::MAX - PORTS).contains(base)).ok_or(SettingsError::PortBase(source))
         };
         let mut port_base = match variable("TOWPATH_PORT_BASE").filter(|text| !text.is_empty()) {
             Some(text) => number("TOWPATH_PORT_BASE", &text)?,
@@ -61,19 +60,12 @@ impl Settings {
             }
         }
         let state = variable("TOWPATH_STATE_DIR").filter(|text| !text.is_empty());
-        Ok(Self {
-            state: state.map_or_else(|| PathBuf::from(".towpath"), PathBuf::from),
-            port_base,
-        })
+        Ok(Self { state: state.map_or_else(|| PathBuf::from(".towpath"), PathBuf::from), port_base })
     }
 
     /// Which part has which port.
     pub(crate) fn ports(&self) -> Ports {
-        Ports {
-            api: self.port_base,
-            aws: self.port_base + 1,
-            sftp: self.port_base + 2,
-        }
+        Ports { api: self.port_base, aws: self.port_base + 1, sftp: self.port_base + 2 }
     }
 }
 
@@ -91,40 +83,26 @@ mod tests {
     fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let arguments = arguments.iter().map(|text| (*text).to_owned());
         Settings::read(arguments, |name| {
-            variables
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn an_argument_goes_before_the_environment() {
         assert_eq!(read(&[], &[]).unwrap().ports().sftp, 8422);
-        let both = read(
-            &["--port-base", "9000"],
-            &[("TOWPATH_PORT_BASE", "7000"), ("TOWPATH_STATE_DIR", "/x")],
-        )
-        .unwrap();
+        let both =
+            read(&["--port-base", "9000"], &[("TOWPATH_PORT_BASE", "7000"), ("TOWPATH_STATE_DIR", "/x")]).unwrap();
         assert_eq!((both.ports().api, both.state), (9000, PathBuf::from("/x")));
         assert_eq!(read(&["--port-base=9001"], &[]).unwrap().ports().aws, 9002);
     }
 
     #[test]
     fn errors_name_what_is_wrong() {
-        assert_eq!(
-            read(&["--port-base", "80"], &[]),
-            Err(SettingsError::PortBase("--port-base"))
-        );
-        assert_eq!(
-            read(&[], &[("TOWPATH_PORT_BASE", "x")]),
-            Err(SettingsError::PortBase("TOWPATH_PORT_BASE"))
-        );
+        assert_eq!(read(&["--port-base", "80"], &[]), Err(SettingsError::PortBase("--port-base")));
+        assert_eq!(read(&[], &[("TOWPATH_PORT_BASE", "x")]), Err(SettingsError::PortBase("TOWPATH_PORT_BASE")));
         assert_eq!(read(&["--port"], &[]), Err(SettingsError::Argument("--port".into())));
         assert!(
-            SettingsError::PortBase("TOWPATH_PORT_BASE")
-                .to_string()
-                .contains("TOWPATH_PORT_BASE must be a number")
+            SettingsError::PortBase("TOWPATH_PORT_BASE").to_string().contains("TOWPATH_PORT_BASE must be a number")
         );
     }
 }

@@ -66,10 +66,7 @@ impl StateFolder {
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let made = Secrets {
-                    host_key: hex_secret(),
-                    sealing: hex_secret(),
-                };
+                let made = Secrets { host_key: hex_secret(), sealing: hex_secret() };
                 self.write_private("secrets", &format!("{}\n{}\n", made.host_key, made.sealing))?;
                 Ok(made)
             }
@@ -105,8 +102,5 @@ fn hex_secret() -> String {
 }
 
 fn io(path: &Path, source: std::io::Error) -> StateError {
-    StateError::Io {
-        path: path.display().to_string(),
-        source,
-    }
+    StateError::Io { path: path.display().to_string(), source }
 }

@@ -19,10 +19,7 @@ pub(crate) fn dev_env(facts: &Facts) -> String {
         ("TOWPATH_OPERATOR_PASSWORD", secrets.operator_password.to_string()),
         ("TOWPATH_SFTP_HOST", "127.0.0.1".to_owned()),
         ("TOWPATH_SFTP_PORT", facts.ports.sftp.to_string()),
-        (
-            "TOWPATH_SFTP_HOST_KEY",
-            facts.host_keys.first().cloned().unwrap_or_default(),
-        ),
+        ("TOWPATH_SFTP_HOST_KEY", facts.host_keys.first().cloned().unwrap_or_default()),
         ("TOWPATH_USER", secrets.user.clone()),
         ("TOWPATH_PASSWORD", secrets.password.to_string()),
         ("AWS_ENDPOINT_URL", aws.endpoint.clone().unwrap_or_default()),
@@ -33,10 +30,7 @@ pub(crate) fn dev_env(facts: &Facts) -> String {
         ("TOWPATH_TABLE", aws.table.clone()),
         ("TOWPATH_EVENTS_QUEUE_URL", aws.events_queue_url.clone()),
     ];
-    pairs
-        .iter()
-        .map(|(name, value)| format!("{name}={}\n", quoted(value)))
-        .collect()
+    pairs.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect()
 }
 
 /// A value as a shell reads it back.

@@ -27,10 +27,7 @@ pub(crate) async fn answer(app: &App, request: Request<Incoming>) -> Response<Bo
 
 async fn set_faults(app: &App, request: Request<Incoming>) -> Response<Body> {
     let Ok(body) = Limited::new(request.into_body(), MAX_PLAN).collect().await else {
-        return text(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "a plan is at most 64 KiB of JSON\n".to_owned(),
-        );
+        return text(StatusCode::PAYLOAD_TOO_LARGE, "a plan is at most 64 KiB of JSON\n".to_owned());
     };
     match serde_json::from_slice::<FaultPlan>(&body.to_bytes()) {
         Ok(plan) => {
@@ -62,8 +59,6 @@ fn text(status: StatusCode, body: String) -> Response<Body> {
 fn typed(status: StatusCode, body: String, kind: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

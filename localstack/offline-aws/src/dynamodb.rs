@@ -41,11 +41,8 @@ impl DynamoDb {
             Storage::Folder(dir) => dynoxide::Database::new(&dir.join("dynamodb.db").to_string_lossy()),
         }
         .map_err(|error| std::io::Error::other(format!("{error:?}")))?;
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("offline-dynamodb")
-            .enable_all()
-            .build()?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(THREADS).thread_name("offline-dynamodb").enable_all().build()?;
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -62,24 +59,14 @@ impl DynamoDb {
                 }
             })
         };
-        Ok(Self {
-            runtime: Some(runtime),
-            server: Some(server),
-            stop: Some(stop),
-            address,
-        })
+        Ok(Self { runtime: Some(runtime), server: Some(server), stop: Some(stop), address })
     }
 
     pub(crate) fn proxy(&self) -> Result<Proxy, std::io::Error> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let uri = format!("http://{}/", self.address)
-            .parse()
-            .map_err(std::io::Error::other)?;
-        Ok(Proxy {
-            client: Client::builder(TokioExecutor::new()).build(connector),
-            uri,
-        })
+        let uri = format!("http://{}/", self.address).parse().map_err(std::io::Error::other)?;
+        Ok(Proxy { client: Client::builder(TokioExecutor::new()).build(connector), uri })
     }
 
     /// Lets running requests finish, for a bounded time.

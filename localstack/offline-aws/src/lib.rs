@@ -130,9 +130,7 @@ impl OfflineAws {
             std::io::ErrorKind::AddrInUse => StartError::PortTaken { address },
             _ => StartError::Bind { address, source },
         })?;
-        let bound = listener
-            .local_addr()
-            .map_err(|source| StartError::Bind { address, source })?;
+        let bound = listener.local_addr().map_err(|source| StartError::Bind { address, source })?;
         let faults = FaultControl::default();
         let storage = match &options.storage {
             Storage::Memory => "in memory".to_owned(),
@@ -147,12 +145,7 @@ impl OfflineAws {
             .and_then(|opened| opened)
             .map_err(|source| StartError::Storage { storage, source })?;
         let server = Server::start(listener, app);
-        Ok(Self {
-            address: bound,
-            faults,
-            server,
-            dynamodb,
-        })
+        Ok(Self { address: bound, faults, server, dynamodb })
     }
 
     /// Where it listens.

@@ -37,14 +37,7 @@ type Answer = Result<Response<Body>, Cut>;
 
 impl App {
     pub(crate) fn new(faults: FaultControl, s3: S3Service, store: Store, dynamodb: Proxy, sqs: Sqs) -> Self {
-        Self {
-            faults,
-            s3,
-            store,
-            dynamodb,
-            sqs,
-            stale: StaleReads::default(),
-        }
+        Self { faults, s3, store, dynamodb, sqs, stale: StaleReads::default() }
     }
 
     pub(crate) fn faults(&self) -> &FaultControl {
@@ -64,11 +57,7 @@ impl App {
         if path == "/_offline" || path.starts_with("/_offline/") {
             return Ok(control::answer(self, request).await);
         }
-        let target = request
-            .headers()
-            .get("x-amz-target")
-            .and_then(|target| target.to_str().ok())
-            .unwrap_or_default();
+        let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         let target = target.to_owned();
         let service = if target.starts_with("DynamoDB") {
             Service::DynamoDb
@@ -139,10 +128,7 @@ impl App {
     async fn dynamodb(&self, action: &str, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let Some(body) = whole(body).await else {
-            return json_error(
-                "SerializationException",
-                "The request body is too large or was cut off.",
-            );
+            return json_error("SerializationException", "The request body is too large or was cut off.");
         };
         let rate = self.faults.get().dynamodb.conflict_rate;
         if rate > 0.0
@@ -174,36 +160,23 @@ impl App {
             return json_error("InvalidParameterValue", "The request body is too large or was cut off.");
         };
         // queue URLs lead back here and never to a real host
-        let host = parts
-            .headers
-            .get(http::header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or("localhost");
+        let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         self.sqs.answer(action, host, &body).await.map(Body::http_body)
     }
 }
 
 async fn whole(body: Incoming) -> Option<Bytes> {
-    Limited::new(body, MAX_JSON)
-        .collect()
-        .await
-        .ok()
-        .map(|body| body.to_bytes())
+    Limited::new(body, MAX_JSON).collect().await.ok().map(|body| body.to_bytes())
 }
 
 pub(crate) fn s3_error(code: S3ErrorCode, message: &'static str) -> Response<Body> {
-    S3Error::with_message(code, message)
-        .to_http_response()
-        .unwrap_or_else(|_| failed(Service::Sqs))
+    S3Error::with_message(code, message).to_http_response().unwrap_or_else(|_| failed(Service::Sqs))
 }
 
 fn json(status: StatusCode, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        http::header::CONTENT_TYPE,
-        HeaderValue::from_static("application/x-amz-json-1.0"),
-    );
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
     response
 }
 
@@ -225,10 +198,7 @@ fn failed(service: Service) -> Response<Body> {
     let body =
         |code: &str| format!("{{\"__type\":\"com.amazon.coral.service#{code}\",\"message\":\"Internal error\"}}");
     match service {
-        Service::S3 => s3_error(
-            S3ErrorCode::InternalError,
-            "We encountered an internal error. Please try again.",
-        ),
+        Service::S3 => s3_error(S3ErrorCode::InternalError, "We encountered an internal error. Please try again."),
         Service::DynamoDb => json(StatusCode::INTERNAL_SERVER_ERROR, body("InternalServerError")),
         Service::Sqs => json(StatusCode::INTERNAL_SERVER_ERROR, body("InternalFailure")),
     }

@@ -26,10 +26,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(listener: TcpListener, app: App) -> Self {
         let (stop, stopped) = oneshot::channel();
-        Self {
-            task: tokio::spawn(accept(listener, Arc::new(app), stopped)),
-            stop: Some(stop),
-        }
+        Self { task: tokio::spawn(accept(listener, Arc::new(app), stopped)), stop: Some(stop) }
     }
 
     pub(crate) async fn stop(mut self) {
@@ -77,9 +74,7 @@ async fn serve(stream: TcpStream, app: Arc<App>, watcher: hyper_util::server::gr
         let (app, peer) = (app.clone(), peer.clone());
         async move { app.handle(&peer, request).await }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(io, service);
+    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service);
     if let Err(error) = watcher.watch(connection).await {
         // clients that go away, and answers that are cut on purpose
         tracing::debug!(%error, "a connection ended");

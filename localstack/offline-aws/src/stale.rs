@@ -58,11 +58,7 @@ impl StaleReads {
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let key = (action.to_owned(), asked);
         let mut memory = self.memory(faults);
-        if memory
-            .answers
-            .insert(key.clone(), (parts.headers.clone(), body.clone()))
-            .is_none()
-        {
+        if memory.answers.insert(key.clone(), (parts.headers.clone(), body.clone())).is_none() {
             memory.order.push_back(key);
         }
         if memory.order.len() > REMEMBERED
@@ -78,10 +74,7 @@ impl StaleReads {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = faults.generation();
         if memory.generation != generation {
-            *memory = Memory {
-                generation,
-                ..Memory::default()
-            };
+            *memory = Memory { generation, ..Memory::default() };
         }
         memory
     }

@@ -56,22 +56,14 @@ pub(crate) struct Shown {
 
 impl From<&Entry> for Shown {
     fn from(entry: &Entry) -> Self {
-        Self {
-            kind: entry.kind,
-            bytes: entry.bytes,
-            modified: entry.modified,
-        }
+        Self { kind: entry.kind, bytes: entry.bytes, modified: entry.modified }
     }
 }
 
 impl Shown {
     /// A file.
     pub(crate) fn file(bytes: u64, modified: Timestamp) -> Self {
-        Self {
-            kind: EntryKind::File,
-            bytes,
-            modified,
-        }
+        Self { kind: EntryKind::File, bytes, modified }
     }
 
     /// Appends it.
@@ -97,14 +89,7 @@ pub(crate) fn long_name(entry: &Entry, now: Timestamp) -> String {
         EntryKind::File => ("-rw-r--r--", 1),
         EntryKind::Folder => ("drwxr-xr-x", 2),
     };
-    format!(
-        "{mode} {links:>4} {:<8} {:<8} {:>8} {} {}",
-        0,
-        0,
-        entry.bytes,
-        date(entry.modified, now),
-        entry.name
-    )
+    format!("{mode} {links:>4} {:<8} {:<8} {:>8} {} {}", 0, 0, entry.bytes, date(entry.modified, now), entry.name)
 }
 
 fn date(at: Timestamp, now: Timestamp) -> String {
@@ -132,10 +117,7 @@ mod tests {
             modified: Timestamp::from_millis(1_739_120_350_624),
         };
         let now = Timestamp::from_millis(1_739_200_000_000);
-        assert_eq!(
-            long_name(&entry, now),
-            "-rw-r--r--    1 0        0        1073741824 Feb  9 16:59 a b.txt"
-        );
+        assert_eq!(long_name(&entry, now), "-rw-r--r--    1 0        0        1073741824 Feb  9 16:59 a b.txt");
         entry.kind = EntryKind::Folder;
         entry.bytes = 0;
         assert_eq!(

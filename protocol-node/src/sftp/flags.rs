@@ -35,10 +35,7 @@ pub(crate) fn parse(flags: u32) -> Result<Open, FileError> {
     if has(READ) && !has(CREATE) && !has(TRUNCATE) {
         return Ok(Open::Read);
     }
-    Err(FileError::new(
-        FileErrorKind::BadRequest,
-        "a file must be opened for reading or for writing",
-    ))
+    Err(FileError::new(FileErrorKind::BadRequest, "a file must be opened for reading or for writing"))
 }
 
 #[cfg(test)]

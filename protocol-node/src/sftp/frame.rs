@@ -62,11 +62,7 @@ enum State {
     /// A frame that crosses pieces.
     Gathering { buffer: BytesMut, missing: usize },
     /// A frame that is too long.
-    Skipping {
-        header: [u8; HEADER],
-        have: usize,
-        left: usize,
-    },
+    Skipping { header: [u8; HEADER], have: usize, left: usize },
 }
 
 /// Where a stream stands.
@@ -107,11 +103,7 @@ impl Frames {
                         return Err(NotSftp(length));
                     }
                     if length > MAX_FRAME {
-                        self.state = State::Skipping {
-                            header: [0; HEADER],
-                            have: 0,
-                            left: length,
-                        };
+                        self.state = State::Skipping { header: [0; HEADER], have: 0, left: length };
                         continue;
                     }
                     if let Some((frame, rest)) = input.split_at_checked(length) {
@@ -119,10 +111,7 @@ impl Frames {
                         self.state = START;
                         return Ok(Some(Parsed::Frame(Frame::Lent(frame))));
                     }
-                    self.state = State::Gathering {
-                        buffer: BytesMut::with_capacity(length),
-                        missing: length,
-                    };
+                    self.state = State::Gathering { buffer: BytesMut::with_capacity(length), missing: length };
                 }
                 State::Gathering { buffer, missing } => {
                     let taken = take(input, *missing);
@@ -205,10 +194,7 @@ mod tests {
         for size in [1, 3, 1000, stream.len()] {
             let pieces: Vec<&[u8]> = stream.chunks(size).collect();
             let (seen, between) = all(&pieces).unwrap();
-            assert_eq!(
-                seen,
-                [Seen::TooLong([6, 0, 0, 0, 9]), Seen::Frame(b"\x10next".to_vec())]
-            );
+            assert_eq!(seen, [Seen::TooLong([6, 0, 0, 0, 9]), Seen::Frame(b"\x10next".to_vec())]);
             assert!(between);
         }
     }

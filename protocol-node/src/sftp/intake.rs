@@ -45,17 +45,9 @@ pub(crate) enum Refused {
 /// A request for the lane of handles.
 pub(crate) enum HandleJob {
     /// READ.
-    Read {
-        id: u32,
-        download: Download,
-        offset: u64,
-        len: u32,
-    },
+    Read { id: u32, download: Download, offset: u64, len: u32 },
     /// READDIR.
-    ReadFolder {
-        id: u32,
-        folder: Arc<tokio::sync::Mutex<Folder>>,
-    },
+    ReadFolder { id: u32, folder: Arc<tokio::sync::Mutex<Folder>> },
     /// CLOSE of a download.
     Close { id: u32, download: Download },
 }
@@ -83,9 +75,7 @@ impl Activity {
 
     /// Whether it has something open or unanswered.
     pub(crate) fn is_busy(&self) -> bool {
-        self.0
-            .upgrade()
-            .is_some_and(|shared| shared.unanswered() > 0 || shared.has_open())
+        self.0.upgrade().is_some_and(|shared| shared.unanswered() > 0 || shared.has_open())
     }
 
     /// Whether requests wait for their answers.
@@ -163,10 +153,7 @@ impl Channel {
                 Some(Parsed::Frame(frame)) => self.frame(&frame).await?,
                 Some(Parsed::TooLong([_, id @ ..])) => {
                     let id = u32::from_be_bytes(id);
-                    self.answer_new(
-                        id,
-                        Body::Status(Status::BadMessage, "a packet may hold at most 256 KiB"),
-                    )?;
+                    self.answer_new(id, Body::Status(Status::BadMessage, "a packet may hold at most 256 KiB"))?;
                 }
             }
         }
@@ -215,12 +202,7 @@ impl Channel {
             None => return self.answer(id, Class::Data, no_handle()),
         };
         let charge = self.charge(data.len()).await?;
-        let write = Work::Write {
-            id,
-            offset,
-            data,
-            charge,
-        };
+        let write = Work::Write { id, offset, data, charge };
         work.try_send(write).map_err(|_| Refused::Ended)
     }
 
@@ -241,12 +223,7 @@ impl Channel {
     fn read(&mut self, id: u32, handle: Handle, offset: u64, len: u32) -> Result<(), Refused> {
         self.count(Class::Data)?;
         match self.shared.get(handle) {
-            Some(Open::Download(download)) => self.to_handles(HandleJob::Read {
-                id,
-                download,
-                offset,
-                len,
-            }),
+            Some(Open::Download(download)) => self.to_handles(HandleJob::Read { id, download, offset, len }),
             Some(Open::Upload { .. } | Open::Folder(_)) => {
                 self.answer(id, Class::Data, wrong("this handle is not open for reading"))
             }
@@ -325,11 +302,7 @@ impl Channel {
     }
 
     fn count(&self, class: Class) -> Result<(), Refused> {
-        if self.shared.count(class) {
-            Ok(())
-        } else {
-            Err(Refused::TooManyRequests)
-        }
+        if self.shared.count(class) { Ok(()) } else { Err(Refused::TooManyRequests) }
     }
 
     fn answer_new(&self, id: u32, body: Body) -> Result<(), Refused> {

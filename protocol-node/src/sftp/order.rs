@@ -34,8 +34,7 @@ impl PathOrder {
     pub(crate) fn begin(&mut self, touch: Touch, paths: &[VPath]) -> Ticket {
         let ticket = Ticket(self.next);
         self.next = self.next.wrapping_add(1);
-        self.noted
-            .extend(paths.iter().map(|path| (ticket, touch, path.clone())));
+        self.noted.extend(paths.iter().map(|path| (ticket, touch, path.clone())));
         ticket
     }
 

@@ -44,10 +44,7 @@ pub(crate) enum Resolved {
 /// Resolves what a client asks, as seen from the login folder.
 pub(crate) fn resolve(login: &VPath, ask: &PathAsk<'_>) -> Result<Resolved, FileError> {
     let one = |path: &[u8], what| -> Result<Resolved, FileError> {
-        Ok(Resolved::Operation(Operation {
-            paths: vec![login.resolve_bytes(path)?],
-            what,
-        }))
+        Ok(Resolved::Operation(Operation { paths: vec![login.resolve_bytes(path)?], what }))
     };
     match *ask {
         PathAsk::Open { path, flags } => one(path, What::Open(flags::parse(flags)?)),

@@ -12,10 +12,7 @@ use tokio::time::timeout;
 
 /// The answer for what took too long.
 pub(crate) fn too_slow(limit: Duration) -> FileError {
-    FileError::new(
-        FileErrorKind::Unavailable,
-        format!("storage did not answer within {} s", limit.as_secs()),
-    )
+    FileError::new(FileErrorKind::Unavailable, format!("storage did not answer within {} s", limit.as_secs()))
 }
 
 /// How many bytes a READ will hold: what it asks for, cut at [`MAX_READ`] and at the end of the file.
@@ -44,11 +41,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// At the beginning of a listing.
     pub(crate) fn new(listing: Listing) -> Self {
-        Self {
-            listing,
-            page: Vec::new().into_iter(),
-            ended: false,
-        }
+        Self { listing, page: Vec::new().into_iter(), ended: false }
     }
 
     /// Answers a READDIR.

@@ -86,10 +86,7 @@ pub(crate) struct Names {
 impl Names {
     /// One name without attributes, as REALPATH answers.
     pub(crate) fn path(path: &str) -> Self {
-        let mut names = Self {
-            count: 1,
-            encoded: BytesMut::new(),
-        };
+        let mut names = Self { count: 1, encoded: BytesMut::new() };
         put_string(&mut names.encoded, path.as_bytes());
         put_string(&mut names.encoded, path.as_bytes());
         names.encoded.put_u32(0);
@@ -192,12 +189,8 @@ mod tests {
 
     #[test]
     fn every_answer_announces_its_length() {
-        let entry = Entry {
-            name: "ä".to_owned(),
-            kind: EntryKind::File,
-            bytes: 3,
-            modified: Timestamp::from_millis(0),
-        };
+        let entry =
+            Entry { name: "ä".to_owned(), kind: EntryKind::File, bytes: 3, modified: Timestamp::from_millis(0) };
         let mut names = Names::default();
         names.push(&entry, Timestamp::from_millis(0));
         names.push(&entry, Timestamp::from_millis(0));
@@ -225,11 +218,7 @@ mod tests {
     #[test]
     fn data_is_put_together() {
         let mut out = BytesMut::new();
-        put(
-            &mut out,
-            0x0102_0304,
-            Body::Data(vec![Bytes::from_static(b"ab"), Bytes::from_static(b"c")]),
-        );
+        put(&mut out, 0x0102_0304, Body::Data(vec![Bytes::from_static(b"ab"), Bytes::from_static(b"c")]));
         assert_eq!(&out[..], b"\0\0\0\x0c\x67\x01\x02\x03\x04\0\0\0\x03abc");
     }
 }

@@ -82,11 +82,7 @@ pub(crate) enum PathAsk<'a> {
     /// `home-directory`: the login folder, whoever is asked for.
     HomeFolder,
     /// RENAME and `posix-rename@openssh.com`, which replaces.
-    Rename {
-        from: &'a [u8],
-        to: &'a [u8],
-        replace: bool,
-    },
+    Rename { from: &'a [u8], to: &'a [u8], replace: bool },
 }
 
 /// A frame that is no request.
@@ -183,11 +179,7 @@ fn ask<'a>(kind: u8, fields: &mut Fields<'a>, frame: &Frame<'_>) -> Option<Ask<'
         }
         15 => Ask::Path(PathAsk::RemoveFolder(fields.string()?)),
         16 => Ask::Path(PathAsk::RealPath(fields.string()?)),
-        18 => Ask::Path(PathAsk::Rename {
-            from: fields.string()?,
-            to: fields.string()?,
-            replace: false,
-        }),
+        18 => Ask::Path(PathAsk::Rename { from: fields.string()?, to: fields.string()?, replace: false }),
         19 | 20 => Ask::Unsupported("symbolic links are not supported"),
         200 => extended(fields)?,
         _ => Ask::Unsupported("unknown request"),
@@ -196,11 +188,9 @@ fn ask<'a>(kind: u8, fields: &mut Fields<'a>, frame: &Frame<'_>) -> Option<Ask<'
 
 fn extended<'a>(fields: &mut Fields<'a>) -> Option<Ask<'a>> {
     Some(match fields.string()? {
-        b"posix-rename@openssh.com" => Ask::Path(PathAsk::Rename {
-            from: fields.string()?,
-            to: fields.string()?,
-            replace: true,
-        }),
+        b"posix-rename@openssh.com" => {
+            Ask::Path(PathAsk::Rename { from: fields.string()?, to: fields.string()?, replace: true })
+        }
         b"limits@openssh.com" => Ask::Limits,
         b"fsync@openssh.com" => Ask::Handle(fields.handle()?, HandleAsk::Sync),
         b"lsetstat@openssh.com" => Ask::Path(PathAsk::SetStat(fields.string()?, attributes::parse(fields)?)),
@@ -225,23 +215,10 @@ mod tests {
 
     #[test]
     fn a_write_keeps_exactly_its_data() {
-        let frame = [
-            &[6, 0, 0, 0, 7][..],
-            &string(&9_u64.to_be_bytes()),
-            &5_u64.to_be_bytes(),
-            &string(b"data"),
-        ]
-        .concat();
-        let expected = Request {
-            id: 7,
-            ask: Ask::Handle(
-                9,
-                HandleAsk::Write {
-                    offset: 5,
-                    data: Bytes::from_static(b"data"),
-                },
-            ),
-        };
+        let frame =
+            [&[6, 0, 0, 0, 7][..], &string(&9_u64.to_be_bytes()), &5_u64.to_be_bytes(), &string(b"data")].concat();
+        let expected =
+            Request { id: 7, ask: Ask::Handle(9, HandleAsk::Write { offset: 5, data: Bytes::from_static(b"data") }) };
         assert_eq!(parse(&Frame::Lent(&frame)), Ok(expected));
         let owned = Frame::Owned(Bytes::from(frame.clone()));
         assert!(matches!(
@@ -256,24 +233,15 @@ mod tests {
     fn foreign_handles_are_number_zero() {
         for handle in [&b""[..], b"abc", b"123456789"] {
             let frame = [&[4, 0, 0, 0, 1][..], &string(handle)].concat();
-            assert_eq!(
-                parse(&Frame::Lent(&frame)).unwrap().ask,
-                Ask::Handle(0, HandleAsk::Close)
-            );
+            assert_eq!(parse(&Frame::Lent(&frame)).unwrap().ask, Ask::Handle(0, HandleAsk::Close));
         }
     }
 
     #[test]
     fn unknown_kinds_and_extensions_are_answered() {
         let frame = [&[200, 0, 0, 0, 1][..], &string(b"who@example")].concat();
-        assert_eq!(
-            parse(&Frame::Lent(&frame)).unwrap().ask,
-            Ask::Unsupported("unknown extension")
-        );
-        assert!(matches!(
-            parse(&Frame::Lent(&[99, 0, 0, 0, 1])).unwrap().ask,
-            Ask::Unsupported(_)
-        ));
+        assert_eq!(parse(&Frame::Lent(&frame)).unwrap().ask, Ask::Unsupported("unknown extension"));
+        assert!(matches!(parse(&Frame::Lent(&[99, 0, 0, 0, 1])).unwrap().ask, Ask::Unsupported(_)));
     }
 
     proptest! {

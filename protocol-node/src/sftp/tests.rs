@@ -33,8 +33,7 @@ struct Fields(Vec<u8>);
 impl Fields {
     fn string(mut self, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
-        self.0
-            .extend_from_slice(&u32::try_from(bytes.len()).unwrap().to_be_bytes());
+        self.0.extend_from_slice(&u32::try_from(bytes.len()).unwrap().to_be_bytes());
         self.0.extend_from_slice(bytes);
         self
     }
@@ -157,10 +156,7 @@ impl Client {
 fn status(answer: &[u8]) -> (u32, String) {
     assert_eq!(answer[0], 101);
     let length = u32::from_be_bytes(answer[5..9].try_into().unwrap()) as usize;
-    (
-        u32::from_be_bytes(answer[1..5].try_into().unwrap()),
-        String::from_utf8(answer[9..9 + length].to_vec()).unwrap(),
-    )
+    (u32::from_be_bytes(answer[1..5].try_into().unwrap()), String::from_utf8(answer[9..9 + length].to_vec()).unwrap())
 }
 
 const READ: u32 = 1;
@@ -177,13 +173,7 @@ async fn a_file_goes_in_and_out() {
         assert_eq!(status(&client.answer(id).await).0, 0);
     }
     assert_eq!(client.status(5, fields().string(&handle).u64(0).u32(10)).await.0, 4);
-    assert_eq!(
-        client
-            .status(200, fields().string("fsync@openssh.com").string(&handle))
-            .await
-            .0,
-        0
-    );
+    assert_eq!(client.status(200, fields().string("fsync@openssh.com").string(&handle)).await.0, 0);
     assert_eq!(client.call(8, fields().string(&handle)).await[0], 105);
     assert!(vfs.get("/a").is_none());
     assert_eq!(client.status(4, fields().string(&handle)).await.0, 0);
@@ -199,10 +189,7 @@ async fn a_file_goes_in_and_out() {
     }
     assert_eq!(client.status(6, fields().string(&handle).u64(0).string("x")).await.0, 4);
     assert_eq!(client.status(4, fields().string(&handle)).await.0, 0);
-    assert_eq!(
-        client.status(4, fields().string(&handle)).await,
-        (4, "no such handle".to_owned())
-    );
+    assert_eq!(client.status(4, fields().string(&handle)).await, (4, "no such handle".to_owned()));
 }
 
 #[tokio::test]
@@ -215,11 +202,7 @@ async fn a_client_that_reads_nothing_can_still_write() {
     client.open.send_replace(false);
     let mut reads = Vec::new();
     for at in 0..256 {
-        reads.push(
-            client
-                .send(5, fields().string(&read).u64(at * 16_384).u32(16_384))
-                .await,
-        );
+        reads.push(client.send(5, fields().string(&read).u64(at * 16_384).u32(16_384)).await);
     }
     let mut writes = Vec::new();
     for at in 0..(3 * WRITE_BUDGET / 32_768) {

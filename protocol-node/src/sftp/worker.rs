@@ -64,11 +64,7 @@ struct Lane<T> {
 
 impl<T> Lane<T> {
     fn new(queue: mpsc::Receiver<T>) -> Self {
-        Self {
-            queue,
-            first: None,
-            ended: false,
-        }
+        Self { queue, first: None, ended: false }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
@@ -205,20 +201,10 @@ impl Worker {
             && let Poll::Ready(Some(job)) = self.handle_jobs.poll(cx)
         {
             let mut future: Job = match job {
-                HandleJob::Read {
-                    id,
-                    download,
-                    offset,
-                    len,
-                } => {
+                HandleJob::Read { id, download, offset, len } => {
                     let bytes = reader::read_len(&download, offset, len);
                     if self.reading > 0 && self.reading + bytes > READ_BUDGET {
-                        self.handle_jobs.first = Some(HandleJob::Read {
-                            id,
-                            download,
-                            offset,
-                            len,
-                        });
+                        self.handle_jobs.first = Some(HandleJob::Read { id, download, offset, len });
                         break;
                     }
                     self.reading += bytes;
@@ -287,11 +273,7 @@ impl Worker {
 
 fn read(id: u32, download: crate::backend::Download, offset: u64, len: usize) -> Job {
     Box::pin(async move {
-        let body = if len == 0 {
-            Body::EOF
-        } else {
-            reader::read(download, offset, len).await
-        };
+        let body = if len == 0 { Body::EOF } else { reader::read(download, offset, len).await };
         let class = Class::Data;
         (Reply { id, class, body }, Returned::Read(len))
     })

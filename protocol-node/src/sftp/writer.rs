@@ -46,11 +46,7 @@ struct Writer {
 /// Starts the task of an upload and returns where its requests go.
 pub(crate) fn start(upload: Upload, slot: Slot, shared: &Arc<Shared>) -> mpsc::Sender<Work> {
     let (sender, work) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
-    let writer = Writer {
-        upload,
-        failed: None,
-        shared: Arc::clone(shared),
-    };
+    let writer = Writer { upload, failed: None, shared: Arc::clone(shared) };
     let task = async move {
         writer.run(work).await;
         drop(slot);
@@ -63,12 +59,7 @@ impl Writer {
     async fn run(mut self, mut queue: mpsc::Receiver<Work>) {
         while let Some(work) = queue.recv().await {
             match work {
-                Work::Write {
-                    id,
-                    offset,
-                    data,
-                    charge,
-                } => {
+                Work::Write { id, offset, data, charge } => {
                     let body = self.write(offset, data).await;
                     drop(charge);
                     answer(&self.shared, id, Class::Data, body);

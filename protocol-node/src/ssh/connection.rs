@@ -49,10 +49,7 @@ impl Watch {
         Self {
             logged_in: CancellationToken::new(),
             kill,
-            seen: Mutex::new(Seen {
-                last: Instant::now(),
-                channels: Vec::new(),
-            }),
+            seen: Mutex::new(Seen { last: Instant::now(), channels: Vec::new() }),
         }
     }
 
@@ -85,19 +82,13 @@ impl Watch {
 pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, place: Place) {
     let session_id = uuid_text(store::clock::random());
     let span = tracing::info_span!("sftp", session_id, %peer, user = tracing::field::Empty);
-    let origin = Origin {
-        protocol: Protocol::Sftp,
-        client_ip: peer.ip().to_canonical(),
-        session_id,
-    };
+    let origin = Origin { protocol: Protocol::Sftp, client_ip: peer.ip().to_canonical(), session_id };
     let watch = Arc::new(Watch::new(shared.kill.child_token()));
     // whatever ends this task ends the connection
     let _end = watch.kill.clone().drop_guard();
     let stream = Stream::new(socket, watch.kill.clone());
     let handler = Handler::new(Arc::clone(&shared), Arc::clone(&watch), origin, span.clone());
-    supervise(&shared, &watch, stream, handler, place)
-        .instrument(span)
-        .await;
+    supervise(&shared, &watch, stream, handler, place).instrument(span).await;
 }
 
 async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Handler, mut place: Place) {
@@ -118,11 +109,7 @@ async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Hand
         () = shared.draining.cancelled() => return disconnect(watch, session, "the server is stopping").await,
     }
     loop {
-        let look = if shared.draining.is_cancelled() {
-            LOOK_DRAINING
-        } else {
-            LOOK
-        };
+        let look = if shared.draining.is_cancelled() { LOOK_DRAINING } else { LOOK };
         tokio::select! {
             ended = &mut session => return log_end(ended),
             () = shared.draining.cancelled(), if !shared.draining.is_cancelled() => {}

@@ -79,11 +79,7 @@ impl Handler {
         if user.len() > MAX_USER_BYTES {
             return Auth::reject();
         }
-        let attempt = Attempt {
-            user: user.to_owned(),
-            proof,
-            origin: self.origin.clone(),
-        };
+        let attempt = Attempt { user: user.to_owned(), proof, origin: self.origin.clone() };
         match timeout(CHECK_DEADLINE, self.shared.accounts.log_in(attempt)).await {
             Ok(Ok(principal)) => {
                 self.span.record("user", principal.user_name.as_str());
@@ -120,8 +116,7 @@ impl Handler {
         };
         let budget = Arc::clone(&self.write_budget);
         let tasks = &self.shared.tasks;
-        self.span
-            .in_scope(|| sftp::Channel::start(files, budget, tasks, output, at_end))
+        self.span.in_scope(|| sftp::Channel::start(files, budget, tasks, output, at_end))
     }
 
     /// Anything but SFTP: says so where people see it, and ends.

@@ -18,11 +18,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 10_000,
-            per_address: 200,
-            logging_in: 1_000,
-        }
+        Self { connections: 10_000, per_address: 200, logging_in: 1_000 }
     }
 }
 
@@ -84,10 +80,7 @@ impl Counter {
         drop(addresses);
         Ok(Place {
             _all: all,
-            _address: AddressPlace {
-                address,
-                addresses: Arc::clone(&self.addresses),
-            },
+            _address: AddressPlace { address, addresses: Arc::clone(&self.addresses) },
             logging_in: Some(logging_in),
         })
     }
@@ -118,11 +111,7 @@ mod tests {
 
     #[test]
     fn places_are_given_back() {
-        let counter = Counter::new(Limits {
-            connections: 3,
-            per_address: 2,
-            logging_in: 3,
-        });
+        let counter = Counter::new(Limits { connections: 3, per_address: 2, logging_in: 3 });
         let one: IpAddr = "2001:db8::1".parse().unwrap();
         let same: IpAddr = "2001:db8::ffff:2".parse().unwrap();
         let other: IpAddr = "192.0.2.1".parse().unwrap();

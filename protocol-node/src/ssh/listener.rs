@@ -97,10 +97,7 @@ impl Running {
         if tokio::time::timeout(limit, self.shared.tasks.wait()).await.is_ok() {
             return;
         }
-        tracing::info!(
-            limit_s = limit.as_secs(),
-            "closing connections that did not end in time"
-        );
+        tracing::info!(limit_s = limit.as_secs(), "closing connections that did not end in time");
         self.shared.kill.cancel();
         if tokio::time::timeout(limit, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = self.shared.tasks.len(), "stopping with work left");
@@ -132,15 +129,11 @@ fn admit(socket: TcpStream, peer: SocketAddr, counter: &Counter, shared: &Arc<Sh
         tracing::debug!(%peer, %error, "a connection ended before it began");
         return;
     }
-    shared
-        .tasks
-        .spawn(connection::serve(Arc::clone(shared), socket, peer, place));
+    shared.tasks.spawn(connection::serve(Arc::clone(shared), socket, peer, place));
 }
 
 fn prepare(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(TCP_KEEPALIVE)
-        .with_interval(TCP_KEEPALIVE);
+    let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(TCP_KEEPALIVE);
     SockRef::from(socket).set_tcp_keepalive(&keepalive)
 }

@@ -25,11 +25,7 @@ pub(super) struct Stream {
 impl Stream {
     /// Over `socket`, until `kill` is cancelled.
     pub(super) fn new(socket: TcpStream, kill: CancellationToken) -> Self {
-        Self {
-            socket,
-            buffer: BytesMut::new(),
-            killed: Box::pin(kill.cancelled_owned()),
-        }
+        Self { socket, buffer: BytesMut::new(), killed: Box::pin(kill.cancelled_owned()) }
     }
 
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {

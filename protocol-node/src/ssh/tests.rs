@@ -22,34 +22,18 @@ struct Server {
 async fn server() -> Server {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("id");
-    let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-        .arg(&key)
-        .status()
-        .await
-        .unwrap();
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().await.unwrap();
     assert!(made.success());
     let public = std::fs::read_to_string(folder.path().join("id.pub")).unwrap();
-    let accounts = Accounts {
-        key: ssh_key::PublicKey::from_openssh(&public).unwrap().to_bytes().unwrap(),
-    };
+    let accounts = Accounts { key: ssh_key::PublicKey::from_openssh(&public).unwrap().to_bytes().unwrap() };
     let vfs = Vfs::default();
-    let state = State {
-        accounts,
-        vfs: vfs.clone(),
-    };
+    let state = State { accounts, vfs: vfs.clone() };
     let keys = host_keys(SECRET).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
-    let running = Door::bind(address, &keys, &state, Limits::default())
-        .unwrap()
-        .open()
-        .unwrap();
+    let running = Door::bind(address, &keys, &state, Limits::default()).unwrap().open().unwrap();
     let port = running.address().port();
-    let known: String = keys
-        .public_lines()
-        .iter()
-        .map(|line| format!("[127.0.0.1]:{port} {line}\n"))
-        .collect();
+    let known: String = keys.public_lines().iter().map(|line| format!("[127.0.0.1]:{port} {line}\n")).collect();
     std::fs::write(folder.path().join("known_hosts"), known).unwrap();
     Server { running, vfs, folder }
 }
@@ -67,15 +51,8 @@ impl Server {
             .arg("-F/dev/null")
             .arg(format!("-oPort={}", self.running.address().port()))
             .arg(format!("-oIdentityFile={}", self.path().join("id").display()))
-            .arg(format!(
-                "-oUserKnownHostsFile={}",
-                self.path().join("known_hosts").display()
-            ))
-            .args([
-                "-oStrictHostKeyChecking=yes",
-                "-oIdentitiesOnly=yes",
-                "-oLogLevel=ERROR",
-            ])
+            .arg(format!("-oUserKnownHostsFile={}", self.path().join("known_hosts").display()))
+            .args(["-oStrictHostKeyChecking=yes", "-oIdentitiesOnly=yes", "-oLogLevel=ERROR"])
             .args(options)
             .env_remove("SSH_AUTH_SOCK")
             .stdin(Stdio::null())

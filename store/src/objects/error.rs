@@ -62,27 +62,17 @@ where
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let code = error
-            .as_service_error()
-            .and_then(ProvideErrorMetadata::code)
-            .unwrap_or_default()
-            .to_owned();
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
         match (status, code.as_str()) {
             (Some(404), "NoSuchUpload") => Self::NoSuchUpload,
-            (Some(404), "NoSuchBucket") => Self::Refused {
-                code,
-                source: error.into(),
-            },
+            (Some(404), "NoSuchBucket") => Self::Refused { code, source: error.into() },
             (Some(404), _) => Self::NotFound,
             (Some(412), _) => Self::PreconditionFailed,
             (Some(409), _) => Self::Conflict,
             (Some(416), _) => Self::RangeBehindEnd,
             // 408 RequestTimeout and what the SDK gave up on after its retries
             (Some(408 | 429 | 500..=599) | None, _) => Self::Unavailable(error.into()),
-            (Some(_), _) => Self::Refused {
-                code,
-                source: error.into(),
-            },
+            (Some(_), _) => Self::Refused { code, source: error.into() },
         }
     }
 }

@@ -48,8 +48,7 @@ pub enum ListedKind {
 impl Objects {
     /// Up to 1,000 entries directly in a folder.
     pub async fn list(&self, folder: &Authorized<List>, from: Option<String>) -> Result<Page, ObjectError> {
-        self.list_key(&folder.location().folder_key(), from, Some("/"), 1000)
-            .await
+        self.list_key(&folder.location().folder_key(), from, Some("/"), 1000).await
     }
 
     /// Up to 1,000 objects anywhere in a folder.
@@ -86,11 +85,7 @@ impl Objects {
             .encoding_type(EncodingType::Url)
             .send()
             .await?;
-        let mut page = Page {
-            entries: Vec::new(),
-            marker: None,
-            next: None,
-        };
+        let mut page = Page { entries: Vec::new(), marker: None, next: None };
         for object in answer.contents() {
             let Some((relative, folder)) = object.key().and_then(|key| relative(prefix, key)) else {
                 continue;
@@ -100,11 +95,7 @@ impl Objects {
                 ListedKind::Folder { marker: Some(etag) }
             } else {
                 let bytes = u64::try_from(object.size().unwrap_or(0)).unwrap_or(0);
-                ListedKind::File {
-                    bytes,
-                    modified: timestamp(object.last_modified()),
-                    etag,
-                }
+                ListedKind::File { bytes, modified: timestamp(object.last_modified()), etag }
             };
             let listed = Listed { path: relative, kind };
             if listed.path.is_root() {
@@ -117,10 +108,7 @@ impl Objects {
             if let Some((relative, _)) = common.prefix().and_then(|key| relative(prefix, key))
                 && !relative.is_root()
             {
-                page.entries.push(Listed {
-                    path: relative,
-                    kind: ListedKind::Folder { marker: None },
-                });
+                page.entries.push(Listed { path: relative, kind: ListedKind::Folder { marker: None } });
             }
         }
         if answer.is_truncated() == Some(true) {

@@ -68,12 +68,7 @@ impl Objects {
             .send()
             .await?;
         let etag = sent.e_tag.ok_or(ObjectError::Incomplete("a part's ETag"))?;
-        Ok(StoredPart {
-            number,
-            bytes,
-            etag,
-            crc32: sent.checksum_crc32,
-        })
+        Ok(StoredPart { number, bytes, etag, crc32: sent.checksum_crc32 })
     }
 
     /// Makes the parts, reviewed and in order, an object.
@@ -95,7 +90,7 @@ impl Objects {
             })
             .collect();
         let request = self
-            .once
+            .patient
             .complete_multipart_upload()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
@@ -161,17 +156,11 @@ impl Objects {
                 .set_upload_id_marker(id_marker)
                 .send()
                 .await?;
-            let old = page
-                .uploads()
-                .iter()
-                .filter(|upload| timestamp(upload.initiated()) < before);
+            let old = page.uploads().iter().filter(|upload| timestamp(upload.initiated()) < before);
             let found: Vec<FoundUpload> = old
                 .filter_map(|upload| {
                     let (organization, key) = ObjectKey::from_bucket(upload.key()?.to_owned())?;
-                    let upload = MultipartUpload {
-                        key,
-                        id: upload.upload_id()?.to_owned(),
-                    };
+                    let upload = MultipartUpload { key, id: upload.upload_id()?.to_owned() };
                     Some(FoundUpload { organization, upload })
                 })
                 .collect();

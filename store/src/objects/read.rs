@@ -15,10 +15,7 @@ pub struct Body(ByteStream);
 impl Body {
     /// The next bytes; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ObjectError> {
-        self.0
-            .try_next()
-            .await
-            .map_err(|error| ObjectError::Unavailable(error.into()))
+        self.0.try_next().await.map_err(|error| ObjectError::Unavailable(error.into()))
     }
 }
 
@@ -82,11 +79,9 @@ impl Objects {
             Err(error) => return Err(error),
         };
         let total = match got.content_range.as_deref() {
-            Some(range) => range
-                .rsplit('/')
-                .next()
-                .and_then(|n| n.parse().ok())
-                .ok_or(ObjectError::Incomplete("a file size"))?,
+            Some(range) => {
+                range.rsplit('/').next().and_then(|n| n.parse().ok()).ok_or(ObjectError::Incomplete("a file size"))?
+            }
             None => u64::try_from(got.content_length.unwrap_or(0)).unwrap_or(0),
         };
         let info = ObjectInfo {

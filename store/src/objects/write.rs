@@ -43,13 +43,7 @@ impl Objects {
 
     /// The marker of a folder that has none.
     pub async fn put_folder(&self, folder: &Authorized<MakeFolder>, operation: &OperationId) -> Result<(), WriteError> {
-        self.put_key(
-            &folder.location().folder_key(),
-            Bytes::new(),
-            &Precondition::Absent,
-            operation,
-        )
-        .await
+        self.put_key(&folder.location().folder_key(), Bytes::new(), &Precondition::Absent, operation).await
     }
 
     async fn put_key(
@@ -102,8 +96,7 @@ impl Objects {
         operation: &OperationId,
     ) -> Result<(), WriteError> {
         let (source, target) = (from.location().folder_key(), to.location().folder_key());
-        self.copy_key(&source, version, &target, &Precondition::Absent, operation)
-            .await
+        self.copy_key(&source, version, &target, &Precondition::Absent, operation).await
     }
 
     async fn copy_key(
@@ -116,7 +109,7 @@ impl Objects {
     ) -> Result<(), WriteError> {
         let (if_none_match, if_match) = precondition.headers();
         let request = self
-            .once
+            .patient
             .copy_object()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
@@ -165,10 +158,7 @@ impl Objects {
 
 /// The organization's root is no file, whatever is asked of it.
 fn no_file() -> WriteError {
-    WriteError {
-        error: ObjectError::NotFound,
-        tried_before: false,
-    }
+    WriteError { error: ObjectError::NotFound, tried_before: false }
 }
 
 /// The header `x-amz-copy-source`: the key percent-encoded, with its slashes as they are.

@@ -42,22 +42,10 @@ impl Records {
                 }
                 let request = KeysAndAttributes::builder().set_keys(Some(keys)).build();
                 let request = request.map_err(RecordError::internal)?;
-                let answer = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.table, request)
-                    .send()
-                    .await;
+                let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
                 let answer = answer.map_err(RecordError::unavailable)?;
-                for item in answer
-                    .responses
-                    .and_then(|mut tables| tables.remove(&self.table))
-                    .unwrap_or_default()
-                {
-                    let id = item
-                        .get(table::PK)
-                        .and_then(|pk| pk.as_s().ok())
-                        .and_then(|pk| pk.strip_prefix("AUTH#"));
+                for item in answer.responses.and_then(|mut tables| tables.remove(&self.table)).unwrap_or_default() {
+                    let id = item.get(table::PK).and_then(|pk| pk.as_s().ok()).and_then(|pk| pk.strip_prefix("AUTH#"));
                     let at = optional_number(&item, "last_used").and_then(|at| i64::try_from(at).ok());
                     if let (Some(Ok(id)), Some(at)) = (id.map(ApiKeyId::parse), at) {
                         found.insert(id, Timestamp::from_millis(at));
@@ -127,9 +115,7 @@ impl Records {
                     Ok(_) => {}
                     // deleted meanwhile
                     Err(error)
-                        if error
-                            .as_service_error()
-                            .is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
+                        if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
                     Err(error) => return Err(RecordError::unavailable(error)),
                 }
             }

@@ -56,14 +56,8 @@ impl AuthItem {
         let value = |value: Result<AttributeValue, serde_dynamo::Error>| value.map_err(RecordError::internal);
         let mut values = HashMap::from([
             (":state".to_owned(), value(serde_dynamo::to_attribute_value(key.state))?),
-            (
-                ":permissions".to_owned(),
-                value(serde_dynamo::to_attribute_value(&key.permissions))?,
-            ),
-            (
-                ":ips".to_owned(),
-                value(serde_dynamo::to_attribute_value(&key.allowed_ips))?,
-            ),
+            (":permissions".to_owned(), value(serde_dynamo::to_attribute_value(&key.permissions))?),
+            (":ips".to_owned(), value(serde_dynamo::to_attribute_value(&key.allowed_ips))?),
         ]);
         let mut set = "SET #state = :state, #permissions = :permissions, allowed_ips = :ips".to_owned();
         match key.expires_at {
@@ -145,11 +139,7 @@ impl Records {
                 let (state, old_counters) = read(id, answer.attributes.unwrap_or_default(), minute)?;
                 let rate = RateStatus::new(state.limit, state.used, shown.now);
                 // the condition has asked all but the address
-                Ok(judge(&state, shown).map(|()| Passed {
-                    state,
-                    rate,
-                    old_counters,
-                }))
+                Ok(judge(&state, shown).map(|()| Passed { state, rate, old_counters }))
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
@@ -203,18 +193,10 @@ impl Records {
 /// The state in an item, and the counters of other minutes in it (at most 20, to bound the clean-up).
 fn read(id: &ApiKeyId, item: Item, minute: Minute) -> Result<(AuthState, Vec<String>), RecordError> {
     let name = counter(minute);
-    let used = optional_number(&item, &name)
-        .and_then(|used| u32::try_from(used).ok())
-        .unwrap_or(0);
+    let used = optional_number(&item, &name).and_then(|used| u32::try_from(used).ok()).unwrap_or(0);
     let is_counter = |name: &str| {
-        name.strip_prefix('m')
-            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+        name.strip_prefix('m').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let old = item
-        .keys()
-        .filter(|key| **key != name && is_counter(key))
-        .take(20)
-        .cloned()
-        .collect();
+    let old = item.keys().filter(|key| **key != name && is_counter(key)).take(20).cloned().collect();
     Ok((decode::<AuthItem>(item)?.value.state(id, used), old))
 }

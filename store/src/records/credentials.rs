@@ -28,10 +28,7 @@ impl Records {
         let Some(owner) = self.get::<NameRecord>(table::user_name(name.as_str())).await? else {
             return Ok(None);
         };
-        let NameRecord {
-            organization,
-            credential,
-        } = owner.value;
+        let NameRecord { organization, credential } = owner.value;
         let (organization, credential) = futures_util::future::try_join(
             self.organization(&organization),
             self.credential(&organization, &credential),
@@ -39,12 +36,7 @@ impl Records {
         .await?;
         // the reads are not one snapshot: a credential that was renamed in between no longer has this name
         let credential = credential.filter(|credential| credential.value.user_name == *name);
-        Ok(organization
-            .zip(credential)
-            .map(|(organization, credential)| LoginRecords {
-                organization,
-                credential,
-            }))
+        Ok(organization.zip(credential).map(|(organization, credential)| LoginRecords { organization, credential }))
     }
 
     /// A credential. One consistent read.
@@ -81,10 +73,7 @@ impl Records {
     }
 
     fn take_name(&self, credential: &Credential) -> Result<aws_sdk_dynamodb::types::TransactWriteItem, RecordError> {
-        let owner = NameRecord {
-            organization: credential.organization.clone(),
-            credential: credential.id.clone(),
-        };
+        let owner = NameRecord { organization: credential.organization.clone(), credential: credential.id.clone() };
         self.put_in(&table::user_name(credential.user_name.as_str()), None, &owner)
     }
 
@@ -109,10 +98,7 @@ impl Records {
     pub async fn delete_credential(&self, old: &Versioned<Credential>) -> Result<(), RecordError> {
         let credential = &old.value;
         let mut writes = vec![
-            self.delete_in(
-                table::credential(&credential.organization, &credential.id),
-                Some(old.rev),
-            )?,
+            self.delete_in(table::credential(&credential.organization, &credential.id), Some(old.rev))?,
             self.delete_in(table::user_name(credential.user_name.as_str()), None)?,
         ];
         for key in self.ssh_keys(&credential.id).await? {

@@ -13,7 +13,6 @@ impl Records {
 
     /// Changes an organization's settings. Answers the new revision.
     pub async fn save_organization(&self, organization: &Organization, read: u64) -> Result<u64, RecordError> {
-        self.put(&table::organization(&organization.id), Some(read), organization)
-            .await
+        self.put(&table::organization(&organization.id), Some(read), organization).await
     }
 }

@@ -35,16 +35,9 @@ impl Records {
             table::credential(&credential.organization, &credential.id),
             "ssh_keys :change",
             " AND ssh_keys < :most",
-            HashMap::from([
-                (":change".to_owned(), number(1)),
-                (":most".to_owned(), number(MAX_KEYS)),
-            ]),
+            HashMap::from([(":change".to_owned(), number(1)), (":most".to_owned(), number(MAX_KEYS))]),
         )?;
-        self.transact(vec![
-            self.put_in(&table::ssh_key(&credential.id, &key.id), None, key)?,
-            count,
-        ])
-        .await
+        self.transact(vec![self.put_in(&table::ssh_key(&credential.id, &key.id), None, key)?, count]).await
     }
 
     /// Removes a key that exists.
@@ -56,10 +49,6 @@ impl Records {
             HashMap::from([(":change".to_owned(), number(-1))]),
         )?;
         // a key record never changes, so its revision is always 1; naming it makes a second removal a conflict
-        self.transact(vec![
-            self.delete_in(table::ssh_key(&credential.id, &key.id), Some(1))?,
-            count,
-        ])
-        .await
+        self.transact(vec![self.delete_in(table::ssh_key(&credential.id, &key.id), Some(1))?, count]).await
     }
 }

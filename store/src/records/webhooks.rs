@@ -22,9 +22,7 @@ impl Records {
         let mut after: Option<String> = None;
         // twice the maximum, because the check of the maximum and the creation are not one step
         while all.len() < MAX_WEBHOOKS * 2 {
-            let page = self
-                .list(organization, ListOf::Webhooks, after.as_deref(), limit)
-                .await?;
+            let page = self.list(organization, ListOf::Webhooks, after.as_deref(), limit).await?;
             all.extend(page.records);
             match page.next {
                 Some(next) => after = Some(next),
@@ -36,8 +34,7 @@ impl Records {
 
     /// Writes a webhook: a new one if `read` is `None`. Answers the new revision.
     pub async fn save_webhook(&self, webhook: &Webhook, read: Option<u64>) -> Result<u64, RecordError> {
-        self.put(&table::webhook(&webhook.organization, &webhook.id), read, webhook)
-            .await
+        self.put(&table::webhook(&webhook.organization, &webhook.id), read, webhook).await
     }
 
     /// Deletes a webhook over the revision that was read.

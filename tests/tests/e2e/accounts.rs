@@ -14,34 +14,21 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn of(stack: &Stack) -> Self {
-        let base = format!(
-            "{}/organizations/{}",
-            stack.get("TOWPATH_API_URL"),
-            stack.get("TOWPATH_ORGANIZATION_ID")
-        );
-        Self {
-            client: reqwest::Client::new(),
-            base,
-            key: stack.get("TOWPATH_API_KEY").to_owned(),
-        }
+        let base = format!("{}/organizations/{}", stack.get("TOWPATH_API_URL"), stack.get("TOWPATH_ORGANIZATION_ID"));
+        Self { client: reqwest::Client::new(), base, key: stack.get("TOWPATH_API_KEY").to_owned() }
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let url = format!("{}{path}", self.base);
         let mut request = self.client.request(method.parse().unwrap(), url).bearer_auth(&self.key);
         if let Some(body) = body {
-            request = request
-                .header("content-type", "application/json")
-                .body(body.to_string());
+            request = request.header("content-type", "application/json").body(body.to_string());
         }
         let answer = request.send().await.unwrap();
         assert!(answer.headers().contains_key("x-request-id"), "no request id");
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap();
-        (
-            status,
-            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path}: {status} {text}")),
-        )
+        (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path}: {status} {text}")))
     }
 
     pub(crate) async fn made(&self, path: &str, body: Value) -> Value {
@@ -68,9 +55,7 @@ const ALLOW_ALL: &str = r#"[{"Protocol":"*","Source":"0.0.0.0/0","State":"enable
 async fn a_new_credential_can_log_in_at_once_and_sees_only_its_home() {
     let stack = Stack::start();
     let api = Api::of(&stack);
-    let ana = api
-        .made("/users", json!({"UserName": "ana-partner", "Permission": "read-write"}))
-        .await;
+    let ana = api.made("/users", json!({"UserName": "ana-partner", "Permission": "read-write"})).await;
     assert_eq!(ana["HomeDirectory"], "/home/ana-partner");
     let client = password_client(&stack, &ana);
     fs::write(client.path("a"), "from ana").unwrap();
@@ -83,11 +68,7 @@ async fn a_new_credential_can_log_in_at_once_and_sees_only_its_home() {
         client.sftp_fails(&[command]);
     }
     // a chroot below the root
-    api.changed(
-        &format!("/users/{}", ana["Id"].as_str().unwrap()),
-        json!({"ChrootDirectory": "/ventas"}),
-    )
-    .await;
+    api.changed(&format!("/users/{}", ana["Id"].as_str().unwrap()), json!({"ChrootDirectory": "/ventas"})).await;
     let listed = client.sftp_ok(&["ls -1 /", "cd ventas", "ls -1"]);
     assert!(listed.contains("ventas") && listed.contains('a'), "{listed}");
     client.sftp_fails(&["put a /x"]);
@@ -97,9 +78,7 @@ async fn a_new_credential_can_log_in_at_once_and_sees_only_its_home() {
 async fn public_keys_of_every_type_log_in_until_they_are_deleted() {
     let stack = Stack::start();
     let api = Api::of(&stack);
-    let ana = api
-        .made("/users", json!({"UserName": "ana-partner", "Permission": "full"}))
-        .await;
+    let ana = api.made("/users", json!({"UserName": "ana-partner", "Permission": "full"})).await;
     let keys = format!("/users/{}/ssh-public-keys", ana["Id"].as_str().unwrap());
     let folder = tempfile::TempDir::new().unwrap();
     for kind in ["ed25519", "ecdsa", "rsa"] {
@@ -109,9 +88,7 @@ async fn public_keys_of_every_type_log_in_until_they_are_deleted() {
         let key = api.made(&keys, json!({"SshPublicKeyBody": public})).await;
         assert_eq!(key["Type"], kind);
         client.sftp_ok(&["ls"]);
-        let (status, gone) = api
-            .call("DELETE", &format!("{keys}/{}", key["Id"].as_str().unwrap()), None)
-            .await;
+        let (status, gone) = api.call("DELETE", &format!("{keys}/{}", key["Id"].as_str().unwrap()), None).await;
         assert_eq!((status, &gone["Fingerprint"]), (200, &key["Fingerprint"]));
         client.sftp_fails(&["ls"]);
     }
@@ -121,22 +98,13 @@ async fn public_keys_of_every_type_log_in_until_they_are_deleted() {
 async fn every_reason_against_a_login_is_checked() {
     let stack = Stack::start();
     let api = Api::of(&stack);
-    let ana = api
-        .made("/users", json!({"UserName": "ana-partner", "Permission": "read-only"}))
-        .await;
+    let ana = api.made("/users", json!({"UserName": "ana-partner", "Permission": "read-only"})).await;
     let client = password_client(&stack, &ana);
     let path = format!("/users/{}", ana["Id"].as_str().unwrap());
     client.sftp_ok(&["ls"]);
-    let refused = [
-        json!({"State": "inactive"}),
-        json!({"Permission": "none"}),
-        json!({"Expiration": 1_600_000_000_000_u64}),
-    ];
-    let allowed = [
-        json!({"State": "active"}),
-        json!({"Permission": "read-only"}),
-        json!({"Expiration": null}),
-    ];
+    let refused =
+        [json!({"State": "inactive"}), json!({"Permission": "none"}), json!({"Expiration": 1_600_000_000_000_u64})];
+    let allowed = [json!({"State": "active"}), json!({"Permission": "read-only"}), json!({"Expiration": null})];
     let mut messages = Vec::new();
     for (refused, allowed) in refused.into_iter().zip(allowed) {
         api.changed(&path, refused).await;
@@ -165,9 +133,7 @@ async fn every_reason_against_a_login_is_checked() {
 async fn inbound_rules_of_organization_or_credential_let_a_client_in() {
     let stack = Stack::start();
     let api = Api::of(&stack);
-    let ana = api
-        .made("/users", json!({"UserName": "ana-partner", "Permission": "read-only"}))
-        .await;
+    let ana = api.made("/users", json!({"UserName": "ana-partner", "Permission": "read-only"})).await;
     let client = password_client(&stack, &ana);
     let path = format!("/users/{}", ana["Id"].as_str().unwrap());
     let rules =
@@ -178,10 +144,8 @@ async fn inbound_rules_of_organization_or_credential_let_a_client_in() {
     client.sftp_ok(&["ls"]);
     api.changed(&path, rules(&ALLOW_ALL.replace("\"*\"", "\"FTPS\""))).await;
     client.sftp_fails(&["ls"]);
-    api.changed(&path, rules(&ALLOW_ALL.replace("0.0.0.0/0", "127.0.0.1")))
-        .await;
+    api.changed(&path, rules(&ALLOW_ALL.replace("0.0.0.0/0", "127.0.0.1"))).await;
     client.sftp_ok(&["ls"]);
-    api.changed(&path, rules(&ALLOW_ALL.replace("0.0.0.0/0", "192.0.2.0/24")))
-        .await;
+    api.changed(&path, rules(&ALLOW_ALL.replace("0.0.0.0/0", "192.0.2.0/24"))).await;
     client.sftp_fails(&["ls"]);
 }

@@ -24,11 +24,7 @@ pub(crate) struct Client {
 impl Client {
     /// The root credential with its password.
     pub(crate) fn root(stack: &Stack) -> Self {
-        Self::new(
-            stack,
-            stack.get("TOWPATH_USER"),
-            Proof::Password(stack.get("TOWPATH_PASSWORD").to_owned()),
-        )
+        Self::new(stack, stack.get("TOWPATH_USER"), Proof::Password(stack.get("TOWPATH_PASSWORD").to_owned()))
     }
 
     pub(crate) fn new(stack: &Stack, user: &str, proof: Proof) -> Self {
@@ -41,12 +37,7 @@ impl Client {
             std::fs::write(&askpass, format!("#!/bin/sh\ncat <<'end'\n{password}\nend\n")).unwrap();
             std::fs::set_permissions(&askpass, PermissionsExt::from_mode(0o700)).unwrap();
         }
-        Self {
-            folder,
-            port,
-            user: user.to_owned(),
-            proof,
-        }
+        Self { folder, port, user: user.to_owned(), proof }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -59,26 +50,18 @@ impl Client {
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.args(["-F", "none", if program == "ssh" { "-p" } else { "-P" }, &self.port]);
         let known = format!("UserKnownHostsFile={}", self.path("known_hosts").display());
-        for option in [
-            "StrictHostKeyChecking=yes",
-            "NumberOfPasswordPrompts=1",
-            "ConnectTimeout=20",
-            "LogLevel=ERROR",
-            &known,
-        ] {
+        for option in
+            ["StrictHostKeyChecking=yes", "NumberOfPasswordPrompts=1", "ConnectTimeout=20", "LogLevel=ERROR", &known]
+        {
             command.args(["-o", option]);
         }
         match &self.proof {
             Proof::Password(_) => {
                 command.args(["-o", "PubkeyAuthentication=no", "-o", "BatchMode=no"]);
-                command
-                    .env("SSH_ASKPASS", self.path("askpass"))
-                    .env("SSH_ASKPASS_REQUIRE", "force");
+                command.env("SSH_ASKPASS", self.path("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
             }
             Proof::Key(key) => {
-                command
-                    .args(["-o", "PasswordAuthentication=no", "-o", "IdentitiesOnly=yes", "-i"])
-                    .arg(key);
+                command.args(["-o", "PasswordAuthentication=no", "-o", "IdentitiesOnly=yes", "-i"]).arg(key);
             }
         }
         command
@@ -98,11 +81,7 @@ impl Client {
         std::fs::write(self.path("batch"), commands.join("\n") + "\n").unwrap();
         let mut command = self.command("sftp");
         // after BatchMode=no, which would otherwise be switched on by -b
-        command
-            .args(options)
-            .arg("-b")
-            .arg(self.path("batch"))
-            .arg(self.target());
+        command.args(options).arg("-b").arg(self.path("batch")).arg(self.target());
         run(command)
     }
 
@@ -116,11 +95,7 @@ impl Client {
     /// The same, expected to fail; answers what it printed.
     pub(crate) fn sftp_fails(&self, commands: &[&str]) -> String {
         let output = self.sftp(commands);
-        assert!(
-            !output.status.success(),
-            "sftp {commands:?} succeeded: {}",
-            text(&output)
-        );
+        assert!(!output.status.success(), "sftp {commands:?} succeeded: {}", text(&output));
         text(&output)
     }
 
@@ -132,26 +107,18 @@ impl Client {
 }
 
 pub(crate) fn run(mut command: Command) -> Output {
-    command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}; is openssh-client installed?"))
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; is openssh-client installed?"))
 }
 
 pub(crate) fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A new key pair; answers the private key's path and the public line.
 pub(crate) fn key_pair(folder: &Path, kind: &str) -> (PathBuf, String) {
     let key = folder.join(format!("key-{kind}"));
     let mut command = Command::new("ssh-keygen");
-    command
-        .args(["-q", "-N", "", "-t", kind, "-C", "ana@laptop", "-f"])
-        .arg(&key);
+    command.args(["-q", "-N", "", "-t", kind, "-C", "ana@laptop", "-f"]).arg(&key);
     let output = run(command);
     assert!(output.status.success(), "{}", text(&output));
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();

@@ -13,27 +13,19 @@ fn crate_sources() -> PathBuf {
     let mut metadata = Command::new(env!("CARGO"));
     // for this platform alone: the crates of others need not be here
     let platform = ["--filter-platform", "x86_64-unknown-linux-gnu"];
-    metadata
-        .args(["metadata", "--format-version=1", "--offline"])
-        .args(platform);
+    metadata.args(["metadata", "--format-version=1", "--offline"]).args(platform);
     let output = run(metadata);
     assert!(output.status.success(), "{}", text(&output));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    let sdk = packages
-        .iter()
-        .find(|package| package["name"] == "aws-sdk-dynamodb")
-        .unwrap();
+    let sdk = packages.iter().find(|package| package["name"] == "aws-sdk-dynamodb").unwrap();
     let manifest = Path::new(sdk["manifest_path"].as_str().unwrap());
     manifest.parent().and_then(Path::parent).unwrap().to_owned()
 }
 
 /// Copies real files, whole crates at a time, until there are enough.
 fn real_tree(into: &Path, files: usize) -> usize {
-    let mut crates: Vec<_> = fs::read_dir(crate_sources())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut crates: Vec<_> = fs::read_dir(crate_sources()).unwrap().map(|entry| entry.unwrap().path()).collect();
     crates.sort();
     let mut copied = 0;
     for one in crates.iter().filter(|path| path.join("src").is_dir()) {

@@ -11,9 +11,7 @@ use tempfile::TempDir;
 fn runs(process: u32) -> bool {
     // a zombie has ended; nobody has asked for its status yet
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'))
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
 fn all_end(processes: &[u32]) {
@@ -67,11 +65,7 @@ async fn two_run_side_by_side_and_see_nothing_of_each_other() {
 }
 
 fn refused(state: &Path, port_base: u16) -> String {
-    let mut child = command(state, port_base)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command(state, port_base).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     assert!(!wait(&mut child, Duration::from_secs(60)), "it started");
     let mut stderr = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut stderr).unwrap();
@@ -83,15 +77,9 @@ async fn a_taken_port_and_a_folder_in_use_are_named() {
     let stack = Stack::start();
     let folder = TempDir::new().unwrap();
     let message = refused(folder.path(), stack.port_base);
-    assert!(
-        message.contains(&format!("port {}", stack.port_base)) && message.contains("--port-base"),
-        "{message}"
-    );
+    assert!(message.contains(&format!("port {}", stack.port_base)) && message.contains("--port-base"), "{message}");
     let message = refused(&stack.state, free_ports());
-    assert!(
-        message.contains("another `make dev`") && message.contains("TOWPATH_STATE_DIR"),
-        "{message}"
-    );
+    assert!(message.contains("another `make dev`") && message.contains("TOWPATH_STATE_DIR"), "{message}");
 }
 
 #[tokio::test]
@@ -109,18 +97,8 @@ async fn a_part_that_dies_ends_everything_and_says_so() {
 #[tokio::test]
 async fn the_welcome_can_be_pasted() {
     let stack = Stack::start();
-    for name in [
-        "TOWPATH_USER",
-        "TOWPATH_PASSWORD",
-        "TOWPATH_SFTP_PORT",
-        "TOWPATH_API_KEY",
-        "TOWPATH_API_URL",
-    ] {
-        assert!(
-            stack.welcome.contains(stack.get(name)),
-            "{name} is not in the welcome:\n{}",
-            stack.welcome
-        );
+    for name in ["TOWPATH_USER", "TOWPATH_PASSWORD", "TOWPATH_SFTP_PORT", "TOWPATH_API_KEY", "TOWPATH_API_URL"] {
+        assert!(stack.welcome.contains(stack.get(name)), "{name} is not in the welcome:\n{}", stack.welcome);
     }
     let (well, _folder) = stack.stop();
     assert!(well);

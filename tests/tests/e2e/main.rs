@@ -2,11 +2,7 @@
 //!
 //! Needs the built programs (`cargo build --workspace`) and `openssh-client`; what is missing fails the test and says so.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends at what it did not expect"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at what it did not expect")]
 
 mod accounts;
 mod clients;

@@ -35,9 +35,7 @@ impl Receiver {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let kept = Kept::default();
-        let app = axum::Router::new()
-            .route("/hook", axum::routing::post(take))
-            .with_state(kept.clone());
+        let app = axum::Router::new().route("/hook", axum::routing::post(take)).with_state(kept.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, kept }
     }
@@ -57,11 +55,7 @@ impl Receiver {
             if received.len() >= events {
                 return received;
             }
-            assert!(
-                Instant::now() < deadline,
-                "only {} of {events} events arrived: {received:?}",
-                received.len()
-            );
+            assert!(Instant::now() < deadline, "only {} of {events} events arrived: {received:?}", received.len());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

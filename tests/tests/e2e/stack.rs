@@ -29,11 +29,7 @@ pub(crate) struct Stack {
 pub(crate) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(
-        path.is_file(),
-        "{} is missing: run `cargo build --workspace` first",
-        path.display()
-    );
+    assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
     path
 }
 
@@ -53,10 +49,7 @@ pub(crate) fn free_ports() -> u16 {
 
 pub(crate) fn command(state: &Path, port_base: u16) -> Command {
     let mut command = Command::new(program("towpath-dev"));
-    command
-        .arg("--port-base")
-        .arg(port_base.to_string())
-        .env("TOWPATH_STATE_DIR", state);
+    command.arg("--port-base").arg(port_base.to_string()).env("TOWPATH_STATE_DIR", state);
     command.env_remove("TOWPATH_PORT_BASE").stdin(Stdio::null());
     command
 }
@@ -73,11 +66,7 @@ impl Stack {
 
     /// One on a state folder that may have been used before.
     pub(crate) fn start_on(state: &Path, port_base: u16) -> Self {
-        let mut child = command(state, port_base)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command(state, port_base).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -102,14 +91,7 @@ impl Stack {
             }
         }
         let env = read_env(&state.join("dev.env"));
-        Self {
-            child,
-            env,
-            welcome,
-            state: state.to_owned(),
-            port_base,
-            folder: None,
-        }
+        Self { child, env, welcome, state: state.to_owned(), port_base, folder: None }
     }
 
     pub(crate) fn get(&self, name: &str) -> &str {
@@ -124,11 +106,7 @@ impl Stack {
 
     /// The process id of one of its parts.
     pub(crate) fn part(&self, name: &str) -> u32 {
-        std::fs::read_to_string(self.state.join(format!("{name}.pid")))
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap()
+        std::fs::read_to_string(self.state.join(format!("{name}.pid"))).unwrap().trim().parse().unwrap()
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {
@@ -158,18 +136,8 @@ impl Stack {
         let bucket = &aws.settings.bucket;
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            let items = aws
-                .dynamodb
-                .scan()
-                .table_name(&aws.settings.table)
-                .send()
-                .await
-                .unwrap();
-            let open = items
-                .items()
-                .iter()
-                .filter(|item| item["pk"].as_s().unwrap().starts_with("INTENT#"))
-                .count();
+            let items = aws.dynamodb.scan().table_name(&aws.settings.table).send().await.unwrap();
+            let open = items.items().iter().filter(|item| item["pk"].as_s().unwrap().starts_with("INTENT#")).count();
             if open == 0 {
                 break;
             }
@@ -183,11 +151,7 @@ impl Stack {
         let mut pages = aws.s3.list_objects_v2().bucket(bucket).into_paginator().send();
         while let Some(page) = pages.next().await {
             for object in page.unwrap().contents() {
-                let key = object
-                    .key()
-                    .unwrap()
-                    .strip_prefix(&prefix)
-                    .expect("a key outside the organization's files");
+                let key = object.key().unwrap().strip_prefix(&prefix).expect("a key outside the organization's files");
                 objects.insert(key.to_owned(), object.size().unwrap());
             }
         }
@@ -205,21 +169,14 @@ impl Drop for Stack {
                 let log = std::fs::read_to_string(self.state.join("logs").join(format!("{part}.log")));
                 let log = log.unwrap_or_default();
                 let lines: Vec<&str> = log.lines().collect();
-                eprintln!(
-                    "--- {part}.log ---\n{}",
-                    lines[lines.len().saturating_sub(30)..].join("\n")
-                );
+                eprintln!("--- {part}.log ---\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
             }
         }
     }
 }
 
 pub(crate) fn signal(process: u32, name: &str) {
-    let status = Command::new("kill")
-        .arg(format!("-{name}"))
-        .arg(process.to_string())
-        .status()
-        .unwrap();
+    let status = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status().unwrap();
     assert!(status.success(), "kill -{name} {process}");
 }
 
@@ -238,15 +195,8 @@ pub(crate) fn wait(child: &mut Child, patience: Duration) -> bool {
 /// Reads `dev.env` as a shell does.
 fn read_env(path: &Path) -> BTreeMap<String, String> {
     let script = ". \"$1\"; for name in $(grep -o '^[A-Z_]*' \"$1\"); do eval \"printf '%s=%s\\n' $name \\\"\\$$name\\\"\"; done";
-    let output = Command::new("sh")
-        .args(["-c", script, "sh"])
-        .arg(path)
-        .output()
-        .unwrap();
+    let output = Command::new("sh").args(["-c", script, "sh"]).arg(path).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| line.split_once('=').unwrap())
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect()
+    text.lines().map(|line| line.split_once('=').unwrap()).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }

@@ -18,12 +18,7 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn header<'a>(received: &'a Received, name: &str) -> &'a str {
-    received
-        .headers
-        .get(name)
-        .unwrap_or_else(|| panic!("no {name}"))
-        .to_str()
-        .unwrap()
+    received.headers.get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
 }
 
 /// Both signatures, computed here from their definitions.
@@ -34,11 +29,7 @@ fn assert_signed(received: &Received, secret: &str) {
     let (id, at) = (header(received, "webhook-id"), header(received, "webhook-timestamp"));
     let signed = hmac(&key, &[id.as_bytes(), b".", at.as_bytes(), b".", &received.body]);
     let expected = format!("v1,{}", STANDARD.encode(signed));
-    assert!(
-        header(received, "webhook-signature")
-            .split(' ')
-            .any(|one| one == expected)
-    );
+    assert!(header(received, "webhook-signature").split(' ').any(|one| one == expected));
 }
 
 fn told(received: &[Received]) -> Vec<(String, String, Value)> {
@@ -47,11 +38,7 @@ fn told(received: &[Received]) -> Vec<(String, String, Value)> {
         .map(|one| {
             let json = one.json();
             let text = |value: &Value| value.as_str().unwrap().to_owned();
-            (
-                text(&json["Topic"]),
-                text(&json["Data"]["Path"]),
-                json["Data"]["Size"].clone(),
-            )
+            (text(&json["Topic"]), text(&json["Data"]["Path"]), json["Data"]["Size"].clone())
         })
         .collect();
     told.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
@@ -71,9 +58,7 @@ async fn uploads_downloads_deletes_and_renames_arrive_signed() {
     let body = json!({"Alias": "erp", "Url": receiver.url, "Type": "webhook", "Topics": topics, "AuthorizationHeader": "Token 1"});
     let hook = api.made("/webhooks", body).await;
     let secret = hook["Secret"].as_str().unwrap().to_owned();
-    let (_, shown) = api
-        .call("GET", &format!("/webhooks/{}", hook["Id"].as_str().unwrap()), None)
-        .await;
+    let (_, shown) = api.call("GET", &format!("/webhooks/{}", hook["Id"].as_str().unwrap()), None).await;
     assert_eq!(shown["Secret"], "");
     let client = Client::root(&stack);
     fs::write(client.path("a"), "12345").unwrap();
@@ -91,24 +76,14 @@ async fn uploads_downloads_deletes_and_renames_arrive_signed() {
         assert_eq!(header(one, "authorization"), "Token 1");
         let json = one.json();
         assert_eq!(json["Actor"], json!({"Type": "User", "Id": stack.get("TOWPATH_USER")}));
-        assert_eq!(
-            json["Metadata"]["Organization"]["Id"],
-            stack.get("TOWPATH_ORGANIZATION_ID")
-        );
+        assert_eq!(json["Metadata"]["Organization"]["Id"], stack.get("TOWPATH_ORGANIZATION_ID"));
         assert_eq!(json["Metadata"]["Webhook"]["Id"], hook["Id"]);
-        assert_eq!(
-            json["Metadata"]["Event"],
-            json!({"Id": json["Id"], "Topic": json["Topic"]})
-        );
+        assert_eq!(json["Metadata"]["Event"], json!({"Id": json["Id"], "Topic": json["Topic"]}));
     }
     let name = "in%2Fa+b%2B%25c.txt";
     let plain = told(&received).iter().any(|one| one.1.contains("in/"));
     let path = |text: &str| {
-        if plain {
-            text.replace("%2F", "/")
-        } else {
-            text.to_owned()
-        }
+        if plain { text.replace("%2F", "/") } else { text.to_owned() }
     };
     assert_eq!(
         told(&received),
@@ -122,11 +97,7 @@ async fn uploads_downloads_deletes_and_renames_arrive_signed() {
             row("file.downloaded", &path(name), json!(5)),
         ]
     );
-    let download = received
-        .iter()
-        .find(|one| one.json()["Topic"] == "file.downloaded")
-        .unwrap()
-        .json();
+    let download = received.iter().find(|one| one.json()["Topic"] == "file.downloaded").unwrap().json();
     assert_eq!(download["Data"]["Metadata"]["Protocol"], "SFTP");
     assert_eq!(download["Data"]["Metadata"]["ClientIp"], "127.0.0.1");
 }
@@ -146,10 +117,7 @@ async fn a_receiver_that_fails_gets_it_again_and_others_do_not_wait() {
     let started = std::time::Instant::now();
     client.sftp_ok(&["put a"]);
     good.wait_for(1).await;
-    assert!(
-        started.elapsed().as_secs() < 4,
-        "the healthy receiver waited for the failing one"
-    );
+    assert!(started.elapsed().as_secs() < 4, "the healthy receiver waited for the failing one");
     // the first retry comes after five seconds
     let retried = bad.wait_for(1).await;
     assert_eq!(retried[0].json()["Data"]["Path"], "a");

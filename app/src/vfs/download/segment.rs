@@ -63,14 +63,7 @@ impl Segment {
                 sender.send_replace(Progress::Failed(Arc::new(error)));
             }
         });
-        Arc::new(Self {
-            range,
-            chunks,
-            progress,
-            read: AtomicU64::new(0),
-            task,
-            _memory: memory,
-        })
+        Arc::new(Self { range, chunks, progress, read: AtomicU64::new(0), task, _memory: memory })
     }
 
     /// Where it lies in the file.
@@ -116,9 +109,7 @@ impl Segment {
             if *at >= wanted.end {
                 break;
             }
-            let from = usize::try_from(wanted.start.saturating_sub(*at))
-                .unwrap_or(usize::MAX)
-                .min(chunk.len());
+            let from = usize::try_from(wanted.start.saturating_sub(*at)).unwrap_or(usize::MAX).min(chunk.len());
             let to = usize::try_from(wanted.end - at).unwrap_or(usize::MAX).min(chunk.len());
             into.push(chunk.slice(from..to));
         }
@@ -160,10 +151,7 @@ async fn fetch(
             return Err(match failure {
                 // deleted or replaced since OPEN: an error, not a mix of two versions
                 ObjectError::PreconditionFailed | ObjectError::NotFound | ObjectError::RangeBehindEnd => {
-                    FileError::new(
-                        FileErrorKind::Changed,
-                        "the file was replaced or deleted while it was read",
-                    )
+                    FileError::new(FileErrorKind::Changed, "the file was replaced or deleted while it was read")
                 }
                 error => object_failure(error),
             });

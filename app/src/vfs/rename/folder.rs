@@ -45,10 +45,7 @@ impl FileSession {
             return Ok(());
         }
         if to.below(from).is_some() {
-            return Err(FileError::new(
-                FileErrorKind::BadRequest,
-                "a folder cannot be moved into itself",
-            ));
+            return Err(FileError::new(FileErrorKind::BadRequest, "a folder cannot be moved into itself"));
         }
         let objects = &self.shared.objects;
         let (file, inside) = tokio::join!(objects.head(target), objects.peek(target));
@@ -71,16 +68,11 @@ impl FileSession {
             }
         }
         if let Some(failure) = failure {
-            stream::iter(moving)
-                .for_each_concurrent(PARALLEL, |one| self.undo_one(one))
-                .await;
+            stream::iter(moving).for_each_concurrent(PARALLEL, |one| self.undo_one(one)).await;
             return Err(failure);
         }
-        let results: Vec<Result<(), FileError>> = stream::iter(moving)
-            .map(|one| self.delete_one(one))
-            .buffer_unordered(PARALLEL)
-            .collect()
-            .await;
+        let results: Vec<Result<(), FileError>> =
+            stream::iter(moving).map(|one| self.delete_one(one)).buffer_unordered(PARALLEL).collect().await;
         let operation = new_operation();
         let mut event = self.event(&operation, Topic::FileRenamed, folder_subject(target.location()));
         event.previous = Some(folder_subject(source.location()));
@@ -100,12 +92,7 @@ impl FileSession {
         let mut found = Vec::new();
         let mut from = None;
         loop {
-            let page = self
-                .shared
-                .objects
-                .list_deep(folder, from)
-                .await
-                .map_err(object_failure)?;
+            let page = self.shared.objects.list_deep(folder, from).await.map_err(object_failure)?;
             let listed = page.marker.into_iter().chain(page.entries);
             found.extend(listed.map(|one| (one.path, matches!(one.kind, ListedKind::Folder { .. }))));
             if found.len() > MAX_OBJECTS {
@@ -129,11 +116,7 @@ impl FileSession {
     ) -> Result<Option<Moving>, FileError> {
         let (source, target) = (source.inside(&below)?, target.inside(&below)?);
         let objects = &self.shared.objects;
-        let info = if marker {
-            objects.head_folder(&source).await
-        } else {
-            objects.head(&source).await
-        };
+        let info = if marker { objects.head_folder(&source).await } else { objects.head(&source).await };
         let Some(info) = info.map_err(object_failure)? else {
             return Ok(None);
         };
@@ -143,31 +126,15 @@ impl FileSession {
             (file_key(&source)?, file_key(&target)?)
         };
         let operation = new_operation();
-        let change = Change::RenameTo {
-            from: from_key.as_str().to_owned(),
-            source: seen_of(&info),
-        };
-        let recorded = self
-            .record(self.intent(&operation, &to_key, change, None, None))
-            .await?;
-        let (copied, marked) = tokio::join!(
-            self.copy_object(&source, &info, &target, marker, &operation),
-            self.mark_made(&from_key, &info)
-        );
+        let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(&info) };
+        let mut recorded = self.record(self.intent(&operation, &to_key, change, None, None)).await?;
+        let copying = self.copy_object(&source, &info, &target, marker, &operation);
+        let (copied, marked) = tokio::join!(recorded.during(self, copying), self.mark_made(&from_key, &info));
         let Some(recorded) = self.copied(copied, &target, marker, recorded).await? else {
-            return Err(FileError::new(
-                FileErrorKind::Changed,
-                format!("{below} was changed while it was renamed"),
-            ));
+            return Err(FileError::new(FileErrorKind::Changed, format!("{below} was changed while it was renamed")));
         };
         marked?;
-        Ok(Some(Moving {
-            source,
-            target,
-            marker,
-            info,
-            recorded,
-        }))
+        Ok(Some(Moving { source, target, marker, info, recorded }))
     }
 
     async fn copy_object(
@@ -189,11 +156,8 @@ impl FileSession {
     /// Takes a copy away again. What fails here is finished by the sweep, which moves that one object after all.
     async fn undo_one(&self, moving: Moving) {
         let objects = &self.shared.objects;
-        let now = if moving.marker {
-            objects.head_folder(&moving.target).await
-        } else {
-            objects.head(&moving.target).await
-        };
+        let now =
+            if moving.marker { objects.head_folder(&moving.target).await } else { objects.head(&moving.target).await };
         let Ok(Some(now)) = now else {
             return;
         };
@@ -201,11 +165,7 @@ impl FileSession {
             return;
         }
         let location = moving.target.location();
-        let key = if moving.marker {
-            Some(location.folder_key())
-        } else {
-            location.file_key()
-        };
+        let key = if moving.marker { Some(location.folder_key()) } else { location.file_key() };
         if let Some(key) = key
             && objects.delete_recorded(&key, &now.etag).await.is_ok()
         {
@@ -217,20 +177,12 @@ impl FileSession {
         if !moving.marker {
             return self.take_away(&moving.source, &moving.info, moving.recorded).await;
         }
-        match self
-            .shared
-            .objects
-            .delete_folder(&moving.source, &moving.info.etag)
-            .await
-        {
+        match self.shared.objects.delete_folder(&moving.source, &moving.info.etag).await {
             Ok(()) => {}
             Err(failed) if matches!(failed.error, ObjectError::NotFound | ObjectError::PreconditionFailed) => {}
             Err(failed) => return Err(object_failure(failed.error)),
         }
-        self.shared
-            .settler
-            .hand_over(Done::of(moving.recorded.into_intent(), UsageChange::default()))
-            .await;
+        self.shared.settler.hand_over(Done::of(moving.recorded.into_intent(), UsageChange::default())).await;
         Ok(())
     }
 }

@@ -1,15 +1,17 @@
 //! What the client has sent and S3 does not have yet: one buffer of a part's size, and a little that arrived early.
 
 use super::unsupported;
-use crate::budget::Reserved;
+use crate::budget::{Budget, Reserved};
 use bytes::{Bytes, BytesMut};
-use domain::file_error::FileError;
+use domain::file_error::{FileError, FileErrorKind};
 use domain::upload::SMALL_FILE_BYTES;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How far ahead of the first gap writes may arrive, in bytes: clients with several requests in flight reorder by a few
 /// of them. More would be a client that writes at random, which S3 cannot hold.
 const EARLY_BYTES: u64 = 4 * 1024 * 1024;
+/// How many such writes are kept: each costs memory beside its bytes.
+const EARLY_WRITES: usize = 1024;
 
 /// The buffer of one upload.
 pub(super) struct Buffer {
@@ -22,6 +24,7 @@ pub(super) struct Buffer {
     /// What arrived before its turn, by offset.
     early: BTreeMap<u64, Bytes>,
     early_bytes: u64,
+    early_memory: Option<Reserved>,
     memory: Option<Reserved>,
 }
 
@@ -35,6 +38,7 @@ impl Buffer {
             more: VecDeque::new(),
             early: BTreeMap::new(),
             early_bytes: 0,
+            early_memory: None,
             memory: Some(memory),
         }
     }
@@ -55,27 +59,39 @@ impl Buffer {
     }
 
     /// Takes a write. What does not fit waits: see [`Buffer::overflows`].
-    pub(super) fn take(&mut self, offset: u64, data: Bytes) -> Result<(), FileError> {
-        let end = self.end();
-        if offset > end {
-            return self.keep_early(offset, data);
+    pub(super) fn take(&mut self, offset: u64, data: Bytes, budget: &Budget) -> Result<(), FileError> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        if offset > self.end() {
+            return self.keep_early(offset, data, budget);
         }
         self.overwrite(offset, data)?;
-        while self
-            .early
-            .first_key_value()
-            .is_some_and(|(offset, _)| *offset <= self.end())
-        {
+        while self.early.first_key_value().is_some_and(|(offset, _)| *offset <= self.end()) {
             if let Some((offset, data)) = self.early.pop_first() {
                 self.early_bytes -= data.len() as u64;
                 self.overwrite(offset, data)?;
             }
         }
+        if self.early.is_empty() {
+            self.early_memory = None;
+        }
         Ok(())
     }
 
-    fn keep_early(&mut self, offset: u64, data: Bytes) -> Result<(), FileError> {
+    fn keep_early(&mut self, offset: u64, data: Bytes, budget: &Budget) -> Result<(), FileError> {
         let bytes = data.len() as u64;
+        if self.early.len() >= EARLY_WRITES {
+            return Err(unsupported("writes must arrive in order, or few of them early"));
+        }
+        if self.early_memory.is_none() {
+            // not waited for: this upload may hold a slot, and who holds memory never waits for memory
+            self.early_memory = budget.try_slot(usize::try_from(EARLY_BYTES).unwrap_or(usize::MAX));
+            if self.early_memory.is_none() {
+                let text = "the server has no memory for writes that arrive out of order; try again";
+                return Err(FileError::new(FileErrorKind::Unavailable, text));
+            }
+        }
         if offset + bytes > self.end() + EARLY_BYTES || self.early_bytes + bytes > EARLY_BYTES {
             return Err(unsupported("writes must arrive in order, or at most 4 MiB early"));
         }
@@ -96,9 +112,7 @@ impl Buffer {
             match target {
                 Some(target) => target.copy_from_slice(&data.split_to(over)),
                 None => {
-                    return Err(unsupported(
-                        "what was sent before cannot be changed: send the file again",
-                    ));
+                    return Err(unsupported("what was sent before cannot be changed: send the file again"));
                 }
             }
         }
@@ -152,30 +166,33 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Budget;
     use proptest::prelude::*;
 
+    fn budget() -> Budget {
+        Budget::new(Budget::LEAST_MIB).unwrap()
+    }
+
     fn memory() -> Reserved {
-        Budget::new(Budget::LEAST_MIB).unwrap().try_slot(1).unwrap()
+        budget().try_slot(1).unwrap()
     }
 
     #[test]
     fn what_has_left_cannot_be_changed_and_what_is_here_can() {
         let mut buffer = Buffer::new(memory());
-        buffer.take(0, Bytes::from_static(b"0123456789")).unwrap();
-        buffer.take(2, Bytes::from_static(b"ab")).unwrap();
+        buffer.take(0, Bytes::from_static(b"0123456789"), &budget()).unwrap();
+        buffer.take(2, Bytes::from_static(b"ab"), &budget()).unwrap();
         assert_eq!(buffer.cut().0, &b"01ab456789"[..]);
         buffer.grow(16, memory());
-        assert!(buffer.take(9, Bytes::from_static(b"x")).is_err());
-        buffer.take(10, Bytes::from_static(b"yz")).unwrap();
+        assert!(buffer.take(9, Bytes::from_static(b"x"), &budget()).is_err());
+        buffer.take(10, Bytes::from_static(b"yz"), &budget()).unwrap();
         assert_eq!((buffer.end(), buffer.cut().0), (12, Bytes::from_static(b"yz")));
     }
 
     #[test]
     fn random_writes_are_refused() {
         let mut buffer = Buffer::new(memory());
-        assert!(buffer.take(EARLY_BYTES, Bytes::from_static(b"x")).is_err());
-        buffer.take(7, Bytes::from_static(b"x")).unwrap();
+        assert!(buffer.take(EARLY_BYTES, Bytes::from_static(b"x"), &budget()).is_err());
+        buffer.take(7, Bytes::from_static(b"x"), &budget()).unwrap();
         assert_eq!(buffer.gap(), Some(0));
     }
 
@@ -198,7 +215,7 @@ mod tests {
             let mut buffer = Buffer::new(memory());
             let mut out = Vec::new();
             for (offset, data) in writes {
-                buffer.take(offset, data).unwrap();
+                buffer.take(offset, data, &budget()).unwrap();
                 while buffer.overflows() {
                     if !buffer.is_small() {
                         out.extend_from_slice(&buffer.cut().0);

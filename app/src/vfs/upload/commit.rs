@@ -3,13 +3,14 @@
 use super::{Writer, unsupported};
 use crate::settler::Done;
 use crate::vfs::intent::{Recorded, precondition};
-use crate::vfs::object_failure;
+use crate::vfs::{new_operation, object_failure};
 use bytes::Bytes;
 use domain::file_error::{FileError, FileErrorKind};
+use domain::id::OperationId;
 use domain::intent::UsageChange;
 use domain::upload::{StoredPart, review};
 use store::clock;
-use store::objects::{MultipartUpload, ObjectError, WriteError};
+use store::objects::{MultipartUpload, ObjectError, Precondition, WriteError};
 
 /// How often an upload follows a file that others keep replacing.
 const ROUNDS: u32 = 8;
@@ -66,9 +67,10 @@ impl Writer {
     }
 
     async fn recorded(&mut self) -> Result<Recorded, FileError> {
-        let gone = || FileError::new(FileErrorKind::Internal, "the upload has ended");
-        let taken = std::mem::replace(&mut self.intent, tokio::spawn(async move { Err(gone()) }));
-        taken.await.map_err(|error| gone().with_source(error))?
+        match self.intent.take() {
+            Some(kept) => kept.take().await,
+            None => Err(FileError::new(FileErrorKind::BadRequest, "the upload has ended")),
+        }
     }
 
     /// Opening an existing file and closing it again is no upload.
@@ -77,10 +79,7 @@ impl Writer {
         let declared = self.declared;
         !self.mode.truncate
             && unwritten
-            && self
-                .existing
-                .as_ref()
-                .is_some_and(|info| declared.is_none_or(|size| size == info.bytes))
+            && self.existing.as_ref().is_some_and(|info| declared.is_none_or(|size| size == info.bytes))
     }
 
     /// Whether what was sent is a whole file.
@@ -89,9 +88,7 @@ impl Writer {
             return Err(unsupported(format!("the bytes from {at} on were not all sent")));
         }
         if let Some(declared) = self.declared.filter(|declared| *declared != bytes) {
-            return Err(unsupported(format!(
-                "the size was set to {declared} and {bytes} bytes were sent"
-            )));
+            return Err(unsupported(format!("the size was set to {declared} and {bytes} bytes were sent")));
         }
         let old = self.existing.as_ref().map_or(0, |info| info.bytes);
         if !self.mode.truncate && self.declared.is_none() && bytes < old {
@@ -117,11 +114,7 @@ impl Writer {
         };
         let upload = upload.clone();
         let stored = review(stored, bytes).map_err(|error| {
-            FileError::new(
-                FileErrorKind::Internal,
-                "the upload could not be checked; send it again",
-            )
-            .with_source(error)
+            FileError::new(FileErrorKind::Internal, "the upload could not be checked; send it again").with_source(error)
         })?;
         Ok(Whole::Parts(upload, stored))
     }
@@ -130,59 +123,59 @@ impl Writer {
     /// replaced. On an error the intent is dropped, unless the write may have happened: then the sweep decides.
     async fn make_visible(&self, whole: &Whole, mut recorded: Recorded) -> Result<Recorded, FileError> {
         for _ in 0..ROUNDS {
-            recorded.refresh(&self.session).await?;
-            let failed = match self.write(whole, &recorded).await {
-                Ok(()) => return Ok(recorded),
-                Err(failed) => failed,
+            let (condition, operation) =
+                (precondition(recorded.intent().seen.as_ref()), recorded.intent().operation.clone());
+            let writing = self.write(whole, &condition, &operation);
+            let Err(failed) = recorded.during(&self.session, writing).await else {
+                return Ok(recorded);
             };
-            let clear = !failed.tried_before && !failed.error.outcome_unknown();
-            let may_retry = matches!(
-                failed.error,
-                ObjectError::PreconditionFailed
-                    | ObjectError::Conflict
-                    | ObjectError::NotFound
-                    | ObjectError::NoSuchUpload
-            );
-            if clear && !may_retry {
-                recorded.drop(&self.session).await;
-                return Err(object_failure(failed.error));
-            }
-            let now = self
-                .session
-                .shared
-                .objects
-                .head(&*self.proof)
-                .await
-                .map_err(object_failure)?;
-            if !clear && now.as_ref().and_then(|info| info.operation.as_ref()) == Some(&self.operation) {
+            let unclear = failed.tried_before || failed.error.outcome_unknown();
+            let now = self.session.shared.objects.head(&*self.proof).await.map_err(object_failure)?;
+            if unclear && now.as_ref().and_then(|info| info.operation.as_ref()) == Some(&operation) {
                 return Ok(recorded);
             }
-            let refused = self.refuses(now.is_some());
-            if !may_retry || matches!(failed.error, ObjectError::NoSuchUpload) || refused.is_some() {
-                if clear {
+            if let Some(refusal) = self.refusal(failed.error, now.is_some()) {
+                if !unclear {
                     recorded.drop(&self.session).await;
                 }
-                return Err(refused.unwrap_or_else(|| object_failure(failed.error)));
+                return Err(refusal);
+            }
+            if unclear {
+                // a try without an answer may have made the file, and somebody have replaced it since
+                recorded = self.begin_again(whole, recorded)?;
             }
             recorded.saw(&self.session, now.as_ref(), clock::now()).await?;
         }
         recorded.drop(&self.session).await;
-        Err(FileError::new(
-            FileErrorKind::Changed,
-            "the file is being replaced all the time; try again",
-        ))
+        let text = "the file is being replaced all the time; try again";
+        Err(FileError::new(FileErrorKind::Changed, text))
     }
 
-    async fn write(&self, whole: &Whole, recorded: &Recorded) -> Result<(), WriteError> {
-        let condition = precondition(recorded.intent().seen.as_ref());
+    /// The parts of a multipart upload carry their operation's id since its beginning; a small file can be sent again.
+    fn begin_again(&self, whole: &Whole, recorded: Recorded) -> Result<Recorded, FileError> {
+        match whole {
+            Whole::Small(_) => Ok(recorded.into_new_operation(&new_operation())),
+            Whole::Parts(..) => {
+                let text =
+                    "the file may have been stored and replaced by somebody else at once; send it again if needed";
+                Err(FileError::new(FileErrorKind::Changed, text))
+            }
+        }
+    }
+
+    async fn write(&self, whole: &Whole, condition: &Precondition, operation: &OperationId) -> Result<(), WriteError> {
         let objects = &self.session.shared.objects;
         match whole {
-            Whole::Small(body) => {
-                objects
-                    .put(&self.proof, body.clone(), &condition, &self.operation)
-                    .await
-            }
-            Whole::Parts(upload, parts) => objects.complete_multipart(upload, parts, &condition).await,
+            Whole::Small(body) => objects.put(&self.proof, body.clone(), condition, operation).await,
+            Whole::Parts(upload, parts) => objects.complete_multipart(upload, parts, condition).await,
+        }
+    }
+
+    /// Why there is no next round.
+    fn refusal(&self, failed: ObjectError, exists: bool) -> Option<FileError> {
+        match failed {
+            ObjectError::PreconditionFailed | ObjectError::Conflict | ObjectError::NotFound => self.refuses(exists),
+            error => Some(object_failure(error)),
         }
     }
 
@@ -192,10 +185,7 @@ impl Writer {
             return None;
         }
         if self.mode.exclusive {
-            return Some(FileError::new(
-                FileErrorKind::AlreadyExists,
-                "a file of this name exists",
-            ));
+            return Some(FileError::new(FileErrorKind::AlreadyExists, "a file of this name exists"));
         }
         if !self.proof.action().may_replace() {
             let text = "a file of this name exists, and may not be replaced";

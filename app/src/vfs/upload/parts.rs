@@ -56,16 +56,11 @@ impl Parts {
         self.next_bytes()?;
         let number = self.next;
         self.next += 1;
-        let (multipart, proof, operation) = (
-            Arc::clone(&self.multipart),
-            Arc::clone(&self.proof),
-            self.operation.clone(),
-        );
+        let (multipart, proof, operation) =
+            (Arc::clone(&self.multipart), Arc::clone(&self.proof), self.operation.clone());
         let objects = self.session.shared.objects.clone();
         self.sending.spawn(async move {
-            let upload = multipart
-                .get_or_try_init(|| objects.begin_multipart(&proof, &operation))
-                .await?;
+            let upload = multipart.get_or_try_init(|| objects.begin_multipart(&proof, &operation)).await?;
             let part = objects.put_part(upload, number, body).await;
             drop(memory);
             part

@@ -20,27 +20,10 @@ async fn an_admin_makes_keys_and_a_key_cannot() {
     let headers = [("x-api-key", key.as_str())];
     send(&world.router, "GET", &users, "", &headers).await.expect(200);
     let refused = send(&world.router, "POST", &users, "", &headers).await.expect(403);
-    assert_eq!(
-        refused.body["error"]["details"],
-        json!({"required": "write:admin", "granted": "read:admin"})
-    );
+    assert_eq!(refused.body["error"]["details"], json!({"required": "write:admin", "granted": "read:admin"}));
     let shown = world.call("GET", &id, "").await.expect(200);
-    assert!(
-        shown.body.get("Key").is_none() && shown.body["LastUsedAt"].is_i64(),
-        "{}",
-        shown.body
-    );
-    assert_eq!(
-        world
-            .call("GET", "/api-keys", "")
-            .await
-            .expect(200)
-            .body
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert!(shown.body.get("Key").is_none() && shown.body["LastUsedAt"].is_i64(), "{}", shown.body);
+    assert_eq!(world.call("GET", "/api-keys", "").await.expect(200).body.as_array().unwrap().len(), 2);
     // rights, state and expiry count from the next request on
     world.admin("PATCH", &id, r#"{"Permissions":null}"#).await.expect(200);
     send(&world.router, "POST", &users, "", &headers).await.expect(201);
@@ -76,21 +59,10 @@ async fn what_a_key_must_have() {
     let user = world.admin("POST", "/users", "").await.expect(201).text("/Id");
     let owned = json!({"Name": "x", "OwnerType": "credential", "OwnerId": user}).to_string();
     world.admin("POST", "/api-keys", &owned).await.expect(400);
-    world
-        .call("PATCH", &format!("/users/{user}"), r#"{"AllowApiKeyAuth":true}"#)
-        .await
-        .expect(403);
-    world
-        .admin("PATCH", &format!("/users/{user}"), r#"{"AllowApiKeyAuth":true}"#)
-        .await
-        .expect(200);
+    world.call("PATCH", &format!("/users/{user}"), r#"{"AllowApiKeyAuth":true}"#).await.expect(403);
+    world.admin("PATCH", &format!("/users/{user}"), r#"{"AllowApiKeyAuth":true}"#).await.expect(200);
     let made = world.admin("POST", "/api-keys", &owned).await.expect(201);
-    assert_eq!(
-        (made.text("/Kind"), made.body["Scope"].clone()),
-        ("user".into(), json!(2))
-    );
+    assert_eq!((made.text("/Kind"), made.body["Scope"].clone()), ("user".into(), json!(2)));
     let key = made.text("/Key");
-    send(&world.router, "GET", &world.path("/users"), "", &[("x-api-key", &key)])
-        .await
-        .expect(403);
+    send(&world.router, "GET", &world.path("/users"), "", &[("x-api-key", &key)]).await.expect(403);
 }

@@ -8,34 +8,19 @@ async fn a_webhooks_secret_is_shown_when_it_is_made_and_never_again() {
     let made = world.call("POST", "/webhooks", body).await.expect(201);
     let secret = made.text("/Secret");
     assert!(secret.starts_with("whsec_"));
-    assert_eq!(
-        made.body["Topics"],
-        json!(["file.created", "file.deleted", "file.downloaded"])
-    );
+    assert_eq!(made.body["Topics"], json!(["file.created", "file.deleted", "file.downloaded"]));
     let path = format!("/webhooks/{}", made.text("/Id"));
     let read = world.call("GET", &path, "").await.expect(200);
     let mut expected = made.body.clone();
     expected["Secret"] = json!("");
     assert_eq!(read.body, expected);
-    assert_eq!(
-        world.call("GET", "/webhooks", "").await.expect(200).body,
-        json!([expected])
-    );
+    assert_eq!(world.call("GET", "/webhooks", "").await.expect(200).body, json!([expected]));
     let same = world.call("PATCH", &path, &made.body.to_string()).await.expect(200);
     assert_eq!(same.body, expected);
-    let rotated = world
-        .call("POST", &format!("{path}/secret-rotations"), "")
-        .await
-        .expect(200);
+    let rotated = world.call("POST", &format!("{path}/secret-rotations"), "").await.expect(200);
     assert!(rotated.text("/Secret").starts_with("whsec_") && rotated.text("/Secret") != secret);
-    let paused = world
-        .call("PATCH", &path, r#"{"State":"paused","Topics":["file.renamed"]}"#)
-        .await
-        .expect(200);
-    assert_eq!(
-        (paused.text("/State"), paused.body["Topics"].clone()),
-        ("paused".into(), json!(["file.renamed"]))
-    );
+    let paused = world.call("PATCH", &path, r#"{"State":"paused","Topics":["file.renamed"]}"#).await.expect(200);
+    assert_eq!((paused.text("/State"), paused.body["Topics"].clone()), ("paused".into(), json!(["file.renamed"])));
     world.call("DELETE", &path, "").await.expect(200);
     for rest in ["", "/ping", "/secret-rotations"] {
         let method = if rest.is_empty() { "GET" } else { "POST" };

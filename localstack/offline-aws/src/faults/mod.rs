@@ -85,9 +85,7 @@ struct Tally {
 
 impl Tally {
     fn count(&self, kind: Kind) -> u64 {
-        self.counts
-            .get(kind as usize)
-            .map_or(0, |count| count.load(Ordering::Relaxed))
+        self.counts.get(kind as usize).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     fn counters(&self) -> ServiceCounters {
@@ -122,9 +120,7 @@ struct Shared {
 
 impl std::fmt::Debug for FaultControl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FaultControl")
-            .field("plan", &self.get())
-            .finish_non_exhaustive()
+        f.debug_struct("FaultControl").field("plan", &self.get()).finish_non_exhaustive()
     }
 }
 
@@ -215,10 +211,7 @@ impl FaultControl {
             return false;
         }
         let tally = self.tally(service);
-        let roll = tally
-            .rolls
-            .get(kind as usize)
-            .map_or(0, |roll| roll.fetch_add(1, Ordering::Relaxed));
+        let roll = tally.rolls.get(kind as usize).map_or(0, |roll| roll.fetch_add(1, Ordering::Relaxed));
         let seed = self.shared.plan.read().unwrap_or_else(PoisonError::into_inner).seed;
         let happens = dice(seed, service, kind, roll) < rate;
         if happens {

@@ -82,19 +82,9 @@ impl FaultPlan {
     pub fn shaped() -> Self {
         Self {
             seed: 0,
-            s3: S3Faults {
-                latency_ms: 30,
-                bandwidth_mib_s: Some(90.0),
-                ..S3Faults::default()
-            },
-            dynamodb: DynamoDbFaults {
-                latency_ms: 5,
-                ..DynamoDbFaults::default()
-            },
-            sqs: SqsFaults {
-                latency_ms: 10,
-                ..SqsFaults::default()
-            },
+            s3: S3Faults { latency_ms: 30, bandwidth_mib_s: Some(90.0), ..S3Faults::default() },
+            dynamodb: DynamoDbFaults { latency_ms: 5, ..DynamoDbFaults::default() },
+            sqs: SqsFaults { latency_ms: 10, ..SqsFaults::default() },
         }
     }
 }

@@ -56,11 +56,7 @@ struct Bucket {
 
 impl Bucket {
     fn new() -> Self {
-        Self {
-            tokens: 0.0,
-            filled: Instant::now(),
-            wait: None,
-        }
+        Self { tokens: 0.0, filled: Instant::now(), wait: None }
     }
 
     /// How many bytes may pass now; at least one.
@@ -98,13 +94,7 @@ fn whole(tokens: f64) -> usize {
 
 impl Shaped {
     pub(crate) fn new(stream: TcpStream, faults: FaultControl, peer: Peer) -> Self {
-        Self {
-            stream,
-            faults,
-            peer,
-            reading: Bucket::new(),
-            writing: Bucket::new(),
-        }
+        Self { stream, faults, peer, reading: Bucket::new(), writing: Bucket::new() }
     }
 
     fn rate(&self) -> Option<f64> {
@@ -149,10 +139,7 @@ impl AsyncWrite for Shaped {
         if self.rate().is_none() {
             return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         }
-        let first = slices
-            .iter()
-            .find(|slice| !slice.is_empty())
-            .map_or(&[][..], |slice| slice);
+        let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
         self.poll_write(cx, first)
     }
 

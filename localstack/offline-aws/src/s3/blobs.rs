@@ -67,10 +67,7 @@ impl Blobs {
             std::fs::create_dir_all(dir.join(format!("{shard:02x}")))?;
         }
         std::fs::create_dir_all(dir.join("incoming"))?;
-        Ok(Self::Folder(Arc::new(Folder {
-            dir: dir.to_owned(),
-            live: Mutex::default(),
-        })))
+        Ok(Self::Folder(Arc::new(Folder { dir: dir.to_owned(), live: Mutex::default() })))
     }
 
     /// Deletes files that no row knows: uploads cut off by a crash, and blobs whose deletion a crash prevented.
@@ -85,10 +82,7 @@ impl Blobs {
             let incoming = shard.file_name() == "incoming";
             for entry in std::fs::read_dir(shard.path())? {
                 let entry = entry?;
-                let id = entry
-                    .file_name()
-                    .to_str()
-                    .and_then(|name| i64::from_str_radix(name, 16).ok());
+                let id = entry.file_name().to_str().and_then(|name| i64::from_str_radix(name, 16).ok());
                 if incoming || id.is_none_or(|id| !known.contains(&id)) {
                     std::fs::remove_file(entry.path())?;
                     swept += 1;
@@ -107,11 +101,7 @@ impl Blobs {
                 if let Some(known) = live.get(&id).and_then(Weak::upgrade) {
                     return Some(Blob::File(known));
                 }
-                let blob = Arc::new(FileBlob {
-                    id,
-                    folder: folder.clone(),
-                    dead: AtomicBool::new(false),
-                });
+                let blob = Arc::new(FileBlob { id, folder: folder.clone(), dead: AtomicBool::new(false) });
                 live.insert(id, Arc::downgrade(&blob));
                 Some(Blob::File(blob))
             }

@@ -28,10 +28,7 @@ impl Store {
 
     pub(super) async fn find_bucket(&self, name: String) -> Outcome<HeadBucketOutput> {
         self.index.run(move |work| work.bucket(&name)).await?;
-        Ok(HeadBucketOutput {
-            bucket_region: Some(self.region.clone()),
-            ..HeadBucketOutput::default()
-        })
+        Ok(HeadBucketOutput { bucket_region: Some(self.region.clone()), ..HeadBucketOutput::default() })
     }
 
     pub(super) async fn all_buckets(&self) -> Outcome<ListBucketsOutput> {
@@ -39,9 +36,8 @@ impl Store {
         let buckets = self
             .index
             .run(move |work| {
-                let mut statement = work
-                    .transaction
-                    .prepare_cached("SELECT name, created_ms FROM buckets ORDER BY name")?;
+                let mut statement =
+                    work.transaction.prepare_cached("SELECT name, created_ms FROM buckets ORDER BY name")?;
                 let rows = statement.query_map([], |row| {
                     Ok(Bucket {
                         name: Some(row.get(0)?),
@@ -52,15 +48,8 @@ impl Store {
                 Ok(rows.collect::<Result<Vec<_>, rusqlite::Error>>()?)
             })
             .await?;
-        let owner = Owner {
-            display_name: None,
-            id: Some(super::ACCOUNT.to_owned()),
-        };
-        Ok(ListBucketsOutput {
-            buckets: Some(buckets),
-            owner: Some(owner),
-            ..ListBucketsOutput::default()
-        })
+        let owner = Owner { display_name: None, id: Some(super::ACCOUNT.to_owned()) };
+        Ok(ListBucketsOutput { buckets: Some(buckets), owner: Some(owner), ..ListBucketsOutput::default() })
     }
 
     pub(super) async fn remove_bucket(&self, name: String) -> Outcome<DeleteBucketOutput> {
@@ -76,10 +65,8 @@ impl Store {
                 if used {
                     return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty").into());
                 }
-                work.transaction
-                    .execute("DELETE FROM uploads WHERE bucket = ?1", [&name])?;
-                work.transaction
-                    .execute("DELETE FROM buckets WHERE name = ?1", [&name])?;
+                work.transaction.execute("DELETE FROM uploads WHERE bucket = ?1", [&name])?;
+                work.transaction.execute("DELETE FROM buckets WHERE name = ?1", [&name])?;
                 Ok(DeleteBucketOutput::default())
             })
             .await

@@ -42,9 +42,7 @@ impl Algorithm {
     }
 
     pub(super) fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
     /// What `CreateMultipartUpload` gets when it names no type.
@@ -90,10 +88,7 @@ pub(super) struct Sums {
 
 impl Sums {
     pub(super) fn get(&self, algorithm: Algorithm) -> Option<&str> {
-        self.values
-            .iter()
-            .find(|(known, _)| *known == algorithm)
-            .map(|(_, value)| value.as_str())
+        self.values.iter().find(|(known, _)| *known == algorithm).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn wire(&self) -> Checksum {
@@ -110,11 +105,7 @@ impl Sums {
 }
 
 pub(super) fn checksum_type(composite: bool) -> ChecksumType {
-    ChecksumType::from_static(if composite {
-        ChecksumType::COMPOSITE
-    } else {
-        ChecksumType::FULL_OBJECT
-    })
+    ChecksumType::from_static(if composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT })
 }
 
 impl From<Checksum> for Sums {
@@ -131,10 +122,7 @@ impl From<Checksum> for Sums {
                 values.push((algorithm, value));
             }
         }
-        Self {
-            values,
-            composite: false,
-        }
+        Self { values, composite: false }
     }
 }
 
@@ -208,10 +196,8 @@ mod tests {
         let (left, right) = (b"hello ".as_slice(), b"world, and more".as_slice());
         let whole = [left, right].concat();
         for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
-            let sums = |data: &[u8]| Sums {
-                values: vec![(algorithm, algorithm.digest(data).unwrap())],
-                composite: false,
-            };
+            let sums =
+                |data: &[u8]| Sums { values: vec![(algorithm, algorithm.digest(data).unwrap())], composite: false };
             let (first, second) = (sums(left), sums(right));
             let parts = [(&first, left.len() as u64), (&second, right.len() as u64)];
             assert_eq!(full_object(algorithm, parts.into_iter()), algorithm.digest(&whole));
@@ -220,14 +206,8 @@ mod tests {
 
     #[test]
     fn a_composite_names_the_number_of_parts() {
-        let part = Sums {
-            values: vec![(Algorithm::Sha256, Algorithm::Sha256.digest(b"x").unwrap())],
-            composite: false,
-        };
-        assert!(
-            composite(Algorithm::Sha256, [&part, &part].into_iter())
-                .unwrap()
-                .ends_with("-2")
-        );
+        let part =
+            Sums { values: vec![(Algorithm::Sha256, Algorithm::Sha256.digest(b"x").unwrap())], composite: false };
+        assert!(composite(Algorithm::Sha256, [&part, &part].into_iter()).unwrap().ends_with("-2"));
     }
 }

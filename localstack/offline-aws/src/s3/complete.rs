@@ -34,9 +34,7 @@ impl Work<'_> {
                 self.release(&part.segments)?;
             }
         }
-        self.transaction
-            .prepare_cached("DELETE FROM parts WHERE upload = ?1")?
-            .execute([upload])?;
+        self.transaction.prepare_cached("DELETE FROM parts WHERE upload = ?1")?.execute([upload])?;
         Ok(())
     }
 }
@@ -54,9 +52,8 @@ fn chosen(named: &[CompletedPart], stored: Vec<PartRecord>, upload: &Upload) -> 
             )
             .into());
         }
-        let found = stored
-            .remove(&number)
-            .filter(|found| part.e_tag.as_ref().is_some_and(|etag| etag.value() == found.etag));
+        let found =
+            stored.remove(&number).filter(|found| part.e_tag.as_ref().is_some_and(|etag| etag.value() == found.etag));
         let Some(found) = found else {
             return Err(invalid_part());
         };
@@ -65,11 +62,7 @@ fn chosen(named: &[CompletedPart], stored: Vec<PartRecord>, upload: &Upload) -> 
     }
     let all_but_last = parts.len().saturating_sub(1);
     if parts.iter().take(all_but_last).any(|part| part.size < MIN_PART) {
-        return Err(s3_error!(
-            EntityTooSmall,
-            "Your proposed upload is smaller than the minimum allowed size"
-        )
-        .into());
+        return Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size").into());
     }
     Ok(parts)
 }
@@ -110,10 +103,7 @@ fn whole_sums(parts: &[PartRecord], upload: &Upload) -> Sums {
     } else {
         checksum::full_object(algorithm, parts.iter().map(|part| (&part.sums, part.size)))
     };
-    Sums {
-        values: value.into_iter().map(|value| (algorithm, value)).collect(),
-        composite: upload.composite,
-    }
+    Sums { values: value.into_iter().map(|value| (algorithm, value)).collect(), composite: upload.composite }
 }
 
 fn whole_etag(parts: &[PartRecord]) -> String {
@@ -130,11 +120,7 @@ fn complete(work: &mut Work<'_>, input: &CompleteMultipartUploadInput, condition
     if let Some(done) = &upload.done {
         return Ok(serde_json::from_str(done)?);
     }
-    let named = input
-        .multipart_upload
-        .as_ref()
-        .and_then(|upload| upload.parts.as_deref())
-        .unwrap_or_default();
+    let named = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref()).unwrap_or_default();
     if named.is_empty() {
         return Err(s3_error!(MalformedXML, "You must specify at least one part").into());
     }
@@ -151,31 +137,20 @@ fn complete(work: &mut Work<'_>, input: &CompleteMultipartUploadInput, condition
     for (algorithm, value) in &given_sums!(input).values {
         if sums.get(*algorithm).is_some_and(|known| known != value) {
             let name = algorithm.name();
-            return Err(s3_error!(
-                BadDigest,
-                "The {} you specified did not match the calculated checksum.",
-                name
-            )
-            .into());
+            return Err(
+                s3_error!(BadDigest, "The {} you specified did not match the calculated checksum.", name).into()
+            );
         }
     }
     let old = work.find(bucket, key)?;
     condition.check(old.as_ref().map(|(_, old)| old.etag.as_str()))?;
     let segments: Vec<Segment> = parts.iter().flat_map(|part| part.segments.iter().copied()).collect();
-    let done = Done {
-        etag: whole_etag(&parts),
-        sums: sums.clone(),
-    };
+    let done = Done { etag: whole_etag(&parts), sums: sums.clone() };
     let record = Record {
         size,
         etag: done.etag.clone(),
         modified_ms: clock::now_ms(),
-        detail: Detail {
-            head: upload.head,
-            sums,
-            segments,
-            parts: parts.iter().map(|part| part.size).collect(),
-        },
+        detail: Detail { head: upload.head, sums, segments, parts: parts.iter().map(|part| part.size).collect() },
     };
     work.replace(bucket, key, old, &record)?;
     let used: std::collections::HashSet<i32> = parts.iter().map(|part| part.number).collect();

@@ -18,10 +18,7 @@ fn matches(condition: &ETagCondition, etag: &str) -> bool {
 }
 
 pub(super) fn precondition_failed() -> S3Error {
-    s3_error!(
-        PreconditionFailed,
-        "At least one of the pre-conditions you specified did not hold"
-    )
+    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
 }
 
 /// The conditions under which a PUT, a completion or a copy may replace what is at the key.
@@ -37,10 +34,7 @@ impl WriteCondition {
             // S3 knows only the star on writes
             return Err(s3_error!(NotImplemented, "If-None-Match on a write accepts only *"));
         }
-        Ok(Self {
-            if_match,
-            if_none_match,
-        })
+        Ok(Self { if_match, if_none_match })
     }
 
     /// s3s does not model the destination's conditions on CopyObject.
@@ -51,10 +45,7 @@ impl WriteCondition {
                 .map(Some)
                 .map_err(|_| s3_error!(InvalidArgument, "A conditional header is malformed")),
         };
-        Self::new(
-            condition(http::header::IF_MATCH)?,
-            condition(http::header::IF_NONE_MATCH)?,
-        )
+        Self::new(condition(http::header::IF_MATCH)?, condition(http::header::IF_NONE_MATCH)?)
     }
 
     pub(super) fn check(&self, current: Option<&str>) -> S3Result<()> {

@@ -22,14 +22,8 @@ use s3s::{S3Request, s3_error};
 
 fn source(source: &CopySource) -> Outcome<(String, String)> {
     match source {
-        CopySource::Bucket {
-            bucket,
-            key,
-            version_id: None,
-        } => Ok((bucket.to_string(), key.to_string())),
-        CopySource::Bucket {
-            version_id: Some(_), ..
-        } => Err(s3_error!(NoSuchVersion).into()),
+        CopySource::Bucket { bucket, key, version_id: None } => Ok((bucket.to_string(), key.to_string())),
+        CopySource::Bucket { version_id: Some(_), .. } => Err(s3_error!(NoSuchVersion).into()),
         CopySource::AccessPoint { .. } | CopySource::Outpost { .. } => Err(s3_error!(NotImplemented).into()),
     }
 }
@@ -70,12 +64,7 @@ fn open(work: &Work<'_>, bucket: &str, key: &str, condition: &ReadCondition, ran
     }
     let segments = cut(&record.detail.segments, from, to);
     let stream = SegmentStream::pin(work.blobs, &segments)?;
-    Ok(Source {
-        record,
-        segments,
-        size,
-        stream,
-    })
+    Ok(Source { record, segments, size, stream })
 }
 
 /// `bytes=first-last`, both needed and both inside the object.
@@ -102,12 +91,7 @@ fn copy_range(range: &str, size: u64) -> Outcome<(u64, u64)> {
 
 /// ETag and checksums of the copied bytes, reading them only when the source's own cannot be taken over.
 async fn digest(source: Source, algorithm: Option<Algorithm>) -> Outcome<(Record, Vec<Segment>, u64, String, Sums)> {
-    let Source {
-        record,
-        segments,
-        size,
-        stream,
-    } = source;
+    let Source { record, segments, size, stream } = source;
     let whole = size == record.size;
     let known = &record.detail.sums;
     let algorithm = algorithm.or_else(|| known.values.first().map(|(algorithm, _)| *algorithm));
@@ -148,35 +132,19 @@ impl Store {
             )
             .into());
         }
-        let algorithm = input
-            .checksum_algorithm
-            .as_ref()
-            .and_then(|name| Algorithm::parse(name.as_str()));
+        let algorithm = input.checksum_algorithm.as_ref().and_then(|name| Algorithm::parse(name.as_str()));
         let given = given_head!(input);
         // pinned here, referred to below: a blob that loses its last row in between is still readable, but must not be
         // given a new row, so the second transaction looks at the source again
         let (bucket, key) = (from_bucket.clone(), from_key.clone());
-        let found = self
-            .index
-            .run(move |work| open(work, &bucket, &key, &read, None))
-            .await?;
+        let found = self.index.run(move |work| open(work, &bucket, &key, &read, None)).await?;
         let (source, segments, size, etag, sums) = digest(found, algorithm).await?;
-        let mut detail = Detail {
-            head: given,
-            sums: sums.clone(),
-            segments,
-            parts: Vec::new(),
-        };
+        let mut detail = Detail { head: given, sums: sums.clone(), segments, parts: Vec::new() };
         if !replace {
             detail.head = source.detail.head.clone();
         }
         let modified_ms = clock::now_ms();
-        let record = Record {
-            size,
-            etag: etag.clone(),
-            modified_ms,
-            detail,
-        };
+        let record = Record { size, etag: etag.clone(), modified_ms, detail };
         let source_etag = source.etag;
         self.index
             .run(move |work| {
@@ -201,10 +169,7 @@ impl Store {
             ..CopyObjectResult::default()
         };
         put_sums!(result, sums);
-        Ok(CopyObjectOutput {
-            copy_object_result: Some(result),
-            ..CopyObjectOutput::default()
-        })
+        Ok(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() })
     }
 
     pub(super) async fn copy_part(&self, input: UploadPartCopyInput) -> Outcome<UploadPartCopyOutput> {
@@ -245,22 +210,9 @@ impl Store {
                     Some(range) => copy_range(range, still.size)?,
                 };
                 let segments = cut(&still.detail.segments, from, to);
-                work.store_part(
-                    &id,
-                    &PartRecord {
-                        number,
-                        size,
-                        etag,
-                        modified_ms,
-                        sums,
-                        segments,
-                    },
-                )
+                work.store_part(&id, &PartRecord { number, size, etag, modified_ms, sums, segments })
             })
             .await?;
-        Ok(UploadPartCopyOutput {
-            copy_part_result: Some(result),
-            ..UploadPartCopyOutput::default()
-        })
+        Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
     }
 }

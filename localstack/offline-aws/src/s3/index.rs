@@ -60,10 +60,7 @@ impl Index {
 
     fn new(connection: Connection, blobs: Blobs) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
-        Self {
-            connection: Arc::new(Mutex::new(connection)),
-            blobs: Arc::new(blobs),
-        }
+        Self { connection: Arc::new(Mutex::new(connection)), blobs: Arc::new(blobs) }
     }
 
     /// Runs `work` in a transaction: all of it happens, or nothing.
@@ -76,11 +73,7 @@ impl Index {
         tokio::task::spawn_blocking(move || {
             let (done, freed) = {
                 let transaction = connection.transaction()?;
-                let mut unit = Work {
-                    transaction,
-                    blobs: &blobs,
-                    freed: Vec::new(),
-                };
+                let mut unit = Work { transaction, blobs: &blobs, freed: Vec::new() };
                 let done = work(&mut unit)?;
                 let Work { transaction, freed, .. } = unit;
                 transaction.commit()?;
@@ -119,9 +112,7 @@ impl Work<'_> {
             .prepare_cached("SELECT 1 FROM buckets WHERE name = ?1")?
             .query_row([name], |row| row.get(0))
             .optional()?;
-        found
-            .map(|_| ())
-            .ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist").into())
+        found.map(|_| ()).ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist").into())
     }
 
     pub(super) fn find(&self, bucket: &str, key: &str) -> Outcome<Option<(i64, Record)>> {
@@ -130,28 +121,14 @@ impl Work<'_> {
             .prepare_cached("SELECT id, size, etag, modified_ms, detail FROM objects WHERE bucket = ?1 AND key = ?2")?;
         let row = statement
             .query_row(params![bucket, key.as_bytes()], |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get(1)?,
-                    row.get(2)?,
-                    row.get(3)?,
-                    row.get::<_, String>(4)?,
-                ))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, String>(4)?))
             })
             .optional()?;
         let Some((id, size, etag, modified_ms, detail)) = row else {
             return Ok(None);
         };
         let detail: Detail = serde_json::from_str(&detail)?;
-        Ok(Some((
-            id,
-            Record {
-                size: unsigned(size),
-                etag,
-                modified_ms,
-                detail,
-            },
-        )))
+        Ok(Some((id, Record { size: unsigned(size), etag, modified_ms, detail })))
     }
 
     /// The object, or the S3 error that says why there is none.
@@ -189,9 +166,7 @@ impl Work<'_> {
     }
 
     pub(super) fn delete(&mut self, id: i64, record: &Record) -> Outcome<()> {
-        self.transaction
-            .prepare_cached("DELETE FROM objects WHERE id = ?1")?
-            .execute([id])?;
+        self.transaction.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([id])?;
         self.release(&record.detail.segments)
     }
 
@@ -207,9 +182,8 @@ impl Work<'_> {
     }
 
     pub(super) fn release(&mut self, segments: &[Segment]) -> Outcome<()> {
-        let mut less = self
-            .transaction
-            .prepare_cached("UPDATE blobs SET refs = refs - 1 WHERE id = ?1 RETURNING refs")?;
+        let mut less =
+            self.transaction.prepare_cached("UPDATE blobs SET refs = refs - 1 WHERE id = ?1 RETURNING refs")?;
         let mut delete = self.transaction.prepare_cached("DELETE FROM blobs WHERE id = ?1")?;
         for segment in segments {
             let refs: i64 = less.query_row([segment.blob], |row| row.get(0))?;

@@ -37,20 +37,10 @@ impl Promise {
         for value in headers.get_all("x-amz-trailer") {
             let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
             for name in names {
-                algorithms.extend(
-                    Algorithm::ALL
-                        .into_iter()
-                        .find(|known| known.header().eq_ignore_ascii_case(name)),
-                );
+                algorithms.extend(Algorithm::ALL.into_iter().find(|known| known.header().eq_ignore_ascii_case(name)));
             }
         }
-        Self {
-            content_md5: None,
-            content_length: None,
-            sums,
-            algorithms,
-            trailers: None,
-        }
+        Self { content_md5: None, content_length: None, sums, algorithms, trailers: None }
     }
 }
 
@@ -65,11 +55,7 @@ pub(super) struct Ingested {
 
 impl Ingested {
     pub(super) fn segments(&self) -> Vec<Segment> {
-        let segment = |blob: &NewBlob| Segment {
-            blob: blob.id(),
-            offset: 0,
-            len: self.size,
-        };
+        let segment = |blob: &NewBlob| Segment { blob: blob.id(), offset: 0, len: self.size };
         self.blob.iter().map(segment).collect()
     }
 }
@@ -98,16 +84,10 @@ pub(super) async fn ingest(blobs: &Arc<Blobs>, body: Option<StreamingBlob>, prom
             }
             md5.update(&chunk);
             hasher.update(&chunk);
-            writer
-                .get_or_insert_with(|| BlobWriter::new(blobs.clone()))
-                .write(chunk)
-                .await?;
+            writer.get_or_insert_with(|| BlobWriter::new(blobs.clone())).write(chunk).await?;
         }
     }
-    if promise
-        .content_length
-        .is_some_and(|expected| u64::try_from(expected).is_ok_and(|expected| expected != size))
-    {
+    if promise.content_length.is_some_and(|expected| u64::try_from(expected).is_ok_and(|expected| expected != size)) {
         return Err(s3_error!(IncompleteBody).into());
     }
     let md5 = md5.finalize();
@@ -115,11 +95,9 @@ pub(super) async fn ingest(blobs: &Arc<Blobs>, body: Option<StreamingBlob>, prom
         match BASE64.decode(expected) {
             Ok(expected) if expected.len() == 16 => {
                 if expected != md5.as_slice() {
-                    return Err(s3_error!(
-                        BadDigest,
-                        "The Content-MD5 you specified did not match what we received."
-                    )
-                    .into());
+                    return Err(
+                        s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received.").into()
+                    );
                 }
             }
             _ => return Err(s3_error!(InvalidDigest).into()),
@@ -131,12 +109,7 @@ pub(super) async fn ingest(blobs: &Arc<Blobs>, body: Option<StreamingBlob>, prom
         Some(writer) => Some(writer.finish().await?),
         None => None,
     };
-    Ok(Ingested {
-        blob,
-        size,
-        etag: hex::encode(md5),
-        sums,
-    })
+    Ok(Ingested { blob, size, etag: hex::encode(md5), sums })
 }
 
 fn verify(promise: &Promise, computed: &Sums) -> Outcome<()> {
@@ -151,12 +124,9 @@ fn verify(promise: &Promise, computed: &Sums) -> Outcome<()> {
     for (algorithm, value) in &expected {
         if computed.get(*algorithm) != Some(value) {
             let name = algorithm.name();
-            return Err(s3_error!(
-                BadDigest,
-                "The {} you specified did not match the calculated checksum.",
-                name
-            )
-            .into());
+            return Err(
+                s3_error!(BadDigest, "The {} you specified did not match the calculated checksum.", name).into()
+            );
         }
     }
     Ok(())

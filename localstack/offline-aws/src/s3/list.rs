@@ -104,12 +104,7 @@ pub(super) fn scan(work: &Work<'_>, query: &Query) -> Outcome<Page> {
                 from = past;
                 continue 'seek;
             }
-            page.objects.push(Row {
-                key,
-                size: row.get(1)?,
-                etag: row.get(2)?,
-                modified_ms: row.get(3)?,
-            });
+            page.objects.push(Row { key, size: row.get(1)?, etag: row.get(2)?, modified_ms: row.get(3)? });
         }
         break;
     }
@@ -130,22 +125,14 @@ impl Page {
             e_tag: Some(strong(&row.etag)),
             last_modified: Some(clock::at(row.modified_ms).into()),
             storage_class: Some("STANDARD".to_owned().into()),
-            owner: owner.then(|| s3s::dto::Owner {
-                display_name: None,
-                id: Some(super::ACCOUNT.to_owned()),
-            }),
+            owner: owner.then(|| s3s::dto::Owner { display_name: None, id: Some(super::ACCOUNT.to_owned()) }),
             ..Object::default()
         };
         self.objects.iter().map(entry).collect()
     }
 
     fn common(&self, url: bool) -> Vec<CommonPrefix> {
-        self.prefixes
-            .iter()
-            .map(|prefix| CommonPrefix {
-                prefix: Some(shown(prefix, url)),
-            })
-            .collect()
+        self.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(shown(prefix, url)) }).collect()
     }
 }
 
@@ -176,11 +163,7 @@ pub(super) fn wants_url(encoding: Option<&EncodingType>) -> Outcome<bool> {
 pub(super) fn limit(max: Option<i32>) -> Outcome<(usize, i32)> {
     let max = max.unwrap_or(MAX_KEYS);
     let Ok(limit) = usize::try_from(max.min(MAX_KEYS)) else {
-        return Err(s3_error!(
-            InvalidArgument,
-            "Argument maxKeys must be an integer between 0 and 2147483647"
-        )
-        .into());
+        return Err(s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647").into());
     };
     Ok((limit, max.min(MAX_KEYS)))
 }
@@ -207,13 +190,7 @@ impl Store {
             None => input.start_after.clone().unwrap_or_default(),
         };
         let prefix = input.prefix.clone().unwrap_or_default();
-        let query = Query {
-            bucket: input.bucket.clone(),
-            prefix,
-            delimiter: input.delimiter.clone(),
-            after,
-            limit,
-        };
+        let query = Query { bucket: input.bucket.clone(), prefix, delimiter: input.delimiter.clone(), after, limit };
         let page = self.page(query).await?;
         Ok(ListObjectsV2Output {
             name: Some(input.bucket),

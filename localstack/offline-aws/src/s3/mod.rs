@@ -57,10 +57,7 @@ impl Store {
     }
 
     fn new(index: Result<Index, Failure>, region: &str) -> Result<Self, std::io::Error> {
-        Ok(Self {
-            index: index.map_err(std::io::Error::from)?,
-            region: region.to_owned(),
-        })
+        Ok(Self { index: index.map_err(std::io::Error::from)?, region: region.to_owned() })
     }
 
     pub(crate) fn service(&self, access_key: &str, secret_key: &str) -> S3Service {
@@ -99,11 +96,7 @@ impl S3Access for OwnerOnly {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         }
         for header in ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"] {
-            if cx
-                .headers()
-                .get(header)
-                .is_some_and(|owner| owner.as_bytes() != ACCOUNT.as_bytes())
-            {
+            if cx.headers().get(header).is_some_and(|owner| owner.as_bytes() != ACCOUNT.as_bytes()) {
                 return Err(s3_error!(AccessDenied, "Access Denied"));
             }
         }

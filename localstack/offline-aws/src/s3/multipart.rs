@@ -44,12 +44,7 @@ impl Work<'_> {
                 "SELECT head, algorithm, composite, done FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3",
             )?
             .query_row(params![id, bucket, key.as_bytes()], |row| {
-                Ok((
-                    row.get::<_, String>(0)?,
-                    row.get::<_, Option<String>>(1)?,
-                    row.get(2)?,
-                    row.get(3)?,
-                ))
+                Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get(2)?, row.get(3)?))
             })
             .optional()?;
         let Some((head, algorithm, composite, done)) = row else {
@@ -57,12 +52,7 @@ impl Work<'_> {
             return Err(no_such_upload().into());
         };
         let head = serde_json::from_str(&head)?;
-        Ok(Upload {
-            head,
-            algorithm: algorithm.as_deref().and_then(Algorithm::parse),
-            composite,
-            done,
-        })
+        Ok(Upload { head, algorithm: algorithm.as_deref().and_then(Algorithm::parse), composite, done })
     }
 
     pub(super) fn open_upload(&self, id: &str, bucket: &str, key: &str) -> Outcome<Upload> {
@@ -127,11 +117,7 @@ pub(super) fn part_number(number: i32) -> Outcome<i32> {
     if (1..=MAX_PART_NUMBER).contains(&number) {
         return Ok(number);
     }
-    Err(s3_error!(
-        InvalidArgument,
-        "Part number must be an integer between 1 and 10000, inclusive"
-    )
-    .into())
+    Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive").into())
 }
 
 fn chosen_checksum(input: &CreateMultipartUploadInput) -> Outcome<(Option<Algorithm>, bool)> {
@@ -149,11 +135,7 @@ fn chosen_checksum(input: &CreateMultipartUploadInput) -> Outcome<(Option<Algori
         Some(_) => return Err(s3_error!(InvalidRequest, "Value for x-amz-checksum-type header is invalid.").into()),
     };
     if algorithm.is_some_and(|algorithm| !algorithm.allows(composite)) {
-        return Err(s3_error!(
-            InvalidRequest,
-            "The checksum type cannot be used with the checksum algorithm."
-        )
-        .into());
+        return Err(s3_error!(InvalidRequest, "The checksum type cannot be used with the checksum algorithm.").into());
     }
     Ok((algorithm, composite))
 }
@@ -199,12 +181,7 @@ impl Store {
     }
 
     pub(super) async fn put_part(&self, request: S3Request<UploadPartInput>) -> Outcome<UploadPartOutput> {
-        let S3Request {
-            input,
-            headers,
-            trailing_headers,
-            ..
-        } = request;
+        let S3Request { input, headers, trailing_headers, .. } = request;
         let number = part_number(input.part_number)?;
         let (id, bucket, key) = (input.upload_id.clone(), input.bucket.clone(), input.key.clone());
         let upload = {
@@ -233,10 +210,7 @@ impl Store {
         }
         let shown = promise.algorithms.first().copied();
         let new = ingest(&self.index.blobs, input.body, promise).await?;
-        let mut output = UploadPartOutput {
-            e_tag: Some(strong(&new.etag)),
-            ..UploadPartOutput::default()
-        };
+        let mut output = UploadPartOutput { e_tag: Some(strong(&new.etag)), ..UploadPartOutput::default() };
         let mut answered = new.sums.clone();
         answered.values.retain(|(algorithm, _)| Some(*algorithm) == shown);
         put_sums!(output, answered);
@@ -269,8 +243,7 @@ impl Store {
             .run(move |work| {
                 work.open_upload(&input.upload_id, &input.bucket, &input.key)?;
                 work.drop_parts(&input.upload_id, |_| false)?;
-                work.transaction
-                    .execute("DELETE FROM uploads WHERE id = ?1", [&input.upload_id])?;
+                work.transaction.execute("DELETE FROM uploads WHERE id = ?1", [&input.upload_id])?;
                 Ok(AbortMultipartUploadOutput::default())
             })
             .await
@@ -307,8 +280,7 @@ impl Store {
 
 fn listed(part: &PartRecord, upload: &Upload) -> Part {
     let mut sums: Sums = part.sums.clone();
-    sums.values
-        .retain(|(algorithm, _)| Some(*algorithm) == upload.algorithm);
+    sums.values.retain(|(algorithm, _)| Some(*algorithm) == upload.algorithm);
     let mut shown = Part {
         part_number: Some(part.number),
         size: Some(signed(part.size)),

@@ -35,13 +35,10 @@ pub(super) use given_head;
 
 pub(super) fn stored_time(time: s3s::dto::Timestamp) -> i64 {
     let mut text = Vec::new();
-    let seconds = time
-        .format(s3s::dto::TimestampFormat::EpochSeconds, &mut text)
-        .ok()
-        .and_then(|()| {
-            let text = String::from_utf8(text).ok()?;
-            text.split('.').next()?.parse::<i64>().ok()
-        });
+    let seconds = time.format(s3s::dto::TimestampFormat::EpochSeconds, &mut text).ok().and_then(|()| {
+        let text = String::from_utf8(text).ok()?;
+        text.split('.').next()?.parse::<i64>().ok()
+    });
     seconds.unwrap_or(0).saturating_mul(1000)
 }
 
@@ -65,28 +62,17 @@ struct Selection {
 }
 
 fn select(record: &Record, range: Option<Range>, part: Option<i32>) -> Outcome<Selection> {
-    let whole = Selection {
-        from: 0,
-        to: record.size,
-        partial: false,
-    };
+    let whole = Selection { from: 0, to: record.size, partial: false };
     match (range, part) {
         (Some(_), Some(_)) => Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber").into()),
         (Some(range), None) => {
             let bytes = range.check(record.size).map_err(|_| invalid_range(record.size))?;
-            Ok(Selection {
-                from: bytes.start,
-                to: bytes.end,
-                partial: true,
-            })
+            Ok(Selection { from: bytes.start, to: bytes.end, partial: true })
         }
         (None, Some(number)) => {
             let parts = &record.detail.parts;
             if parts.is_empty() && number == 1 {
-                return Ok(Selection {
-                    partial: record.size > 0,
-                    ..whole
-                });
+                return Ok(Selection { partial: record.size > 0, ..whole });
             }
             let before = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
             let size = before.and_then(|before| parts.get(before));
@@ -94,11 +80,7 @@ fn select(record: &Record, range: Option<Range>, part: Option<i32>) -> Outcome<S
                 return Err(invalid_part_number().into());
             };
             let from: u64 = parts.iter().take(before).sum();
-            Ok(Selection {
-                from,
-                to: from + size,
-                partial: true,
-            })
+            Ok(Selection { from, to: from + size, partial: true })
         }
         (None, None) => Ok(whole),
     }
@@ -137,48 +119,24 @@ macro_rules! describe {
                 .clone()
                 .or_else(|| head.content_type.clone())
                 .or_else(|| Some("binary/octet-stream".to_owned())),
-            cache_control: $input
-                .response_cache_control
-                .clone()
-                .or_else(|| head.cache_control.clone()),
+            cache_control: $input.response_cache_control.clone().or_else(|| head.cache_control.clone()),
             content_disposition: $input
                 .response_content_disposition
                 .clone()
                 .or_else(|| head.content_disposition.clone()),
-            content_encoding: $input
-                .response_content_encoding
-                .clone()
-                .or_else(|| head.content_encoding.clone()),
-            content_language: $input
-                .response_content_language
-                .clone()
-                .or_else(|| head.content_language.clone()),
-            expires: $input
-                .response_expires
-                .clone()
-                .or_else(|| head.expires_ms.map(|ms| clock::at(ms).into())),
+            content_encoding: $input.response_content_encoding.clone().or_else(|| head.content_encoding.clone()),
+            content_language: $input.response_content_language.clone().or_else(|| head.content_language.clone()),
+            expires: $input.response_expires.clone().or_else(|| head.expires_ms.map(|ms| clock::at(ms).into())),
             website_redirect_location: head.website_redirect.clone(),
-            storage_class: head
-                .storage_class
-                .clone()
-                .filter(|class| class != "STANDARD")
-                .map(Into::into),
-            metadata: (!head.metadata.is_empty()).then(|| {
-                head.metadata
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value.clone()))
-                    .collect()
-            }),
+            storage_class: head.storage_class.clone().filter(|class| class != "STANDARD").map(Into::into),
+            metadata: (!head.metadata.is_empty())
+                .then(|| head.metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect()),
             ..$output::default()
         };
         if selection.partial && record.size > 0 {
             let last = selection.to.saturating_sub(1);
             output.content_range = Some(format!("bytes {}-{last}/{}", selection.from, record.size));
-        } else if $input
-            .checksum_mode
-            .as_ref()
-            .is_some_and(|mode| mode.as_str().eq_ignore_ascii_case("ENABLED"))
-        {
+        } else if $input.checksum_mode.as_ref().is_some_and(|mode| mode.as_str().eq_ignore_ascii_case("ENABLED")) {
             put_sums!(output, record.detail.sums);
             output.checksum_type = record.detail.sums.wire().checksum_type;
         }
@@ -202,12 +160,7 @@ macro_rules! read_condition {
 
 impl Store {
     pub(super) async fn put(&self, request: S3Request<PutObjectInput>) -> Outcome<PutObjectOutput> {
-        let S3Request {
-            input,
-            headers,
-            trailing_headers,
-            ..
-        } = request;
+        let S3Request { input, headers, trailing_headers, .. } = request;
         let condition = WriteCondition::new(input.if_match.clone(), input.if_none_match.clone())?;
         let head = given_head!(input);
         let announced = input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str());
@@ -221,12 +174,7 @@ impl Store {
             size: new.size,
             etag: new.etag.clone(),
             modified_ms: clock::now_ms(),
-            detail: Detail {
-                head,
-                sums: new.sums.clone(),
-                segments: new.segments(),
-                parts: Vec::new(),
-            },
+            detail: Detail { head, sums: new.sums.clone(), segments: new.segments(), parts: Vec::new() },
         };
         let blob = new.blob;
         let stored = self
@@ -286,15 +234,9 @@ impl Store {
                     // nothing to delete is success, also under a condition
                     return Ok(DeleteObjectOutput::default());
                 };
-                let guard = ReadCondition {
-                    if_match: input.if_match,
-                    ..ReadCondition::default()
-                };
+                let guard = ReadCondition { if_match: input.if_match, ..ReadCondition::default() };
                 guard.check(&record)?;
-                if input
-                    .if_match_size
-                    .is_some_and(|size| size != super::index::signed(record.size))
-                {
+                if input.if_match_size.is_some_and(|size| size != super::index::signed(record.size)) {
                     return Err(precondition_failed().into());
                 }
                 work.delete(id, &record)?;
@@ -328,10 +270,7 @@ impl Store {
                         work.delete(id, &record)?;
                     }
                     if !quiet {
-                        deleted.push(DeletedObject {
-                            key: Some(key),
-                            ..DeletedObject::default()
-                        });
+                        deleted.push(DeletedObject { key: Some(key), ..DeletedObject::default() });
                     }
                 }
                 Ok(DeleteObjectsOutput {

@@ -19,11 +19,7 @@ const FILE_BLOCK: u64 = 512 * 1024;
 
 enum Piece {
     Memory(Bytes),
-    File {
-        blob: Arc<FileBlob>,
-        offset: u64,
-        len: usize,
-    },
+    File { blob: Arc<FileBlob>, offset: u64, len: usize },
 }
 
 /// The bytes of some segments, pinned: replacing or deleting the object does not disturb it.
@@ -39,20 +35,14 @@ impl SegmentStream {
         let mut pieces = VecDeque::new();
         let mut remaining = 0;
         for segment in segments {
-            let blob = blobs
-                .pin(segment.blob)
-                .ok_or(Failure::Broken("an object's blob is missing"))?;
+            let blob = blobs.pin(segment.blob).ok_or(Failure::Broken("an object's blob is missing"))?;
             remaining += segment.len;
             match blob {
                 Blob::Memory(blocks) => memory_pieces(&blocks, segment, &mut pieces),
                 Blob::File(blob) => file_pieces(&blob, segment, &mut pieces),
             }
         }
-        Ok(Self {
-            pieces,
-            ahead: None,
-            remaining,
-        })
+        Ok(Self { pieces, ahead: None, remaining })
     }
 
     /// Feeds everything to `sink`. Blocking: for hashing during copies.
@@ -80,9 +70,7 @@ fn memory_pieces(blocks: &[Bytes], segment: &Segment, pieces: &mut VecDeque<Piec
             break;
         }
         // both are inside a block that is in memory, so they fit
-        let low = usize::try_from(from.saturating_sub(start))
-            .unwrap_or(usize::MAX)
-            .min(block.len());
+        let low = usize::try_from(from.saturating_sub(start)).unwrap_or(usize::MAX).min(block.len());
         let high = usize::try_from(to - start).unwrap_or(usize::MAX).min(block.len());
         pieces.push_back(Piece::Memory(block.slice(low..high)));
     }

@@ -77,11 +77,7 @@ pub(super) fn cut(segments: &[Segment], from: u64, to: u64) -> Vec<Segment> {
         }
         let skip = from.saturating_sub(start);
         let len = end.min(to) - start.max(from);
-        found.push(Segment {
-            blob: segment.blob,
-            offset: segment.offset + skip,
-            len,
-        });
+        found.push(Segment { blob: segment.blob, offset: segment.offset + skip, len });
     }
     found
 }
@@ -92,30 +88,8 @@ mod tests {
 
     #[test]
     fn cutting_crosses_segments_and_keeps_offsets() {
-        let whole = [
-            Segment {
-                blob: 1,
-                offset: 10,
-                len: 5,
-            },
-            Segment {
-                blob: 2,
-                offset: 0,
-                len: 5,
-            },
-        ];
-        let expected = vec![
-            Segment {
-                blob: 1,
-                offset: 13,
-                len: 2,
-            },
-            Segment {
-                blob: 2,
-                offset: 0,
-                len: 1,
-            },
-        ];
+        let whole = [Segment { blob: 1, offset: 10, len: 5 }, Segment { blob: 2, offset: 0, len: 5 }];
+        let expected = vec![Segment { blob: 1, offset: 13, len: 2 }, Segment { blob: 2, offset: 0, len: 1 }];
         assert_eq!(cut(&whole, 3, 6), expected);
         assert_eq!(cut(&whole, 0, 10), whole.to_vec());
         assert_eq!(cut(&whole, 5, 5), vec![]);

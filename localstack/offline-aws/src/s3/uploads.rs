@@ -37,9 +37,7 @@ impl Store {
                     common_prefixes: Some(
                         page.prefixes
                             .iter()
-                            .map(|prefix| CommonPrefix {
-                                prefix: Some(list::shown(prefix, url)),
-                            })
+                            .map(|prefix| CommonPrefix { prefix: Some(list::shown(prefix, url)) })
                             .collect(),
                     ),
                     prefix: input.prefix.map(|prefix| list::shown(&prefix, url)),

@@ -41,10 +41,7 @@ impl BlobWriter {
     pub(super) fn new(blobs: Arc<Blobs>) -> Self {
         let id = new_id();
         let sink = match blobs.as_ref() {
-            Blobs::Memory(_) => Sink::Memory {
-                blocks: Vec::new(),
-                open: BytesMut::new(),
-            },
+            Blobs::Memory(_) => Sink::Memory { blocks: Vec::new(), open: BytesMut::new() },
             Blobs::Folder(folder) => Sink::File(FileSink {
                 folder: folder.clone(),
                 temporary: folder.temporary(id),

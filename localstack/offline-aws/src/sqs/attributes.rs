@@ -44,18 +44,14 @@ impl Attributes {
         for (name, value) in &given {
             if let Some((_, _, low, high)) = NUMBERS.iter().find(|(known, ..)| known == name) {
                 if !value.parse::<i64>().is_ok_and(|value| (*low..=*high).contains(&value)) {
-                    return Err(SqsError::invalid_attribute(format!(
-                        "Invalid value for the parameter {name}."
-                    )));
+                    return Err(SqsError::invalid_attribute(format!("Invalid value for the parameter {name}.")));
                 }
             } else if name == "RedrivePolicy" {
                 if !value.is_empty() {
                     parse_redrive(value)?;
                 }
             } else if name == "FifoQueue" {
-                return Err(SqsError::invalid_attribute(
-                    "Only standard queues are supported offline.",
-                ));
+                return Err(SqsError::invalid_attribute("Only standard queues are supported offline."));
             } else if !IGNORED.contains(&name.as_str()) {
                 return Err(SqsError::new(
                     "InvalidAttributeName",
@@ -69,13 +65,7 @@ impl Attributes {
 
     fn number(&self, name: &str) -> i64 {
         let set = self.0.get(name).and_then(|value| value.parse().ok());
-        set.or_else(|| {
-            NUMBERS
-                .iter()
-                .find(|(known, ..)| *known == name)
-                .map(|(_, default, ..)| *default)
-        })
-        .unwrap_or(0)
+        set.or_else(|| NUMBERS.iter().find(|(known, ..)| *known == name).map(|(_, default, ..)| *default)).unwrap_or(0)
     }
 
     pub(super) fn delay_s(&self) -> i64 {
@@ -99,24 +89,14 @@ impl Attributes {
     }
 
     pub(super) fn redrive(&self) -> Option<Redrive> {
-        self.0
-            .get("RedrivePolicy")
-            .filter(|policy| !policy.is_empty())
-            .and_then(|policy| parse_redrive(policy).ok())
+        self.0.get("RedrivePolicy").filter(|policy| !policy.is_empty()).and_then(|policy| parse_redrive(policy).ok())
     }
 
     /// Everything `GetQueueAttributes` shows that is not counted: what was set, over the defaults.
     pub(super) fn shown(&self) -> BTreeMap<String, String> {
-        let mut shown: BTreeMap<String, String> = NUMBERS
-            .iter()
-            .map(|(name, default, ..)| ((*name).to_owned(), default.to_string()))
-            .collect();
-        shown.extend(
-            self.0
-                .iter()
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(n, v)| (n.clone(), v.clone())),
-        );
+        let mut shown: BTreeMap<String, String> =
+            NUMBERS.iter().map(|(name, default, ..)| ((*name).to_owned(), default.to_string())).collect();
+        shown.extend(self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(n, v)| (n.clone(), v.clone())));
         shown
     }
 }
@@ -124,23 +104,10 @@ impl Attributes {
 fn parse_redrive(policy: &str) -> Outcome<Redrive> {
     let invalid = || SqsError::invalid_attribute("Value for parameter RedrivePolicy is invalid.");
     let policy: serde_json::Value = serde_json::from_str(policy).map_err(|_| invalid())?;
-    let target = policy
-        .get("deadLetterTargetArn")
-        .and_then(|arn| arn.as_str())
-        .ok_or_else(invalid)?;
+    let target = policy.get("deadLetterTargetArn").and_then(|arn| arn.as_str()).ok_or_else(invalid)?;
     let count = policy.get("maxReceiveCount").ok_or_else(invalid)?;
     // clients send it as a number and as a string
-    let count = count
-        .as_i64()
-        .or_else(|| count.as_str()?.parse().ok())
-        .filter(|count| (1..=1000).contains(count));
-    let queue = target
-        .rsplit(':')
-        .next()
-        .filter(|queue| !queue.is_empty())
-        .ok_or_else(invalid)?;
-    Ok(Redrive {
-        queue: queue.to_owned(),
-        max_receives: count.ok_or_else(invalid)?,
-    })
+    let count = count.as_i64().or_else(|| count.as_str()?.parse().ok()).filter(|count| (1..=1000).contains(count));
+    let queue = target.rsplit(':').next().filter(|queue| !queue.is_empty()).ok_or_else(invalid)?;
+    Ok(Redrive { queue: queue.to_owned(), max_receives: count.ok_or_else(invalid)? })
 }

@@ -25,10 +25,7 @@ impl MessageAttribute {
     fn value(&self) -> (u8, Vec<u8>) {
         match (&self.string_value, &self.binary_value) {
             (Some(text), _) => (1, text.as_bytes().to_vec()),
-            (None, binary) => (
-                2,
-                BASE64.decode(binary.as_deref().unwrap_or_default()).unwrap_or_default(),
-            ),
+            (None, binary) => (2, BASE64.decode(binary.as_deref().unwrap_or_default()).unwrap_or_default()),
         }
     }
 }

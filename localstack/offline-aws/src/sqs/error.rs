@@ -18,20 +18,11 @@ pub(super) struct SqsError {
 
 impl SqsError {
     pub(super) fn new(shape: &'static str, query_code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            shape,
-            query_code,
-            message: message.into(),
-            status: StatusCode::BAD_REQUEST,
-        }
+        Self { shape, query_code, message: message.into(), status: StatusCode::BAD_REQUEST }
     }
 
     pub(super) fn no_queue() -> Self {
-        Self::new(
-            "QueueDoesNotExist",
-            "AWS.SimpleQueueService.NonExistentQueue",
-            "The specified queue does not exist.",
-        )
+        Self::new("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
     }
 
     pub(super) fn invalid_value(message: impl Into<String>) -> Self {
@@ -59,16 +50,9 @@ impl SqsError {
         });
         let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
         *response.status_mut() = self.status;
-        let party = if self.status.is_server_error() {
-            "Receiver"
-        } else {
-            "Sender"
-        };
+        let party = if self.status.is_server_error() { "Receiver" } else { "Sender" };
         let headers = response.headers_mut();
-        headers.insert(
-            http::header::CONTENT_TYPE,
-            HeaderValue::from_static("application/x-amz-json-1.0"),
-        );
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
         if let Ok(code) = HeaderValue::from_str(&format!("{};{party}", self.query_code)) {
             headers.insert("x-amzn-query-error", code);
         }

@@ -87,21 +87,14 @@ impl Message {
                 "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
             )));
         }
-        if self
-            .delay_seconds
-            .is_some_and(|delay| !(0..=MAX_DELAY_S).contains(&delay))
-        {
+        if self.delay_seconds.is_some_and(|delay| !(0..=MAX_DELAY_S).contains(&delay)) {
             return Err(SqsError::invalid_value(
                 "Value for parameter DelaySeconds is invalid. Reason: Must be between 0 and 900.",
             ));
         }
         let legal = |c: char| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && c != '\u{fffe}' && c != '\u{ffff}');
         if !self.message_body.chars().all(legal) {
-            return Err(SqsError::new(
-                "InvalidMessageContents",
-                "InvalidMessageContents",
-                "Invalid characters found.",
-            ));
+            return Err(SqsError::new("InvalidMessageContents", "InvalidMessageContents", "Invalid characters found."));
         }
         Ok(())
     }
@@ -185,9 +178,7 @@ fn answer_batch(results: Vec<(String, Outcome<Value>)>) -> Value {
 
 /// The row a receipt handle stands for, if the handle is the message's latest.
 fn received(transaction: &Transaction<'_>, queue: &str, handle: &str) -> Outcome<Option<(i64, i64)>> {
-    let row = handle
-        .split_once('-')
-        .and_then(|(row, _)| i64::from_str_radix(row, 16).ok());
+    let row = handle.split_once('-').and_then(|(row, _)| i64::from_str_radix(row, 16).ok());
     let Some(row) = row else {
         return Err(SqsError::new(
             "ReceiptHandleIsInvalid",
@@ -204,18 +195,13 @@ fn received(transaction: &Transaction<'_>, queue: &str, handle: &str) -> Outcome
 fn delete(transaction: &Transaction<'_>, queue: &str, item: &Delete) -> Outcome<Value> {
     // an outdated handle deletes nothing and is no error, as on AWS
     if let Some((row, _)) = received(transaction, queue, &item.receipt_handle)? {
-        transaction
-            .prepare_cached("DELETE FROM messages WHERE id = ?1")?
-            .execute([row])?;
+        transaction.prepare_cached("DELETE FROM messages WHERE id = ?1")?.execute([row])?;
     }
     Ok(json!({}))
 }
 
 fn change(transaction: &Transaction<'_>, queue: &str, item: &ChangeVisibility) -> Outcome<Value> {
-    let Some(timeout) = item
-        .visibility_timeout
-        .filter(|timeout| (0..=MAX_VISIBILITY_S).contains(timeout))
-    else {
+    let Some(timeout) = item.visibility_timeout.filter(|timeout| (0..=MAX_VISIBILITY_S).contains(timeout)) else {
         return Err(SqsError::invalid_value(
             "Value for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200.",
         ));
@@ -239,11 +225,7 @@ fn change(transaction: &Transaction<'_>, queue: &str, item: &ChangeVisibility) -
 impl Queues {
     fn copies(&self) -> usize {
         let rate = self.faults.get().sqs.duplicate_rate;
-        if self.faults.happens(Service::Sqs, Kind::Duplicate, rate) {
-            2
-        } else {
-            1
-        }
+        if self.faults.happens(Service::Sqs, Kind::Duplicate, rate) { 2 } else { 1 }
     }
 
     pub(super) async fn send(&self, input: Send) -> Outcome<Value> {
@@ -279,10 +261,8 @@ impl Queues {
                 let queue = store::attributes(transaction, &name)?;
                 let mut results = Vec::new();
                 for (entry, copies) in input.entries.into_iter().zip(copies) {
-                    let stored = entry
-                        .item
-                        .check(&queue)
-                        .and_then(|()| entry.item.store(transaction, &name, &queue, copies));
+                    let stored =
+                        entry.item.check(&queue).and_then(|()| entry.item.store(transaction, &name, &queue, copies));
                     results.push((entry.id, stored));
                 }
                 Ok(answer_batch(results))
@@ -306,10 +286,7 @@ impl Queues {
         check_batch(&input.entries)?;
         self.run(move |transaction| {
             store::attributes(transaction, &name)?;
-            let results = input
-                .entries
-                .into_iter()
-                .map(|entry| (entry.id, delete(transaction, &name, &entry.item)));
+            let results = input.entries.into_iter().map(|entry| (entry.id, delete(transaction, &name, &entry.item)));
             Ok(answer_batch(results.collect()))
         })
         .await
@@ -335,10 +312,8 @@ impl Queues {
         let output = self
             .run(move |transaction| {
                 store::attributes(transaction, &name)?;
-                let results = input
-                    .entries
-                    .into_iter()
-                    .map(|entry| (entry.id, change(transaction, &name, &entry.item)));
+                let results =
+                    input.entries.into_iter().map(|entry| (entry.id, change(transaction, &name, &entry.item)));
                 Ok(answer_batch(results.collect()))
             })
             .await?;

@@ -43,11 +43,7 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     fn input<T: DeserializeOwned>(&self) -> Outcome<T> {
-        let body = if self.body.is_empty() {
-            b"{}".as_slice()
-        } else {
-            self.body
-        };
+        let body = if self.body.is_empty() { b"{}".as_slice() } else { self.body };
         serde_json::from_slice(body)
             .map_err(|error| SqsError::new("InvalidParameterValueException", "MalformedInput", error.to_string()))
     }
@@ -72,12 +68,9 @@ impl Sqs {
         region: &str,
         faults: FaultControl,
     ) -> Result<Self, std::io::Error> {
-        let queues = connection
-            .and_then(|connection| Queues::new(connection, region, faults))
-            .map_err(std::io::Error::other)?;
-        Ok(Self {
-            queues: Arc::new(queues),
-        })
+        let queues =
+            connection.and_then(|connection| Queues::new(connection, region, faults)).map_err(std::io::Error::other)?;
+        Ok(Self { queues: Arc::new(queues) })
     }
 
     pub(crate) async fn stored(&self) -> Result<StoredMessages, std::io::Error> {
@@ -89,10 +82,9 @@ impl Sqs {
         match self.dispatch(action, &Call { host, body }).await {
             Ok(output) => {
                 let mut response = Response::new(Full::new(Bytes::from(output.to_string())));
-                response.headers_mut().insert(
-                    http::header::CONTENT_TYPE,
-                    HeaderValue::from_static("application/x-amz-json-1.0"),
-                );
+                response
+                    .headers_mut()
+                    .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
                 response
             }
             Err(error) => error.response(),

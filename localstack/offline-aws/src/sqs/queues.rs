@@ -56,9 +56,7 @@ pub(super) struct SetAttributes {
 }
 
 fn check_name(name: &str) -> Outcome<()> {
-    let characters = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let characters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if name.is_empty() || name.len() > 80 || !characters {
         return Err(SqsError::invalid_value(
             "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
@@ -94,9 +92,7 @@ impl Queues {
             if let Some(redrive) = attributes.redrive()
                 && store::find(transaction, &redrive.queue)?.is_none()
             {
-                return Err(SqsError::invalid_value(
-                    "The dead-letter queue of RedrivePolicy does not exist.",
-                ));
+                return Err(SqsError::invalid_value("The dead-letter queue of RedrivePolicy does not exist."));
             }
             let now = clock::now_ms();
             transaction.execute(
@@ -111,8 +107,7 @@ impl Queues {
 
     pub(super) async fn url(&self, call: &Call<'_>, input: GetQueueUrl) -> Outcome<Value> {
         let url = call.queue_url(&input.queue_name);
-        self.run(move |transaction| store::attributes(transaction, &input.queue_name))
-            .await?;
+        self.run(move |transaction| store::attributes(transaction, &input.queue_name)).await?;
         Ok(json!({ "QueueUrl": url }))
     }
 
@@ -135,11 +130,7 @@ impl Queues {
         if truncated && input.max_results.is_some() {
             add(&mut output, "NextToken", json!(names.last()));
         }
-        add(
-            &mut output,
-            "QueueUrls",
-            names.iter().map(|name| call.queue_url(name)).collect(),
-        );
+        add(&mut output, "QueueUrls", names.iter().map(|name| call.queue_url(name)).collect());
         Ok(output)
     }
 
@@ -196,10 +187,7 @@ impl Queues {
                 };
                 for (attribute, condition) in [
                     ("ApproximateNumberOfMessages", "visible_ms <= ?2"),
-                    (
-                        "ApproximateNumberOfMessagesNotVisible",
-                        "visible_ms > ?2 AND receives > 0",
-                    ),
+                    ("ApproximateNumberOfMessagesNotVisible", "visible_ms > ?2 AND receives > 0"),
                     ("ApproximateNumberOfMessagesDelayed", "visible_ms > ?2 AND receives = 0"),
                 ] {
                     shown.insert(attribute.to_owned(), count(condition)?.to_string());

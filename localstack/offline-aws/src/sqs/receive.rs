@@ -70,17 +70,12 @@ impl Receive {
 
     fn wanted_attributes(&self, all: &MessageAttributes) -> MessageAttributes {
         let wanted = |name: &str| {
-            self.message_attribute_names
-                .iter()
-                .any(|pattern| match pattern.strip_suffix(".*") {
-                    Some(prefix) => name.starts_with(prefix),
-                    None => pattern == "All" || pattern == ".*" || pattern == name,
-                })
+            self.message_attribute_names.iter().any(|pattern| match pattern.strip_suffix(".*") {
+                Some(prefix) => name.starts_with(prefix),
+                None => pattern == "All" || pattern == ".*" || pattern == name,
+            })
         };
-        all.iter()
-            .filter(|(name, _)| wanted(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        all.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     fn shown(&self, row: &Row, receipt: &str, now: i64) -> Value {
@@ -143,12 +138,7 @@ fn look(transaction: &Transaction<'_>, queue: &str, input: &Receive) -> Outcome<
     transaction
         .prepare_cached("DELETE FROM messages WHERE queue = ?1 AND sent_ms < ?2")?
         .execute(params![queue, now - attributes.retention_s() * 1000])?;
-    let mut look = Look {
-        messages: Vec::new(),
-        next_ms: None,
-        moved_to: None,
-        wait_s: attributes.wait_s(),
-    };
+    let mut look = Look { messages: Vec::new(), next_ms: None, moved_to: None, wait_s: attributes.wait_s() };
     // messages that go to the dead-letter queue make room for others
     loop {
         let missing = wanted - i64::try_from(look.messages.len()).unwrap_or(wanted);

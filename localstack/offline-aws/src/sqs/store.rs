@@ -75,12 +75,8 @@ impl Queues {
     pub(super) async fn stored(&self) -> Outcome<StoredMessages> {
         self.run(|transaction| {
             let sql = "SELECT (SELECT count(*) FROM queues), (SELECT count(*) FROM messages)";
-            Ok(transaction.query_row(sql, [], |row| {
-                Ok(StoredMessages {
-                    queues: row.get(0)?,
-                    messages: row.get(1)?,
-                })
-            })?)
+            Ok(transaction
+                .query_row(sql, [], |row| Ok(StoredMessages { queues: row.get(0)?, messages: row.get(1)? }))?)
         })
         .await
     }

@@ -9,30 +9,14 @@ in_both!(wrong_ones_change_nothing, kept_and_returned, wrong_trailer);
 
 async fn wrong_ones_change_nothing(world: World) {
     world.put("k", "old").await;
-    let put = || {
-        world
-            .s3
-            .put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .body(ByteStream::from_static(b"new"))
-    };
+    let put = || world.s3.put_object().bucket(BUCKET).key("k").body(ByteStream::from_static(b"new"));
     assert_eq!(code(put().checksum_crc32("AAAAAA==").send().await), "BadDigest");
     assert_eq!(code(put().checksum_crc32_c("AAAAAA==").send().await), "BadDigest");
-    assert_eq!(
-        code(put().checksum_crc64_nvme("AAAAAAAAAAA=").send().await),
-        "BadDigest"
-    );
-    assert_eq!(
-        code(put().checksum_sha1("AAAAAAAAAAAAAAAAAAAAAAAAAAA=").send().await),
-        "BadDigest"
-    );
+    assert_eq!(code(put().checksum_crc64_nvme("AAAAAAAAAAA=").send().await), "BadDigest");
+    assert_eq!(code(put().checksum_sha1("AAAAAAAAAAAAAAAAAAAAAAAAAAA=").send().await), "BadDigest");
     let sha = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     assert_eq!(code(put().checksum_sha256(sha).send().await), "BadDigest");
-    assert_eq!(
-        code(put().content_md5("AAAAAAAAAAAAAAAAAAAAAA==").send().await),
-        "BadDigest"
-    );
+    assert_eq!(code(put().content_md5("AAAAAAAAAAAAAAAAAAAAAA==").send().await), "BadDigest");
     assert_eq!(code(put().content_md5("not base64").send().await), "InvalidDigest");
     assert_eq!(world.get("k").await, b"old");
     // nothing is left behind
@@ -47,19 +31,9 @@ async fn kept_and_returned(world: World) {
         ChecksumAlgorithm::Sha1,
         ChecksumAlgorithm::Sha256,
     ] {
-        let put = world
-            .s3
-            .put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .checksum_algorithm(algorithm.clone());
+        let put = world.s3.put_object().bucket(BUCKET).key("k").checksum_algorithm(algorithm.clone());
         put.body(ByteStream::from_static(b"123456789")).send().await.unwrap();
-        let head = world
-            .s3
-            .head_object()
-            .bucket(BUCKET)
-            .key("k")
-            .checksum_mode(ChecksumMode::Enabled);
+        let head = world.s3.head_object().bucket(BUCKET).key("k").checksum_mode(ChecksumMode::Enabled);
         let head = head.send().await.unwrap();
         let (value, expected) = match algorithm {
             ChecksumAlgorithm::Crc32 => (head.checksum_crc32(), "y/Q5Jg=="),
@@ -77,23 +51,10 @@ async fn kept_and_returned(world: World) {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
     });
-    quiet
-        .put_object()
-        .bucket(BUCKET)
-        .key("plain")
-        .body(ByteStream::from_static(b"x"))
-        .send()
-        .await
-        .unwrap();
+    quiet.put_object().bucket(BUCKET).key("plain").body(ByteStream::from_static(b"x")).send().await.unwrap();
     let head = quiet.head_object().bucket(BUCKET).key("plain").send().await.unwrap();
     assert_eq!(head.checksum_crc64_nvme(), None, "only on demand");
-    let head = quiet
-        .head_object()
-        .bucket(BUCKET)
-        .key("plain")
-        .checksum_mode(ChecksumMode::Enabled)
-        .send()
-        .await;
+    let head = quiet.head_object().bucket(BUCKET).key("plain").checksum_mode(ChecksumMode::Enabled).send().await;
     assert!(head.unwrap().checksum_crc64_nvme().is_some(), "S3 adds one of its own");
 }
 
@@ -126,27 +87,11 @@ async fn wrong_trailer(world: World) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &data).unwrap();
     let body = ByteStream::from_path(file.path()).await.unwrap();
-    world
-        .s3
-        .put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .body(body)
-        .send()
-        .await
-        .unwrap();
+    world.s3.put_object().bucket(BUCKET).key("k").body(body).send().await.unwrap();
     assert_eq!(world.get("k").await, data);
-    let head = world
-        .s3
-        .head_object()
-        .bucket(BUCKET)
-        .key("k")
-        .checksum_mode(ChecksumMode::Enabled);
+    let head = world.s3.head_object().bucket(BUCKET).key("k").checksum_mode(ChecksumMode::Enabled);
     let head = head.send().await.unwrap();
     assert!(head.checksum_crc32().is_some());
     assert_eq!(head.content_encoding(), None, "aws-chunked is not part of the object");
-    assert_eq!(
-        status(world.s3.head_object().bucket("missing").key("k").send().await),
-        404
-    );
+    assert_eq!(status(world.s3.head_object().bucket("missing").key("k").send().await), 404);
 }

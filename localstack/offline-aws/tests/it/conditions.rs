@@ -21,21 +21,13 @@ async fn reads(world: World) {
 
 async fn writes(world: World) {
     let put = |body: &'static str| {
-        world
-            .s3
-            .put_object()
-            .bucket(BUCKET)
-            .key("k")
-            .body(ByteStream::from_static(body.as_bytes()))
+        world.s3.put_object().bucket(BUCKET).key("k").body(ByteStream::from_static(body.as_bytes()))
     };
     assert_eq!(status(put("x").if_match("\"none\"").send().await), 404);
     let first = put("one").if_none_match("*").send().await.unwrap();
     assert_eq!(code(put("two").if_none_match("*").send().await), "PreconditionFailed");
     assert_eq!(world.get("k").await, b"one");
-    assert_eq!(
-        code(put("two").if_match("\"other\"").send().await),
-        "PreconditionFailed"
-    );
+    assert_eq!(code(put("two").if_match("\"other\"").send().await), "PreconditionFailed");
     put("two").if_match(first.e_tag().unwrap()).send().await.unwrap();
     assert_eq!(world.get("k").await, b"two");
 }
@@ -52,19 +44,8 @@ async fn deletes(world: World) {
     world.put("a", "1").await;
     let b = world.put("b", "2").await;
     let identifier = |key: &str, etag: &str| ObjectIdentifier::builder().key(key).e_tag(etag).build().unwrap();
-    let delete = Delete::builder()
-        .objects(identifier("a", "\"other\""))
-        .objects(identifier("b", &b))
-        .build()
-        .unwrap();
-    let done = world
-        .s3
-        .delete_objects()
-        .bucket(BUCKET)
-        .delete(delete)
-        .send()
-        .await
-        .unwrap();
+    let delete = Delete::builder().objects(identifier("a", "\"other\"")).objects(identifier("b", &b)).build().unwrap();
+    let done = world.s3.delete_objects().bucket(BUCKET).delete(delete).send().await.unwrap();
     assert_eq!(done.errors()[0].code(), Some("PreconditionFailed"));
     assert_eq!(done.deleted()[0].key(), Some("b"));
     assert_eq!(world.get("a").await, b"1");
@@ -102,14 +83,7 @@ async fn concurrent_writes_stay_whole(world: World) {
     let tasks = (1..=16u8).map(|byte| {
         let client = world.s3.clone();
         tokio::spawn(async move {
-            client
-                .put_object()
-                .bucket(BUCKET)
-                .key("k")
-                .body(vec![byte; LEN].into())
-                .send()
-                .await
-                .unwrap();
+            client.put_object().bucket(BUCKET).key("k").body(vec![byte; LEN].into()).send().await.unwrap();
             let got = client.get_object().bucket(BUCKET).key("k").send().await.unwrap();
             let body = got.body.collect().await.unwrap().to_vec();
             assert_eq!(body.len(), LEN);

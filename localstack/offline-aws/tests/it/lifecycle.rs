@@ -18,10 +18,7 @@ async fn two_instances_know_nothing_of_each_other() {
 
 #[tokio::test]
 async fn only_loopback() {
-    let options = Options {
-        bind: "0.0.0.0:0".parse().unwrap(),
-        ..Options::default()
-    };
+    let options = Options { bind: "0.0.0.0:0".parse().unwrap(), ..Options::default() };
     let error = OfflineAws::start(options).await.unwrap_err();
     assert!(matches!(error, StartError::NotLoopback { .. }));
     assert!(error.to_string().contains("0.0.0.0:0"));
@@ -31,34 +28,13 @@ async fn only_loopback() {
 async fn a_taken_port_and_a_taken_folder_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Storage::Folder(folder.path().to_owned());
-    let first = OfflineAws::start(Options {
-        storage: storage.clone(),
-        ..Options::default()
-    })
-    .await
-    .unwrap();
-    let again = OfflineAws::start(Options {
-        bind: first.address(),
-        ..Options::default()
-    })
-    .await
-    .unwrap_err();
+    let first = OfflineAws::start(Options { storage: storage.clone(), ..Options::default() }).await.unwrap();
+    let again = OfflineAws::start(Options { bind: first.address(), ..Options::default() }).await.unwrap_err();
     assert!(matches!(again, StartError::PortTaken { .. }));
-    assert!(
-        again.to_string().contains(&first.address().port().to_string()),
-        "{again}"
-    );
-    let again = OfflineAws::start(Options {
-        storage,
-        ..Options::default()
-    })
-    .await
-    .unwrap_err();
+    assert!(again.to_string().contains(&first.address().port().to_string()), "{again}");
+    let again = OfflineAws::start(Options { storage, ..Options::default() }).await.unwrap_err();
     assert!(matches!(again, StartError::Storage { .. }));
-    assert!(
-        again.to_string().contains(&folder.path().display().to_string()),
-        "{again}"
-    );
+    assert!(again.to_string().contains(&folder.path().display().to_string()), "{again}");
 }
 
 #[tokio::test]
@@ -76,23 +52,8 @@ async fn a_start_takes_milliseconds() {
 #[tokio::test]
 async fn uploads_and_leftovers_across_a_restart() {
     let world = World::folder().await;
-    let id = world
-        .s3
-        .create_multipart_upload()
-        .bucket(BUCKET)
-        .key("k")
-        .send()
-        .await
-        .unwrap()
-        .upload_id
-        .unwrap();
-    let part = world
-        .s3
-        .upload_part()
-        .bucket(BUCKET)
-        .key("k")
-        .upload_id(&id)
-        .part_number(1);
+    let id = world.s3.create_multipart_upload().bucket(BUCKET).key("k").send().await.unwrap().upload_id.unwrap();
+    let part = world.s3.upload_part().bucket(BUCKET).key("k").upload_id(&id).part_number(1);
     let part = part.body(ByteStream::from_static(b"part")).send().await.unwrap();
     let stray = {
         let blobs = world.path().join("s3/blobs/00");
@@ -102,24 +63,14 @@ async fn uploads_and_leftovers_across_a_restart() {
     };
     let world = world.restart().await;
     assert!(!stray.exists());
-    let parts = world
-        .s3
-        .list_parts()
-        .bucket(BUCKET)
-        .key("k")
-        .upload_id(&id)
-        .send()
-        .await
-        .unwrap();
+    let parts = world.s3.list_parts().bucket(BUCKET).key("k").upload_id(&id).send().await.unwrap();
     assert_eq!(parts.parts()[0].e_tag(), part.e_tag());
 }
 
 #[tokio::test]
 async fn dropping_ends_open_connections() {
     let world = World::memory().await;
-    let client = s3(&world.aws, |config| {
-        config.retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-    });
+    let client = s3(&world.aws, |config| config.retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled()));
     world.put("k", vec![1; 30_000_000]).await;
     let got = client.get_object().bucket(BUCKET).key("k").send().await.unwrap();
     drop(world);
@@ -140,10 +91,7 @@ async fn speed() {
             tasks.spawn(async move {
                 for number in 0..8 {
                     let put = client.put_object().bucket(BUCKET).key(format!("{worker}/{number}"));
-                    let put = put
-                        .body(ByteStream::from(body.clone()))
-                        .customize()
-                        .disable_payload_signing();
+                    let put = put.body(ByteStream::from(body.clone())).customize().disable_payload_signing();
                     put.send().await.unwrap();
                 }
             });
@@ -157,12 +105,7 @@ async fn speed() {
             let client = world.s3.clone();
             tasks.spawn(async move {
                 for number in 0..8 {
-                    let got = client
-                        .get_object()
-                        .bucket(BUCKET)
-                        .key(format!("{worker}/{number}"))
-                        .send()
-                        .await;
+                    let got = client.get_object().bucket(BUCKET).key(format!("{worker}/{number}")).send().await;
                     let mut body = got.unwrap().body;
                     while let Some(block) = body.next().await {
                         block.unwrap();

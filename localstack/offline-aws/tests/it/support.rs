@@ -28,35 +28,16 @@ impl World {
     }
 
     async fn start(folder: Option<tempfile::TempDir>) -> Self {
-        let storage = folder
-            .as_ref()
-            .map_or(Storage::Memory, |folder| Storage::Folder(folder.path().join("aws")));
-        let aws = OfflineAws::start(Options {
-            storage,
-            ..Options::default()
-        })
-        .await
-        .unwrap();
-        let world = Self {
-            s3: s3(&aws, |config| config),
-            dynamodb: dynamodb(&aws),
-            sqs: sqs(&aws),
-            aws,
-            folder,
-        };
+        let storage = folder.as_ref().map_or(Storage::Memory, |folder| Storage::Folder(folder.path().join("aws")));
+        let aws = OfflineAws::start(Options { storage, ..Options::default() }).await.unwrap();
+        let world = Self { s3: s3(&aws, |config| config), dynamodb: dynamodb(&aws), sqs: sqs(&aws), aws, folder };
         world.s3.create_bucket().bucket(BUCKET).send().await.unwrap();
         world
     }
 
     /// Stops and starts again on the same folder.
     pub(crate) async fn restart(self) -> Self {
-        let Self {
-            aws,
-            folder,
-            s3,
-            dynamodb,
-            sqs,
-        } = self;
+        let Self { aws, folder, s3, dynamodb, sqs } = self;
         drop((s3, dynamodb, sqs));
         aws.stop().await;
         assert!(folder.is_some(), "only a folder survives a restart");
@@ -123,10 +104,7 @@ where
     R: std::fmt::Debug,
 {
     let error = result.unwrap_err();
-    let code = error
-        .as_service_error()
-        .and_then(|error| error.code())
-        .map(str::to_owned);
+    let code = error.as_service_error().and_then(|error| error.code()).map(str::to_owned);
     code.unwrap_or_else(|| panic!("not a service error: {error:?}"))
 }
 
@@ -139,23 +117,13 @@ where
     E: std::fmt::Debug,
 {
     let error = result.unwrap_err();
-    error
-        .raw_response()
-        .map_or_else(|| panic!("no answer: {error:?}"), |response| response.status().as_u16())
+    error.raw_response().map_or_else(|| panic!("no answer: {error:?}"), |response| response.status().as_u16())
 }
 
 impl World {
     pub(crate) async fn put(&self, key: &str, body: impl Into<Vec<u8>>) -> String {
         let body = aws_sdk_s3::primitives::ByteStream::from(body.into());
-        let put = self
-            .s3
-            .put_object()
-            .bucket(BUCKET)
-            .key(key)
-            .body(body)
-            .send()
-            .await
-            .unwrap();
+        let put = self.s3.put_object().bucket(BUCKET).key(key).body(body).send().await.unwrap();
         put.e_tag().unwrap().to_owned()
     }
 
@@ -166,9 +134,7 @@ impl World {
 
     /// Without retries, so that an error is seen as it was answered.
     pub(crate) fn once(&self) -> aws_sdk_s3::Client {
-        s3(&self.aws, |config| {
-            config.retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-        })
+        s3(&self.aws, |config| config.retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled()))
     }
 
     pub(crate) async fn stats(&self) -> serde_json::Value {
