@@ -10,12 +10,13 @@
 
 use domain::event::Event;
 use domain::id::{CredentialId, OrganizationId};
-use domain::intent::{Intent, Seen, UsageChange};
+use domain::intent::{Change, Intent, Seen, UsageChange};
 use domain::queue_message::QueueMessage;
 use rand::Rng as _;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use store::clock;
 use store::intents::Intents;
 use store::messages::Messages;
 use store::settling::{BATCH, SettleError, Settled, Settling};
@@ -47,11 +48,14 @@ pub struct Done {
     pub counted: Option<Settled>,
     /// Objects that were replaced or removed, by key: their makers' intents are marked first.
     pub marks: Vec<(String, Seen)>,
+    /// Whether they were replaced.
+    pub replaced: bool,
 }
 
 impl Done {
     /// What settles `intent`, which happened and changed usage by `change`.
     pub fn of(intent: Intent, change: UsageChange) -> Self {
+        let replaced = matches!(intent.change, Change::Upload | Change::RenameTo { .. });
         let marks = intent.seen.map(|seen| (intent.key.clone(), seen)).into_iter().collect();
         Self {
             organization: intent.organization,
@@ -59,6 +63,7 @@ impl Done {
             event: intent.event,
             counted: Some(Settled { key: intent.key, operation: intent.operation, change }),
             marks,
+            replaced,
         }
     }
 }
@@ -156,6 +161,14 @@ async fn mark(stores: &SettlingStores, done: &Done) -> bool {
     for (key, seen) in &done.marks {
         let mut retry = Retry::new("marks");
         while let Err(error) = stores.intents.mark_made(&done.organization, key, seen).await {
+            if !retry.pause(&error).await {
+                return false;
+            }
+        }
+        if !done.replaced {
+            continue;
+        }
+        while let Err(error) = stores.intents.mark_replaced(&done.organization, key, seen, clock::now()).await {
             if !retry.pause(&error).await {
                 return false;
             }

@@ -141,14 +141,24 @@ impl Sweep {
         let now = self.at(intent, &intent.key).await?;
         let mut ours = None;
         let mut seen_by_other = None;
+        let mut replaced_by_other = match (&intent.change, &intent.seen) {
+            (Change::Delete, Some(seen)) => {
+                self.stores.intents.was_replaced(&intent.organization, &intent.key, seen).await?
+            }
+            _ => false,
+        };
         for other in self.stores.intents.on_key(&intent.organization, &intent.key).await? {
             if other.operation == intent.operation {
                 ours = Some(other);
             } else if other.seen.as_ref().and_then(|seen| seen.operation.as_ref()) == Some(&intent.operation) {
                 seen_by_other = other.seen;
+            } else if intent.seen.is_some() && same_version(other.seen.as_ref(), intent.seen.as_ref()) {
+                // it took the place of what we were to delete, if it did happen
+                let there = now.as_ref().and_then(|now| now.operation.as_ref()) == Some(&other.operation);
+                replaced_by_other |= there || other.made_bytes.is_some();
             }
         }
-        Ok(ours.map(|intent| (intent, Evidence { now, seen_by_other, source_now })))
+        Ok(ours.map(|intent| (intent, Evidence { now, seen_by_other, source_now, replaced_by_other })))
     }
 
     async fn at(&self, intent: &Intent, key: &str) -> Result<Option<Seen>, SweepError> {
@@ -172,6 +182,10 @@ impl Sweep {
             },
         }
     }
+}
+
+fn same_version(one: Option<&Seen>, other: Option<&Seen>) -> bool {
+    one.map(Seen::version) == other.map(Seen::version)
 }
 
 fn recorded_key(intent: &Intent, key: &str) -> Result<ObjectKey, SweepError> {

@@ -142,6 +142,8 @@ pub struct Evidence {
     pub seen_by_other: Option<Seen>,
     /// For a rename: the object at the source now.
     pub source_now: Option<Seen>,
+    /// For a delete: whether another operation put its object in the place of the seen one.
+    pub replaced_by_other: bool,
 }
 
 /// Decides what became of `intent`, when nobody works on it any more.
@@ -156,6 +158,7 @@ pub fn judge(intent: &Intent, evidence: &Evidence) -> Verdict {
             made.map_or(Verdict::DidNot, |bytes| Verdict::Happened(UsageChange::written(bytes, intent.seen.as_ref())))
         }
         Change::MakeFolder => made.map_or(Verdict::DidNot, |_| Verdict::Happened(UsageChange::default())),
+        Change::Delete if evidence.replaced_by_other => Verdict::DidNot,
         Change::Delete => match (&intent.seen, &evidence.now) {
             // the same version is still there
             (Some(seen), Some(now)) if seen.etag == now.etag && seen.operation == now.operation => Verdict::DidNot,

@@ -208,7 +208,7 @@ mod tests {
             ("TOWPATH_BUCKET", ""),
             ("TOWPATH_SFTP_LISTEN", "here"),
             ("TOWPATH_HOST_KEY_SECRET", "short"),
-            ("TOWPATH_MEMORY_BUDGET_MIB", "95"),
+            ("TOWPATH_MEMORY_BUDGET_MIB", "85"),
             ("TOWPATH_MAX_CONNECTIONS", "0"),
             ("TOWPATH_LOG_FORMAT", "xml"),
             ("TOWPATH_STOP_ON_STDIN_EOF", "yes"),

@@ -181,6 +181,50 @@ impl Intents {
         .map(|_| ())
     }
 
+    /// Notes that the object which was `seen` was replaced, so that an interrupted delete of it is not taken for done.
+    pub async fn mark_replaced(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Result<(), IntentError> {
+        let key = table::removal(organization, key, &seen.version());
+        let request = self
+            .dynamodb
+            .update_item()
+            .table_name(&self.table)
+            .key(PK, AttributeValue::S(key.pk))
+            .key(SK, AttributeValue::S(key.sk))
+            .update_expression("SET replaced = :yes, #ttl = :ttl, #v = :v")
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_names("#v", VERSION)
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":ttl", AttributeValue::N((now.seconds() + CLAIM_SECONDS).to_string()))
+            .expression_attribute_values(":v", AttributeValue::N("1".to_owned()));
+        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+        Ok(())
+    }
+
+    /// Whether that was noted.
+    pub async fn was_replaced(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        seen: &Seen,
+    ) -> Result<bool, IntentError> {
+        let key = table::removal(organization, key, &seen.version());
+        let request = self
+            .dynamodb
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(PK, AttributeValue::S(key.pk))
+            .key(SK, AttributeValue::S(key.sk));
+        let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+        Ok(answer.item().is_some_and(|item| item.contains_key("replaced")))
+    }
+
     /// Takes an overdue intent over, unless somebody else has or its operation lives.
     pub async fn claim(&self, overdue: &Overdue, now: Timestamp) -> Result<bool, IntentError> {
         let intent = &overdue.intent;

@@ -15,7 +15,7 @@
 //! | what the first start created | `DEPLOYMENT` | `BOOTSTRAP` | Get, consistent: 1, once a start |
 //! | intent of an upload, delete or rename | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key |
 //! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, twice a minute on each node; only intents are in the index: 1 WCU more for each |
-//! | who took a version of an object away | `GONE#<org>#<object key>` | `<version>` | written in one transaction with the intent: 4 WCU for both; never read; `ttl` one day |
+//! | who took a version of an object away | `GONE#<org>#<object key>` | `<version>` | written in one transaction with the intent: 4 WCU for both; Update when a version was replaced: 1; read by the sweep alone; `ttl` one day |
 //! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 50 operations: 2 WCU for all of them; Get, consistent: 1 |
 //! | time and arrival of a file | `META#<org>#<folder>` | `<name>` | reserved |
 //! | jobs, delivery log, sessions | `JOB#…`, `DELIVERY#…`, `NODE#…` | | reserved |

@@ -132,6 +132,7 @@ impl Download {
             event: Some(event),
             counted: None,
             marks: Vec::new(),
+            replaced: false,
         };
         session.shared.settler.hand_over(done).await;
     }

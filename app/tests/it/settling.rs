@@ -129,6 +129,23 @@ async fn a_delete_that_happened_is_announced_and_one_that_did_not_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_did_not_happen_before_the_file_was_replaced_is_dropped() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    let there = seen(&world, "/a").await;
+    // its node dies before it deletes
+    abandoned(&world, &intent(&world, "/a", OperationId::from_random([1; 16]), Change::Delete, Some(there))).await;
+    put(&ana, "/a", &content(30), WHOLE).await.unwrap();
+    world.vfs.settled(std::time::Duration::from_secs(20)).await;
+    assert_eq!(world.sweep().round(clock::now()).await.dropped, 1);
+    assert_eq!(world.announced().await, ["file.created /home/ana/a 10", "file.created /home/ana/a 30"]);
+    let usage = world.usage().await;
+    assert_eq!((usage.bytes, usage.files), (30, 1));
+    world.keys().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rename_that_was_cut_between_copy_and_delete_is_finished() {
     let world = World::start().await;
     let ana = world.session(Level::Full);

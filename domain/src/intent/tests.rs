@@ -46,6 +46,9 @@ fn a_delete_happened_if_that_version_is_gone() {
     let gone = Verdict::Happened(UsageChange { bytes: -4, files: -1 });
     assert_eq!(judge(&delete, &Evidence { now: Some(seen(3, 4)), ..Evidence::default() }), Verdict::DidNot);
     assert_eq!(judge(&delete, &Evidence::default()), gone);
+    // somebody put another file in its place, which is no delete
+    let replaced = Evidence { now: Some(seen(5, 9)), replaced_by_other: true, ..Evidence::default() };
+    assert_eq!(judge(&delete, &replaced), Verdict::DidNot);
     // the same bytes uploaded again have the same ETag and another operation
     let again = Seen { operation: Some(operation(8)), ..seen(3, 4) };
     assert_eq!(judge(&delete, &Evidence { now: Some(again), ..Evidence::default() }), gone);
