@@ -24,8 +24,7 @@ check: ## Format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-test-full: test ## Everything: also cargo-deny and the slow tests
-	$(CARGO_TEST) -- --ignored
+test-full: test ## Everything: also cargo-deny, which it builds the first time
 	@mkdir -p .towpath/tools
 	@test -x .towpath/tools/bin/cargo-deny || cargo install cargo-deny --locked --root .towpath/tools
 	.towpath/tools/bin/cargo-deny check licenses bans sources

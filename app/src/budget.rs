@@ -1,13 +1,14 @@
 //! The node's memory for file contents.
 //!
 //! Two pools, so that nobody who holds memory waits for somebody who waits for memory:
-//! * *small*: the first 256 KiB of an upload, granted at OPEN. Its holder may wait for a slot.
+//! * *small*: the first 256 KiB of an upload, granted at its first WRITE. Its holder may wait for a slot.
 //! * *slots*: one multipart part (8 to 64 MiB) or one read-ahead segment. Its holder never waits for another: an upload
 //!   takes more only while there is some free ([`Budget::try_slot`]) or when all its own are given back
-//!   ([`Budget::slot`]), and a download that gets none reads without a window.
+//!   ([`Budget::slot`]), and a download that gets none reads without a window. Segments of a reader that pauses are taken
+//!   back while an upload waits.
 //!
 //! Both are granted in order of asking, each wait has a deadline. At the limit: uploads slow down to one part at a time,
-//! then new ones wait at OPEN, then fail with "no memory"; the operator raises `TOWPATH_MEMORY_BUDGET_MIB` or adds nodes.
+//! then new ones wait at their first WRITE, then fail with "no memory"; the operator raises `TOWPATH_MEMORY_BUDGET_MIB` or adds nodes.
 
 use domain::file_error::{FileError, FileErrorKind};
 use domain::upload::{LARGEST_PART_BYTES, SMALL_FILE_BYTES};
@@ -18,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Permits are this large: semaphores count to 2^29, which is then 32 TiB.
 const UNIT: usize = 64 * 1024;
 
-/// How long an OPEN or a write waits for memory.
+/// How long a write waits for memory.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The pools. Cheap to clone.

@@ -29,6 +29,7 @@ use std::time::Duration;
 use store::clock;
 use store::intents::{IntentError, Intents};
 use store::objects::{ObjectError, Objects};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 /// A file or folder, as STAT and listings show it.
@@ -75,6 +76,8 @@ struct Shared {
     intents: Intents,
     settler: Settler,
     budget: Budget,
+    /// Every file that is open for reading, for taking back what nobody reads.
+    reads: download::Registry,
     /// What goes on after its session: aborted uploads, and operations that nobody waits for any more.
     cleanups: TaskTracker,
 }
@@ -82,12 +85,24 @@ struct Shared {
 impl Vfs {
     /// The files of a process.
     pub fn new(objects: Objects, intents: Intents, settler: Settler, budget: Budget) -> Self {
-        Self(Arc::new(Shared { objects, intents, settler, budget, cleanups: TaskTracker::new() }))
+        Self(Arc::new(Shared {
+            objects,
+            intents,
+            settler,
+            budget,
+            reads: download::Registry::default(),
+            cleanups: TaskTracker::new(),
+        }))
     }
 
     /// The files as one session sees them.
     pub fn session(&self, principal: Principal, origin: Origin) -> FileSession {
-        FileSession { shared: Arc::clone(&self.0), principal: Arc::new(principal), origin: Arc::new(origin) }
+        FileSession {
+            shared: Arc::clone(&self.0),
+            principal: Arc::new(principal),
+            origin: Arc::new(origin),
+            uploads: Arc::new(Semaphore::new(upload::MAX_UPLOADS)),
+        }
     }
 
     /// Waits until nothing is left to clean up, count or announce; `false` at the deadline. For an orderly end, when no
@@ -106,6 +121,7 @@ pub struct FileSession {
     shared: Arc<Shared>,
     principal: Arc<Principal>,
     origin: Arc<Origin>,
+    uploads: Arc<Semaphore>,
 }
 
 impl FileSession {

@@ -3,6 +3,7 @@
 
 use crate::http::auth::PeerAddress;
 use crate::http::error::ApiError;
+use crate::http::frame::dress;
 use crate::webhook::WebhookState;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use axum::Router;
@@ -52,6 +53,15 @@ fn raw_bytes(payload: usize) -> usize {
     payload / 4 * 3
 }
 
+/// An answer that the router was not asked for.
+fn gateways_own(error: ApiError, why: &'static str) -> Response {
+    let id = domain::id::uuid_text(store::clock::random());
+    tracing::error!(request_id = %id, why, "answered for the router");
+    let mut response = error.into_response();
+    dress(&mut response, &id);
+    response
+}
+
 async fn gateway(State(limits): State<Limits>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>().copied() {
@@ -61,23 +71,17 @@ async fn gateway(State(limits): State<Limits>, request: Request, next: Next) -> 
     let answer = async {
         // functions get a body at once or not at all
         let Ok(body) = to_bytes(body, limit).await else {
-            return ApiError::too_large(limit).into_response();
+            return gateways_own(ApiError::too_large(limit), "a body is larger than Lambda takes");
         };
         let (parts, body) = next.run(Request::from_parts(parts, Body::from(body))).await.into_parts();
         match to_bytes(body, limit).await {
             Ok(body) => Response::from_parts(parts, Body::from(body)),
-            Err(_) => {
-                tracing::error!(limit, "an answer is larger than Lambda can give");
-                ApiError::unavailable().into_response()
-            }
+            Err(_) => gateways_own(ApiError::unavailable(), "an answer is larger than Lambda can give"),
         }
     };
     match tokio::time::timeout(limits.deadline, answer).await {
         Ok(response) => response,
-        Err(_) => {
-            tracing::error!("a request took longer than API Gateway waits");
-            ApiError::unavailable().into_response()
-        }
+        Err(_) => gateways_own(ApiError::unavailable(), "a request took longer than API Gateway waits"),
     }
 }
 

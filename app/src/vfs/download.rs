@@ -16,7 +16,8 @@ use segment::Segment;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use store::objects::{ETag, ObjectError};
 
 /// How many segments are fetched at the same time: at 90 MiB/s a connection, eight fill a 5 Gbit/s link.
@@ -24,6 +25,9 @@ const PARALLEL: usize = 8;
 
 /// How far behind the newest read a segment may lie before it is dropped though parts of it were never read.
 const BEHIND_BYTES: u64 = 1024 * 1024;
+
+/// A reader that has asked for nothing for this long may lose what was fetched ahead for it.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// A file open for reading. Cheap to clone; reads may overlap and are answered from one read-ahead window.
 #[derive(Clone)]
@@ -47,6 +51,35 @@ struct Source {
 struct State {
     window: Window,
     segments: VecDeque<Arc<Segment>>,
+    /// When the client last asked for something.
+    asked: Instant,
+}
+
+/// The files that are open for reading in this process. A reader that pauses gives its read-ahead back when an upload
+/// waits for memory, and fetches again what it needs when it goes on.
+#[derive(Default)]
+pub(super) struct Registry(Mutex<Vec<Weak<Open>>>);
+
+impl Registry {
+    fn add(&self, open: &Arc<Open>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() == all.capacity() {
+            // before it would grow: so the list is at most twice as long as files are open
+            all.retain(|one| one.strong_count() > 0);
+        }
+        all.push(Arc::downgrade(open));
+    }
+
+    /// Drops the segments of those who have not read for a while.
+    pub(super) fn release_idle(&self) {
+        let all: Vec<Weak<Open>> = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for open in all.iter().filter_map(Weak::upgrade) {
+            let mut state = open.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.asked.elapsed() > IDLE {
+                state.segments.clear();
+            }
+        }
+    }
 }
 
 impl FileSession {
@@ -75,7 +108,7 @@ impl FileSession {
             modified: info.modified,
         };
         let source = Arc::new(Source { session: self.clone(), proof, etag: info.etag });
-        let mut state = State { window: Window::new(info.bytes), segments: VecDeque::new() };
+        let mut state = State { window: Window::new(info.bytes), segments: VecDeque::new(), asked: Instant::now() };
         let first = 0..info.bytes.min(FIRST_SEGMENT_BYTES);
         // without memory the body is dropped, and the bytes are fetched when they are asked for
         if first.end > 0
@@ -85,7 +118,9 @@ impl FileSession {
             state.segments.push_back(Segment::begin(Arc::clone(&source), first, memory, Some(body)));
         }
         let served = AtomicBool::new(info.bytes == 0);
-        Ok(Download(Arc::new(Open { source, entry, state: Mutex::new(state), served })))
+        let open = Arc::new(Open { source, entry, state: Mutex::new(state), served });
+        self.shared.reads.add(&open);
+        Ok(Download(open))
     }
 }
 
@@ -142,6 +177,7 @@ impl Open {
     /// The segments that hold `wanted`, fetched if need be; `None` if it is to be read alone.
     fn segments_for(&self, wanted: &Range<u64>) -> Option<Vec<Arc<Segment>>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.asked = Instant::now();
         match state.window.read(wanted.start, wanted.end - wanted.start) {
             Access::Sequential => {}
             Access::Restart => state.segments.clear(),

@@ -21,7 +21,11 @@ use domain::upload::MAX_FILE_BYTES;
 use parts::Parts;
 use std::sync::Arc;
 use store::objects::ObjectInfo;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
+
+/// How many files one session may have open for writing: what one client can hold of the node's memory.
+pub(super) const MAX_UPLOADS: usize = 64;
 
 /// A file open for writing. Dropping it means [`Upload::abort`].
 pub struct Upload(Option<Box<Writer>>);
@@ -37,6 +41,8 @@ struct Writer {
     existing: Option<ObjectInfo>,
     buffer: Buffer,
     parts: Parts,
+    /// One of the session's uploads.
+    _place: OwnedSemaphorePermit,
     /// The client said how long the file is to be.
     declared: Option<u64>,
     /// What went wrong; every later call answers it.
@@ -53,12 +59,15 @@ impl FileSession {
         if self.principal.chroot.is_home(path) {
             return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file"));
         }
+        let place = Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| {
+            let text = format!("at most {MAX_UPLOADS} files can be open for writing at the same time");
+            FileError::new(FileErrorKind::Unavailable, text)
+        })?;
         let existing = self.look_before_writing(&proof, mode).await?;
         // the intent is written while the client sends; it is awaited before anything becomes visible
         let operation = new_operation();
         let event = self.event(&operation, Topic::FileCreated, file_subject(proof.location(), None));
         let intent = self.intent(&operation, &key, Change::Upload, Some(event), existing.as_ref());
-        let memory = self.shared.budget.small().await?;
         let intent = Some(self.keep(intent));
         let proof = Arc::new(proof);
         let parts = Parts::new(self.clone(), Arc::clone(&proof), operation.clone());
@@ -69,7 +78,8 @@ impl FileSession {
             operation,
             intent,
             existing,
-            buffer: Buffer::new(memory),
+            buffer: Buffer::new(),
+            _place: place,
             parts,
             declared: None,
             failure: None,
@@ -182,6 +192,9 @@ impl Writer {
         if offset.saturating_add(data.len() as u64) > MAX_FILE_BYTES {
             let text = format!("files over {} GiB are not supported", MAX_FILE_BYTES >> 30);
             return Err(FileError::new(FileErrorKind::TooLarge, text));
+        }
+        if self.buffer.is_small() && self.buffer.needs_memory() {
+            self.buffer.reserve(self.session.shared.budget.small().await?);
         }
         self.buffer.take(offset, data, &self.session.shared.budget)?;
         // a whole part leaves as soon as there is more, so that the last one is never empty

@@ -301,6 +301,42 @@ async fn reads_in_any_order_answer_what_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readers_that_pause_and_idle_writers_keep_no_upload_waiting() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/big", &content(60 * MIB), WHOLE).await.unwrap();
+    let mut paused = Vec::new();
+    for _ in 0..8 {
+        let download = ana.open_read(&path("/big")).await.unwrap();
+        for at in 0..160 {
+            download.read(at * 200_000, 200_000).await.unwrap();
+        }
+        paused.push(download);
+    }
+    let mut idle = Vec::new();
+    for at in 0..60 {
+        idle.push(ana.open_write(&path(&format!("/idle-{at}")), WHOLE).await.unwrap());
+    }
+    let before = std::time::Instant::now();
+    put(&ana, "/new", &content(20 * MIB), WHOLE).await.unwrap();
+    assert!(before.elapsed().as_secs() < 20, "the upload waited for {:?}", before.elapsed());
+    // and those who paused go on
+    for download in paused {
+        let chunks = download.read(160 * 200_000, 200_000).await.unwrap();
+        assert!(chunks.concat() == content(60 * MIB)[160 * 200_000..161 * 200_000]);
+    }
+    assert_eq!(ana.open_write(&path("/x"), WHOLE).await.map(drop).map_err(|error| error.kind()), Ok(()));
+    let mut more: Vec<_> = Vec::new();
+    let refused = loop {
+        match ana.open_write(&path("/x"), WHOLE).await {
+            Ok(upload) => more.push(upload),
+            Err(error) => break error,
+        }
+    };
+    assert!(refused.message().contains("64 files"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_large_uploads_finish_inside_the_smallest_budget() {
     let world = World::start().await;
     let ana = world.session(Level::Full);

@@ -21,6 +21,12 @@ pub async fn frame(request: Request, next: Next) -> Response {
         let milliseconds = started.elapsed().as_millis();
         tracing::info!(status = response.status().as_u16(), milliseconds, "answered");
     });
+    dress(&mut response, &id);
+    response
+}
+
+/// Gives an answer the headers that every answer has; for those that are given before the router is asked.
+pub(crate) fn dress(response: &mut Response, id: &str) {
     // without a known key nothing is counted, so nothing is used up
     let unknown = RateStatus::new(DEFAULT_REQUESTS, 0, store::clock::now());
     let rate = response.extensions().get::<RateStatus>().copied().unwrap_or(unknown);
@@ -30,11 +36,10 @@ pub async fn frame(request: Request, next: Next) -> Response {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-request-id", id);
     }
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// For routes that do not exist.

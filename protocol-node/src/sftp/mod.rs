@@ -61,7 +61,7 @@ pub(crate) const ADVERTISED_DATA: u64 = ADVERTISED_PACKET - 1024;
 pub(crate) const MAX_READ: u32 = 256 * 1024 - 1024;
 
 /// Bytes of WRITEs that have been received and that no upload has taken.
-pub(crate) const WRITE_BUDGET: usize = 8 * 1024 * 1024;
+pub(crate) const WRITE_BUDGET: usize = 1024 * 1024;
 
 /// What a WRITE is charged at least, so that tiny ones are bounded by the budget as well.
 pub(crate) const WRITE_CHARGE_MIN: usize = 512;
@@ -74,7 +74,7 @@ pub(crate) const MAX_DATA_REQUESTS: usize = 262_144;
 pub(crate) const MAX_OTHER_REQUESTS: usize = 8_192;
 
 /// Bytes of READs under way for one channel.
-pub(crate) const READ_BUDGET: usize = 8 * 1024 * 1024;
+pub(crate) const READ_BUDGET: usize = 2 * 1024 * 1024;
 
 /// READs and READDIRs under way for one channel.
 pub(crate) const MAX_RUNNING_READS: usize = 128;

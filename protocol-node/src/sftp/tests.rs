@@ -20,6 +20,7 @@ struct Client {
     answers: mpsc::Receiver<Bytes>,
     received: Vec<u8>,
     parsed: HashMap<u32, Vec<u8>>,
+    order: Vec<u32>,
     /// Whether the output takes anything.
     open: watch::Sender<bool>,
     ends: Arc<AtomicUsize>,
@@ -75,6 +76,7 @@ impl Client {
             answers,
             received: Vec::new(),
             parsed: HashMap::new(),
+            order: Vec::new(),
             open,
             ends,
             tasks,
@@ -124,6 +126,7 @@ impl Client {
                 let id = u32::from_be_bytes(rest[1..5].try_into().unwrap());
                 let answer = [&rest[..1], &rest[5..length]].concat();
                 assert!(self.parsed.insert(id, answer).is_none(), "{id} is answered twice");
+                self.order.push(id);
                 self.received.drain(..length + 4);
             }
         }
@@ -161,6 +164,24 @@ fn status(answer: &[u8]) -> (u32, String) {
 
 const READ: u32 = 1;
 const CREATE: u32 = 2 | 8 | 16;
+
+/// OpenSSH's `scp` cuts a file, without an error, where an answer comes out of order.
+#[tokio::test]
+async fn reads_are_answered_in_the_order_of_their_requests() {
+    let vfs = Vfs::default();
+    vfs.put("/uneven", vec![1; 64_000]);
+    let mut client = Client::new(&vfs).await;
+    let handle = client.open("/uneven", READ).await;
+    let mut asked = Vec::new();
+    for at in 0..64 {
+        asked.push(client.send(5, fields().string(&handle).u64(at * 1000).u32(1000)).await);
+    }
+    for id in &asked {
+        assert_eq!(client.answer(*id).await[0], 103);
+    }
+    let order: Vec<u32> = client.order.iter().copied().filter(|id| asked.contains(id)).collect();
+    assert_eq!(order, asked);
+}
 
 #[tokio::test]
 async fn a_file_goes_in_and_out() {

@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use domain::file_error::{FileError, FileErrorKind};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -44,7 +44,9 @@ pub(crate) struct Worker {
     replies: mpsc::Receiver<Reply>,
     handle_jobs: Lane<HandleJob>,
     path_jobs: Lane<PathJob>,
-    reads: FuturesUnordered<Job>,
+    /// Answered in the order of the requests, though they are done side by side: OpenSSH's `scp` takes the first answer
+    /// that is out of order for the end of the file, and cuts it there without an error.
+    reads: FuturesOrdered<Job>,
     paths: FuturesUnordered<Job>,
     /// Jobs behind earlier ones on the same paths, oldest first.
     waiting: Vec<(Ticket, PathJob)>,
@@ -94,7 +96,7 @@ impl Worker {
             replies,
             handle_jobs: Lane::new(handle_jobs),
             path_jobs: Lane::new(path_jobs),
-            reads: FuturesUnordered::new(),
+            reads: FuturesOrdered::new(),
             paths: FuturesUnordered::new(),
             waiting: Vec::new(),
             reading: 0,
@@ -224,10 +226,14 @@ impl Worker {
                     (other(id, body), Returned::Read(0))
                 }),
             };
-            // most are ready now, and then need no place among those that are not
-            match future.as_mut().poll(cx) {
-                Poll::Ready((reply, returned)) => self.done(reply, returned),
-                Poll::Pending => self.reads.push(future),
+            // most are ready now, and then need no place behind those that are not
+            if !self.reads.is_empty() {
+                self.reads.push_back(future);
+            } else {
+                match future.as_mut().poll(cx) {
+                    Poll::Ready((reply, returned)) => self.done(reply, returned),
+                    Poll::Pending => self.reads.push_back(future),
+                }
             }
             progress = true;
         }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use domain::event::Origin;
 use futures_util::FutureExt as _;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Disconnect, Pty};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Disconnect, MethodKind, MethodSet, Pty};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,13 @@ const END_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_USER_BYTES: usize = 255;
 
 const SFTP_ONLY: &str = "This server offers SFTP only.\r\n";
+
+/// A refusal after which the same ways to log in remain: people mistype passwords. The number of attempts is limited by the
+/// transport.
+fn refused() -> Auth {
+    let remaining = MethodSet::from(&[MethodKind::PublicKey, MethodKind::Password][..]);
+    Auth::Reject { proceed_with_methods: Some(remaining), partial_success: false }
+}
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +84,7 @@ impl Handler {
     /// One login, whatever is shown. Every refusal is the same to the client; the reason is logged where it is found.
     async fn log_in(&mut self, user: &str, proof: Proof) -> Auth {
         if user.len() > MAX_USER_BYTES {
-            return Auth::reject();
+            return refused();
         }
         let attempt = Attempt { user: user.to_owned(), proof, origin: self.origin.clone() };
         match timeout(CHECK_DEADLINE, self.shared.accounts.log_in(attempt)).await {
@@ -89,11 +96,11 @@ impl Handler {
             }
             Ok(Err(error)) => {
                 debug!(parent: &self.span, user, %error, "a login was refused");
-                Auth::reject()
+                refused()
             }
             Err(_) => {
                 tracing::warn!(parent: &self.span, user, deadline_s = CHECK_DEADLINE.as_secs(), "a login took too long");
-                Auth::reject()
+                refused()
             }
         }
     }
@@ -142,19 +149,19 @@ impl russh::server::Handler for Handler {
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, SessionError> {
         let key = match offer.public_key.to_bytes() {
             Ok(key) if transport::accepts(offer.algorithm) && user.len() <= MAX_USER_BYTES => key,
-            _ => return Ok(Auth::reject()),
+            _ => return Ok(refused()),
         };
         let known = self.shared.accounts.knows_key(user, &key, &self.origin);
         Ok(match timeout(CHECK_DEADLINE, known).await {
             Ok(Ok(true)) => Auth::Accept,
-            Ok(Ok(false) | Err(_)) | Err(_) => Auth::reject(),
+            Ok(Ok(false) | Err(_)) | Err(_) => refused(),
         })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, SessionError> {
         match key.public_key.to_bytes() {
             Ok(bytes) if transport::accepts(key.algorithm) => Ok(self.log_in(user, Proof::PublicKey(bytes)).await),
-            _ => Ok(Auth::reject()),
+            _ => Ok(refused()),
         }
     }
 

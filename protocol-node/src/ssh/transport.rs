@@ -43,8 +43,9 @@ pub(super) fn accepts(algorithm: &Algorithm) -> bool {
 /// ceiling of an upload: this much each round trip.
 const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 
-/// OpenSSH's fixed packet size.
-const PACKET_BYTES: u32 = 32 * 1024;
+/// What a client may put into one packet: a WRITE of 32 KiB with its header in one piece. In two, the second waits for our
+/// delayed acknowledgement at clients that do not switch Nagle's algorithm off (paramiko): 40 ms a WRITE.
+const PACKET_BYTES: u32 = 65_535;
 
 /// A refused login takes at least this long, whatever the reason. The first question of every client, the method
 /// `none`, is answered at once.

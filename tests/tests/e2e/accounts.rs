@@ -130,6 +130,23 @@ async fn every_reason_against_a_login_is_checked() {
 }
 
 #[tokio::test]
+async fn a_mistyped_password_can_be_typed_again() {
+    let stack = Stack::start();
+    let client = Client::root(&stack);
+    let right = fs::read_to_string(client.path("askpass")).unwrap();
+    // wrong at the first question, right at the second
+    let script = format!("#!/bin/sh\nif [ -e asked ]; then {}; else touch asked; echo wrong; fi\n", "sh ./right");
+    fs::write(client.path("right"), right).unwrap();
+    fs::write(client.path("askpass"), script).unwrap();
+    client.sftp_fails(&["ls"]);
+    let mut command = client.command_with_prompts("sftp", 3);
+    fs::remove_file(client.path("asked")).unwrap();
+    command.arg("-b").arg(client.path("batch")).arg(client.target());
+    let output = crate::clients::run(command);
+    assert!(output.status.success(), "{}", crate::clients::text(&output));
+}
+
+#[tokio::test]
 async fn inbound_rules_of_organization_or_credential_let_a_client_in() {
     let stack = Stack::start();
     let api = Api::of(&stack);

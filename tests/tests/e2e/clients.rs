@@ -46,13 +46,22 @@ impl Client {
 
     /// `sftp`, `scp` or `ssh` with everything that does not depend on the call.
     pub(crate) fn command(&self, program: &str) -> Command {
+        self.command_with_prompts(program, 1)
+    }
+
+    /// The same with as many tries for the password.
+    pub(crate) fn command_with_prompts(&self, program: &str, prompts: u32) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.args(["-F", "none", if program == "ssh" { "-p" } else { "-P" }, &self.port]);
         let known = format!("UserKnownHostsFile={}", self.path("known_hosts").display());
-        for option in
-            ["StrictHostKeyChecking=yes", "NumberOfPasswordPrompts=1", "ConnectTimeout=20", "LogLevel=ERROR", &known]
-        {
+        for option in [
+            "StrictHostKeyChecking=yes",
+            &format!("NumberOfPasswordPrompts={prompts}"),
+            "ConnectTimeout=20",
+            "LogLevel=ERROR",
+            &known,
+        ] {
             command.args(["-o", option]);
         }
         match &self.proof {

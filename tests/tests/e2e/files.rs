@@ -194,6 +194,20 @@ async fn scp_copies_both_ways_twice() {
 }
 
 #[tokio::test]
+async fn scp_downloads_are_whole_every_time() {
+    let stack = Stack::start();
+    let client = Client::root(&stack);
+    let content: Vec<u8> = (0..20_000_000_u32).map(|at| (at / 7).to_le_bytes()[1]).collect();
+    fs::write(client.path("a"), &content).unwrap();
+    client.sftp_ok(&["put a"]);
+    for round in 0..8 {
+        let output = client.scp(&format!("{}:a", client.target()), "back");
+        assert!(output.status.success(), "{}", text(&output));
+        assert!(fs::read(client.path("back")).unwrap() == content, "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn many_requests_in_flight_do_not_hang() {
     let stack = Stack::start();
     let client = Client::root(&stack);

@@ -30,7 +30,7 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// An empty one that holds a small file.
-    pub(super) fn new(memory: Reserved) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             start: 0,
             part: BytesMut::new(),
@@ -39,8 +39,18 @@ impl Buffer {
             early: BTreeMap::new(),
             early_bytes: 0,
             early_memory: None,
-            memory: Some(memory),
+            memory: None,
         }
+    }
+
+    /// Whether it has no memory reserved yet: an upload that sends nothing holds none.
+    pub(super) fn needs_memory(&self) -> bool {
+        self.memory.is_none()
+    }
+
+    /// Gives the small first buffer its memory.
+    pub(super) fn reserve(&mut self, memory: Reserved) {
+        self.memory = Some(memory);
     }
 
     /// The end of what has arrived without a gap.
@@ -178,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_has_left_cannot_be_changed_and_what_is_here_can() {
-        let mut buffer = Buffer::new(memory());
+        let mut buffer = Buffer::new();
         buffer.take(0, Bytes::from_static(b"0123456789"), &budget()).unwrap();
         buffer.take(2, Bytes::from_static(b"ab"), &budget()).unwrap();
         assert_eq!(buffer.cut().0, &b"01ab456789"[..]);
@@ -190,7 +200,7 @@ mod tests {
 
     #[test]
     fn random_writes_are_refused() {
-        let mut buffer = Buffer::new(memory());
+        let mut buffer = Buffer::new();
         assert!(buffer.take(EARLY_BYTES, Bytes::from_static(b"x"), &budget()).is_err());
         buffer.take(7, Bytes::from_static(b"x"), &budget()).unwrap();
         assert_eq!(buffer.gap(), Some(0));
@@ -212,7 +222,7 @@ mod tests {
                     writes.swap(at, at + 1);
                 }
             }
-            let mut buffer = Buffer::new(memory());
+            let mut buffer = Buffer::new();
             let mut out = Vec::new();
             for (offset, data) in writes {
                 buffer.take(offset, data, &budget()).unwrap();

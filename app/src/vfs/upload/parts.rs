@@ -9,12 +9,16 @@ use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::upload::{StoredPart, part_bytes};
 use std::sync::Arc;
+use std::time::Duration;
 use store::objects::{MultipartUpload, ObjectError};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 /// How many parts of one upload are on their way at the same time, while memory is free.
 const PARALLEL: usize = 8;
+
+/// How often an upload that waits for memory looks for some that nobody uses.
+const RELEASE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The parts of one upload.
 pub(super) struct Parts {
@@ -83,7 +87,20 @@ impl Parts {
             }
             match self.sending.join_next().await {
                 Some(sent) => self.note(sent)?,
-                None => return self.session.shared.budget.slot(bytes).await,
+                None => return self.wait_for_slot(bytes).await,
+            }
+        }
+    }
+
+    /// Waits in order, and takes back meanwhile what was read ahead for readers that do not read.
+    async fn wait_for_slot(&self, bytes: usize) -> Result<Reserved, FileError> {
+        let shared = &self.session.shared;
+        let mut slot = std::pin::pin!(shared.budget.slot(bytes));
+        loop {
+            shared.reads.release_idle();
+            tokio::select! {
+                slot = &mut slot => return slot,
+                () = tokio::time::sleep(RELEASE_INTERVAL) => {}
             }
         }
     }
