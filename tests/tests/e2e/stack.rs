@@ -133,7 +133,6 @@ impl Stack {
     /// All keys with sizes, without the organization's prefix; and the promise that nothing is left behind.
     pub(crate) async fn objects(&self) -> BTreeMap<String, i64> {
         let aws = self.aws().await;
-        let bucket = &aws.settings.bucket;
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let items = aws.dynamodb.scan().table_name(&aws.settings.table).send().await.unwrap();
@@ -144,6 +143,13 @@ impl Stack {
             assert!(Instant::now() < deadline, "{open} intents were left behind");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.stored().await
+    }
+
+    /// The same while operations of a killed part may still wait for the sweep.
+    pub(crate) async fn stored(&self) -> BTreeMap<String, i64> {
+        let aws = self.aws().await;
+        let bucket = &aws.settings.bucket;
         let open = aws.s3.list_multipart_uploads().bucket(bucket).send().await.unwrap();
         assert!(open.uploads().is_empty(), "a multipart upload was left behind");
         let prefix = format!("{}/files/", self.get("TOWPATH_ORGANIZATION_ID"));
