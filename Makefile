@@ -12,8 +12,8 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-dev: deps-dev ## Build and run everything here, offline; ports from --port-base: make dev ARGS="--port-base 9000"
-	$(CARGO_BUILD)
+dev: deps-dev ## Build and run everything here, offline; other ports: make dev ARGS="--port-base 9000"
+	$(CARGO_BUILD) --bin towpath-dev --bin protocol-node
 	@exec $(TARGET)/debug/towpath-dev $(ARGS)
 
 test: deps check ## What CI runs: check, then all tests against the offline AWS with real clients
