@@ -35,9 +35,10 @@ clean-dev: ## Forget everything that make dev keeps
 clean: ## Forget what was built
 	cargo clean
 
-# What is needed beside Rust: a C compiler (SQLite and the cryptography are built from source), and for tests OpenSSH.
+# What is needed beside Rust: a C compiler (SQLite and the cryptography are built from source), and for tests
+# the clients.
 deps-dev:
 	@./scripts/need cc:gcc
 
 deps: deps-dev
-	@./scripts/need ssh:openssh-client sftp:openssh-client scp:openssh-client ssh-keygen:openssh-client python3:python3
+	@./scripts/need ssh:openssh-client sftp:openssh-client scp:openssh-client ssh-keygen:openssh-client lftp:lftp curl:curl python3:python3

@@ -4,8 +4,10 @@
 //! the object and at the other intents of its key, and either counts and announces the operation or drops the intent
 //! ([`domain::intent::judge`]). Any number of sweeps may run; each intent is claimed by one.
 
+mod parts;
+
 use crate::settler::{Done, SettlingStores, settle};
-use crate::vfs::seen_of;
+use crate::vfs::{DiscardError, Resuming, seen_of};
 use domain::intent::{Change, Evidence, Intent, Seen, UsageChange, Verdict, judge, renamed};
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
@@ -35,6 +37,8 @@ enum SweepError {
     Intent(#[from] IntentError),
     #[error(transparent)]
     Object(#[from] ObjectError),
+    #[error(transparent)]
+    Partial(#[from] DiscardError),
     #[error("the intent's key is not one of its organization's files")]
     ForeignKey,
 }
@@ -44,12 +48,13 @@ enum SweepError {
 pub struct Sweep {
     objects: Objects,
     stores: SettlingStores,
+    resuming: Resuming,
 }
 
 impl Sweep {
     /// Over these stores.
-    pub fn new(objects: Objects, stores: SettlingStores) -> Self {
-        Self { objects, stores }
+    pub fn new(objects: Objects, stores: SettlingStores, resuming: Resuming) -> Self {
+        Self { objects, stores, resuming }
     }
 
     /// One round over all shards: what was due before `now`.
@@ -82,28 +87,6 @@ impl Sweep {
         swept
     }
 
-    /// Aborts multipart uploads that were begun before `before` and that no operation works on any more: a crash left
-    /// them, or an answer with an upload's id that got lost. Answers how many.
-    pub async fn abort_orphans(&self, before: Timestamp) -> Result<usize, ObjectError> {
-        let mut aborted = 0;
-        for found in self.objects.multiparts_before(before).await? {
-            match self.stores.intents.on_key(&found.organization, found.key().as_str()).await {
-                Ok(intents) if intents.is_empty() => {}
-                Ok(_) => continue,
-                Err(error) => {
-                    warn!(%error, "whether a multipart upload is still worked on cannot be told now");
-                    continue;
-                }
-            }
-            self.objects.abort_multipart(&found.upload).await?;
-            aborted += 1;
-        }
-        if aborted > 0 {
-            info!(aborted, "aborted multipart uploads that were left behind");
-        }
-        Ok(aborted)
-    }
-
     /// `None` if somebody else has it.
     async fn finish(&self, overdue: &Overdue, now: Timestamp) -> Result<Option<bool>, SweepError> {
         if !self.stores.intents.claim(overdue, now).await? {
@@ -114,6 +97,12 @@ impl Sweep {
         };
         let change = match judge(&intent, &evidence) {
             Verdict::DidNot => {
+                if let Some(upload) = &intent.upload
+                    && !self.end_parts(&intent, upload, &evidence, now).await?
+                {
+                    // it was completed at the last moment: the next round counts it
+                    return Ok(None);
+                }
                 self.stores.intents.drop(&intent).await?;
                 return Ok(Some(false));
             }

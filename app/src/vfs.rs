@@ -8,12 +8,14 @@ mod download;
 mod folder;
 mod intent;
 mod listing;
+mod partial;
 mod rename;
 mod upload;
 
 pub use download::Download;
 pub(crate) use intent::seen_of;
 pub use listing::Listing;
+pub use partial::{DiscardError, Resuming};
 pub use upload::Upload;
 
 use crate::budget::Budget;
@@ -76,6 +78,7 @@ struct Shared {
     intents: Intents,
     settler: Settler,
     budget: Budget,
+    resuming: Resuming,
     /// Every file that is open for reading, for taking back what nobody reads.
     reads: download::Registry,
     /// What goes on after its session: aborted uploads, and operations that nobody waits for any more.
@@ -84,12 +87,13 @@ struct Shared {
 
 impl Vfs {
     /// The files of a process.
-    pub fn new(objects: Objects, intents: Intents, settler: Settler, budget: Budget) -> Self {
+    pub fn new(objects: Objects, intents: Intents, settler: Settler, budget: Budget, resuming: Resuming) -> Self {
         Self(Arc::new(Shared {
             objects,
             intents,
             settler,
             budget,
+            resuming,
             reads: download::Registry::default(),
             cleanups: TaskTracker::new(),
         }))
@@ -102,6 +106,7 @@ impl Vfs {
             principal: Arc::new(principal),
             origin: Arc::new(origin),
             uploads: Arc::new(Semaphore::new(upload::MAX_UPLOADS)),
+            beyond: Arc::default(),
         }
     }
 
@@ -122,6 +127,7 @@ pub struct FileSession {
     principal: Arc<Principal>,
     origin: Arc<Origin>,
     uploads: Arc<Semaphore>,
+    beyond: Arc<partial::Beyond>,
 }
 
 impl FileSession {

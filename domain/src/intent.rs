@@ -32,6 +32,10 @@ pub struct Intent {
     pub seen: Option<Seen>,
     /// Set by a later operation that replaced or removed what this one made: so it did happen, with this size.
     pub made_bytes: Option<u64>,
+    /// S3's id of the multipart upload that is to make the object, once it has begun: what a crash leaves of it is ended
+    /// with the intent.
+    #[serde(default)]
+    pub upload: Option<String>,
 }
 
 /// What is to happen to the key.

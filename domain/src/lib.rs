@@ -21,6 +21,7 @@ pub mod intent;
 pub mod invalid;
 pub mod iso8601;
 pub mod organization;
+pub mod partial;
 pub mod password;
 pub mod path;
 pub mod queue_message;

@@ -85,6 +85,18 @@ pub enum ReviewError {
     },
 }
 
+/// The parts from the first on without a gap, in order: what is left of an upload that was cut off. A part below S3's
+/// minimum can only be the last one of a file, so it and what follows it does not count.
+pub fn without_gap(mut parts: Vec<StoredPart>) -> Vec<StoredPart> {
+    parts.sort_by_key(|part| part.number);
+    let whole = (1..)
+        .zip(&parts)
+        .take_while(|(expected, part)| part.number == *expected && part.bytes >= MIN_PART_BYTES as u64)
+        .count();
+    parts.truncate(whole);
+    parts
+}
+
 /// Checks the parts, in any order, against what was received; answers them in order.
 pub fn review(mut parts: Vec<StoredPart>, received: u64) -> Result<Vec<StoredPart>, ReviewError> {
     parts.sort_by_key(|part| part.number);
@@ -137,6 +149,17 @@ mod tests {
             Err(ReviewError::Numbering { expected: 2, found: 1 })
         );
         assert_eq!(review(vec![part(1, 7), part(2, 1)], 8), Err(ReviewError::TooSmall { number: 1, bytes: 7 }));
+    }
+
+    #[test]
+    fn what_is_left_ends_at_the_first_gap() {
+        let full = 8 * MIB as u64;
+        let numbers =
+            |parts: Vec<StoredPart>| without_gap(parts).into_iter().map(|part| part.number).collect::<Vec<_>>();
+        assert_eq!(numbers(vec![part(4, full), part(2, full), part(1, full)]), [1, 2]);
+        assert_eq!(numbers(vec![part(2, full)]), [0; 0]);
+        assert_eq!(numbers(vec![part(1, full), part(2, 7)]), [1]);
+        assert_eq!(numbers(Vec::new()), [0; 0]);
     }
 
     proptest! {

@@ -37,6 +37,8 @@ pub struct Config {
     pub limits: Limits,
     /// `TOWPATH_DRAIN_SECONDS`, 30: how long transfers may go on after the signal to stop.
     pub drain: Duration,
+    /// `TOWPATH_RESUME_HOURS`, 24: how long an upload whose connection broke can be continued; 0 throws it away at once.
+    pub resume: Duration,
     /// `TOWPATH_STOP_ON_STDIN_EOF`, `0`: `1` stops the node when its standard input ends, and so with its supervisor.
     pub stop_on_stdin_eof: bool,
     /// `TOWPATH_READY_FILE`: written once the node accepts connections; holds what the `listening` line says.
@@ -99,6 +101,7 @@ impl Config {
                 logging_in: source.number("TOWPATH_MAX_LOGGING_IN", defaults.logging_in)?,
             },
             drain: Duration::from_secs(source.parsed("TOWPATH_DRAIN_SECONDS", 30, "a number of seconds")?),
+            resume: source.hours("TOWPATH_RESUME_HOURS", 24)?,
             stop_on_stdin_eof: source.choice("TOWPATH_STOP_ON_STDIN_EOF", &[("0", false), ("1", true)])?,
             ready_file: source.optional("TOWPATH_READY_FILE").map(PathBuf::from),
             log: source.optional("TOWPATH_LOG").unwrap_or_else(|| "info".to_owned()),
@@ -133,6 +136,16 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
         } else {
             Err(invalid(variable, "a number above 0".to_owned()))
         }
+    }
+
+    /// Whole hours, up to a year.
+    fn hours(&self, variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
+        let expected = "a number of hours from 0 to 8760";
+        let hours: u64 = self.parsed(variable, default, expected)?;
+        if hours > 8760 {
+            return Err(invalid(variable, expected.to_owned()));
+        }
+        Ok(Duration::from_secs(hours * 3600))
     }
 
     /// One of some words; the first is the default.

@@ -227,4 +227,5 @@ impl Upload {
         Ok(())
     }
     pub async fn abort(self) {}
+    pub async fn interrupt(self) {}
 }

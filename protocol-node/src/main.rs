@@ -15,8 +15,8 @@ use tracing_subscriber::EnvFilter;
 
 /// How often the node looks for interrupted operations.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
-/// A multipart upload without an intent is ended when it is a day old.
-const ORPHANED_AFTER_MILLIS: i64 = 24 * 3600 * 1000;
+/// A multipart upload without an intent, and without a record that it is kept, is ended when it is an hour old.
+const ORPHANED_AFTER_MILLIS: i64 = 3600 * 1000;
 /// How long the node waits, when it stops, until everything is counted and announced.
 const SETTLING: Duration = Duration::from_secs(20);
 
@@ -67,7 +67,7 @@ async fn sweep_on(sweep: Sweep) {
         let now = clock::now();
         sweep.round(now).await;
         let long_ago = now.plus_millis(-ORPHANED_AFTER_MILLIS);
-        if let Err(error) = sweep.abort_orphans(long_ago).await {
+        if let Err(error) = sweep.abort_orphans(long_ago, now).await {
             tracing::warn!(%error, "multipart uploads that were left behind cannot be ended now");
         }
     }

@@ -9,11 +9,12 @@ use app::{
     budget::Budget,
     settler::{Settler, SettlingStores},
     sweep::Sweep,
+    vfs::Resuming,
 };
 #[cfg(not(test))]
 use store::{
-    aws::Aws, intents::Intents, messages::Messages, objects::Objects, records::Records, seal::Sealer,
-    settling::Settling,
+    aws::Aws, intents::Intents, messages::Messages, objects::Objects, partials::Partials, records::Records,
+    seal::Sealer, settling::Settling,
 };
 
 /// Accounts and files, shared by all sessions of the process.
@@ -49,7 +50,8 @@ pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
         SettlingStores { intents: Intents::new(&aws), settling: Settling::new(&aws), queue: Messages::new(&aws) };
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
-    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget);
+    let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };
+    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget, resuming.clone());
     let accounts = Accounts::new(records, LoginTimes::default());
-    Ok((State { accounts, vfs }, Sweep::new(objects, stores)))
+    Ok((State { accounts, vfs }, Sweep::new(objects, stores, resuming)))
 }

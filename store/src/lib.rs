@@ -8,6 +8,7 @@ pub mod intents;
 mod item;
 pub mod messages;
 pub mod objects;
+pub mod partials;
 mod patience;
 pub mod records;
 pub mod resources;

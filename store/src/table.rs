@@ -16,6 +16,7 @@
 //! | intent of an upload, delete or rename | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key |
 //! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, twice a minute on each node; only intents are in the index: 1 WCU more for each |
 //! | who took a version of an object away | `GONE#<org>#<object key>` | `<version>` | written in one transaction with the intent: 4 WCU for both; Update when a version was replaced: 1; read by the sweep alone; `ttl` one day |
+//! | interrupted uploads | `PARTIAL#<org>` | `<credential id>#<hash of the object key>` | Get, consistent: 1, when a file is opened without TRUNC; all of a credential: Query, consistent, when a session looks at names, at most every 10 s; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |
 //! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 50 operations: 2 WCU for all of them; Get, consistent: 1 |
 //! | time and arrival of a file | `META#<org>#<folder>` | `<name>` | reserved |
 //! | jobs, delivery log, sessions | `JOB#…`, `DELIVERY#…`, `NODE#…` | | reserved |
@@ -37,6 +38,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use domain::api_key::ApiKeyId;
+use domain::digest::derived_id;
 use domain::id::{CredentialId, OperationId, OrganizationId};
 use std::time::Duration;
 
@@ -184,6 +186,21 @@ pub(crate) fn sweep_partition(shard: u8) -> String {
 /// The claim to take one version of an object away.
 pub(crate) fn removal(organization: &OrganizationId, object_key: &str, version: &str) -> Key {
     Key::new(format!("GONE#{organization}#{object_key}"), version)
+}
+
+/// The partition of an organization's interrupted uploads.
+pub(crate) fn partials(organization: &OrganizationId) -> String {
+    format!("PARTIAL#{organization}")
+}
+
+/// What the sort keys of a credential's interrupted uploads start with.
+pub(crate) fn partials_of(credential: &CredentialId) -> String {
+    format!("{credential}#")
+}
+
+/// An interrupted upload. The object key may be as long as a sort key, so its hash stands for it.
+pub(crate) fn partial(organization: &OrganizationId, credential: &CredentialId, object_key: &str) -> Key {
+    Key::new(partials(organization), partials_of(credential) + &derived_id(&["partial", object_key]))
 }
 
 /// What a credential's files take.

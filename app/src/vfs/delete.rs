@@ -29,7 +29,16 @@ impl FileSession {
             return Err(is_a_folder());
         };
         for _ in 0..ROUNDS {
-            let Some(info) = objects.head(&proof).await.map_err(object_failure)? else {
+            let (file, _) = tokio::join!(objects.head(&proof), self.partials());
+            let file = file.map_err(object_failure)?;
+            if let Some(partial) = self.partial_at(Some(&key), file.as_ref().map(|info| info.modified)).await {
+                // what stands for the name goes, and the older file behind it, too
+                self.discard(&partial).await?;
+                if file.is_none() {
+                    return Ok(());
+                }
+            }
+            let Some(info) = file else {
                 let inside = objects.peek(&proof).await.map_err(object_failure)?;
                 let folder = inside.marker.is_some() || !inside.entries.is_empty();
                 return Err(if folder { is_a_folder() } else { FileError::no_such_file() });

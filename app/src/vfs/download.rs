@@ -4,6 +4,7 @@
 
 mod segment;
 
+use super::partial::unfinished;
 use super::{Entry, EntryKind, FileSession, file_subject, new_operation, object_failure};
 use crate::settler::Done;
 use bytes::Bytes;
@@ -86,7 +87,11 @@ impl FileSession {
     /// Opens a file for reading. The same request brings its first bytes.
     pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
         let proof = access::authorize(&self.principal, access::Download, path)?;
-        let opened = self.shared.objects.open(&proof, FIRST_SEGMENT_BYTES).await;
+        let (opened, _) = tokio::join!(self.shared.objects.open(&proof, FIRST_SEGMENT_BYTES), self.partials());
+        let modified = opened.as_ref().ok().map(|(info, _)| info.modified);
+        if self.partial_at(proof.location().file_key().as_ref(), modified).await.is_some() {
+            return Err(unfinished());
+        }
         let (info, body) = match opened {
             Ok(opened) => opened,
             Err(ObjectError::NotFound) => {

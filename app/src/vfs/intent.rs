@@ -12,7 +12,7 @@ use std::time::Duration;
 use store::clock;
 use store::intents::RENEWAL_MILLIS;
 use store::objects::{ETag, ObjectInfo, Precondition};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 const RENEWAL: Duration = Duration::from_millis(RENEWAL_MILLIS);
@@ -132,16 +132,41 @@ impl FileSession {
             event,
             seen: seen.map(seen_of),
             made_bytes: None,
+            upload: None,
         }
     }
 
-    /// Makes an intent durable and keeps it alive until it is asked back with [`Kept::take`].
-    pub(super) fn keep(&self, intent: Intent) -> Kept {
+    /// Makes an intent durable and keeps it alive until it is asked back with [`Kept::take`]. When its multipart upload has
+    /// `begun`, the intent names it.
+    pub(super) fn keep(&self, intent: Intent, mut begun: watch::Receiver<Option<String>>) -> Kept {
         let stop = Arc::new(Notify::new());
         let (session, stopped) = (self.clone(), Arc::clone(&stop));
         let task = tokio::spawn(async move {
             let mut recorded = session.record(intent).await?;
-            recorded.during(&session, stopped.notified()).await;
+            let begins = async {
+                let upload = begun.wait_for(Option::is_some).await.map(|upload| upload.clone()).ok();
+                match upload {
+                    Some(upload) => upload,
+                    // the upload ends without
+                    None => std::future::pending().await,
+                }
+            };
+            let first = async {
+                tokio::select! {
+                    // what is known goes before the end
+                    biased;
+                    upload = begins => upload,
+                    () = stopped.notified() => None,
+                }
+            };
+            let upload = recorded.during(&session, first).await;
+            if upload.is_some() {
+                recorded.intent.upload = upload;
+                if let Err(error) = recorded.record(&session, clock::now()).await {
+                    tracing::info!(%error, "a crash would leave parts until housekeeping finds them by their age");
+                }
+                recorded.during(&session, stopped.notified()).await;
+            }
             Ok(recorded)
         });
         Kept { task, stop }

@@ -3,7 +3,9 @@
 use super::{Entry, EntryKind, FileSession, object_failure};
 use domain::access::{self, List, Shown, Stat};
 use domain::file_error::{FileError, FileErrorKind};
+use domain::partial::PartialUpload;
 use domain::path::VPath;
+use std::collections::HashMap;
 use store::clock;
 use store::objects::{Listed, ListedKind, ObjectError, Page};
 use tokio::task::JoinHandle;
@@ -17,9 +19,18 @@ impl FileSession {
             Shown::Inside(_) if self.principal.chroot.is_home(path) => return Ok(folder(name)),
             Shown::Inside(proof) => proof,
         };
+        let key = proof.location().file_key();
+        // an upload of this session that is under way
+        if let Some(bytes) = key.as_ref().and_then(|key| self.beyond.progress(key)) {
+            return Ok(Entry { name, kind: EntryKind::File, bytes, modified: clock::now() });
+        }
         let objects = &self.shared.objects;
-        let (file, inside) = tokio::join!(objects.head(&proof), objects.peek(&proof));
-        if let Some(info) = file.map_err(object_failure)? {
+        let (file, inside, _) = tokio::join!(objects.head(&proof), objects.peek(&proof), self.partials());
+        let file = file.map_err(object_failure)?;
+        if let Some(partial) = self.partial_at(key.as_ref(), file.as_ref().map(|info| info.modified)).await {
+            return Ok(interrupted(name, &partial));
+        }
+        if let Some(info) = file {
             return Ok(Entry { name, kind: EntryKind::File, bytes: info.bytes, modified: info.modified });
         }
         let inside = inside.map_err(object_failure)?;
@@ -34,11 +45,18 @@ impl FileSession {
         let proof = match access::show(&self.principal, List, path)? {
             Shown::Above(name) => {
                 let only = vec![folder(name.as_str().to_owned())];
-                return Ok(Listing { ready: Some(only), next: None });
+                return Ok(Listing { ready: Some(only), next: None, interrupted: HashMap::new() });
             }
             Shown::Inside(proof) => proof,
         };
-        let first = self.shared.objects.list(&proof, None).await.map_err(object_failure)?;
+        let (first, partials) = tokio::join!(self.shared.objects.list(&proof, None), self.partials());
+        let first = first.map_err(object_failure)?;
+        let prefix = proof.location().folder_key();
+        let directly_inside = |partial: &PartialUpload| {
+            let name = partial.key.strip_prefix(prefix.as_str()).filter(|name| !name.contains('/'))?;
+            Some((name.to_owned(), partial.clone()))
+        };
+        let interrupted = partials.values().filter_map(directly_inside).collect();
         let nothing = first.entries.is_empty() && first.marker.is_none() && first.next.is_none();
         if nothing && !self.principal.chroot.is_home(path) {
             let file = self.shared.objects.head(&proof).await.map_err(object_failure)?;
@@ -48,7 +66,7 @@ impl FileSession {
             });
         }
         let next = first.next.clone().map(|from| Fetch { session: self.clone(), proof, from });
-        Ok(Listing { ready: Some(entries(first)), next: next.map(Fetch::start) })
+        Ok(Listing { ready: Some(entries(first)), next: next.map(Fetch::start), interrupted })
     }
 }
 
@@ -56,6 +74,8 @@ impl FileSession {
 pub struct Listing {
     ready: Option<Vec<Entry>>,
     next: Option<Fetching>,
+    /// Interrupted uploads in this folder, by name, that no page has shown yet.
+    interrupted: HashMap<String, PartialUpload>,
 }
 
 struct Fetching(JoinHandle<Result<(Page, Fetch), ObjectError>>);
@@ -98,14 +118,42 @@ impl Listing {
                     self.next = page.next.clone().map(|from| Fetch { from, ..fetch }.start());
                     entries(page)
                 }
-                (None, None) => return Ok(None),
+                (None, None) => {
+                    let now = clock::now();
+                    let left = self.interrupted.drain().filter(|(_, partial)| partial.stands(None, now));
+                    let left: Vec<Entry> = left.map(|(name, partial)| interrupted(name, &partial)).collect();
+                    return Ok((!left.is_empty()).then_some(left));
+                }
             };
+            let page = self.with_interrupted(page);
             // a page may hold nothing but the folder's own marker, or names that no client could use
             if !page.is_empty() {
                 return Ok(Some(page));
             }
         }
     }
+}
+
+impl Listing {
+    /// Shows interrupted uploads in the place of the older files of their names.
+    fn with_interrupted(&mut self, mut page: Vec<Entry>) -> Vec<Entry> {
+        if self.interrupted.is_empty() {
+            return page;
+        }
+        let now = clock::now();
+        for entry in page.iter_mut().filter(|entry| entry.kind == EntryKind::File) {
+            if let Some(partial) = self.interrupted.remove(&entry.name)
+                && partial.stands(Some(entry.modified), now)
+            {
+                *entry = interrupted(std::mem::take(&mut entry.name), &partial);
+            }
+        }
+        page
+    }
+}
+
+fn interrupted(name: String, partial: &PartialUpload) -> Entry {
+    Entry { name, kind: EntryKind::File, bytes: partial.bytes, modified: partial.kept_at }
 }
 
 fn entries(page: Page) -> Vec<Entry> {

@@ -5,6 +5,7 @@
 mod folder;
 
 use super::intent::{Recorded, precondition, seen_of};
+use super::partial::unfinished;
 use super::{FileSession, file_subject, new_operation, object_failure};
 use crate::settler::Done;
 use domain::access::{self, Authorized, Removes, RenameFile, RenameFolder, Upload};
@@ -38,9 +39,15 @@ impl FileSession {
         }
         for _ in 0..ROUNDS {
             let objects = &self.shared.objects;
-            let (file, target_file, target_inside) =
-                tokio::join!(objects.head(&source), objects.head(&target), objects.peek(&target));
-            let Some(info) = file.map_err(object_failure)? else {
+            let (file, target_file, target_inside, _) =
+                tokio::join!(objects.head(&source), objects.head(&target), objects.peek(&target), self.partials());
+            let file = file.map_err(object_failure)?;
+            let from_key = source.location().file_key();
+            let modified = file.as_ref().map(|info| info.modified);
+            if self.partial_at(from_key.as_ref(), modified).await.is_some() {
+                return Err(unfinished());
+            }
+            let Some(info) = file else {
                 let (source, target) = access::authorize_rename(&self.principal, RenameFolder, from, to)?;
                 return self.rename_folder(from, &source, to, &target).await;
             };

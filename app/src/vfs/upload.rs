@@ -1,25 +1,30 @@
 //! Writing a file: buffered, cut into parts, sent in parallel, visible only when [`Upload::finish`] succeeds.
 //!
-//! An upload has two ends, `finish` and `abort`; dropping it means abort. Whatever ends it, its multipart upload is
-//! completed or aborted, and its intent settled or dropped; what a crash leaves is found by the sweep.
+//! An upload has three ends: `finish`; `abort`, which leaves nothing; and `interrupt`, when the client is gone, which keeps
+//! the parts that S3 has for the same credential to go on with ([`going_on`]). Dropping it means interrupt. Whatever ends
+//! it, its multipart upload is completed, kept with a record or aborted, and its intent settled or dropped; what a
+//! crash leaves is found by the sweep.
 
 mod buffer;
 mod commit;
+mod going_on;
 mod parts;
 
 use super::intent::Kept;
-use super::{FileSession, WriteMode, file_subject, new_operation, object_failure};
+use super::partial::Progress;
+use super::{FileSession, WriteMode, new_operation, object_failure};
 use buffer::Buffer;
 use bytes::Bytes;
 use domain::access::{self, Authorized};
-use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
-use domain::intent::Change;
-use domain::path::VPath;
+use domain::partial::PartialUpload;
+use domain::path::{ObjectKey, VPath};
 use domain::upload::MAX_FILE_BYTES;
 use parts::Parts;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use store::clock;
 use store::objects::ObjectInfo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
@@ -27,7 +32,7 @@ use tokio::task::JoinHandle;
 /// How many files one session may have open for writing: what one client can hold of the node's memory.
 pub(super) const MAX_UPLOADS: usize = 64;
 
-/// A file open for writing. Dropping it means [`Upload::abort`].
+/// A file open for writing. Dropping it means [`Upload::interrupt`].
 pub struct Upload(Option<Box<Writer>>);
 
 struct Writer {
@@ -35,8 +40,13 @@ struct Writer {
     proof: Arc<Authorized<access::Upload>>,
     mode: WriteMode,
     operation: OperationId,
-    /// The intent, being written since OPEN and kept alive since; taken at the end.
+    /// The intent, being written since OPEN and kept alive since; taken at the end. With an interrupted upload at the name
+    /// it waits for the first write, which tells whose operation this is.
     intent: Option<Kept>,
+    /// An interrupted upload of the name, until the first write tells what it is to be.
+    interrupted: Option<PartialUpload>,
+    /// The bytes taken, for whoever looks at the name in this session.
+    progress: Progress,
     /// The file that was there at OPEN, if the mode needed to know.
     existing: Option<ObjectInfo>,
     buffer: Buffer,
@@ -63,42 +73,53 @@ impl FileSession {
             let text = format!("at most {MAX_UPLOADS} files can be open for writing at the same time");
             FileError::new(FileErrorKind::Unavailable, text)
         })?;
-        let existing = self.look_before_writing(&proof, mode).await?;
-        // the intent is written while the client sends; it is awaited before anything becomes visible
+        let (existing, interrupted) = self.look_before_writing(&proof, &key, mode).await?;
         let operation = new_operation();
-        let event = self.event(&operation, Topic::FileCreated, file_subject(proof.location(), None));
-        let intent = self.intent(&operation, &key, Change::Upload, Some(event), existing.as_ref());
-        let intent = Some(self.keep(intent));
         let proof = Arc::new(proof);
         let parts = Parts::new(self.clone(), Arc::clone(&proof), operation.clone());
-        Ok(Upload(Some(Box::new(Writer {
+        let mut writer = Box::new(Writer {
             session: self.clone(),
             proof,
             mode,
             operation,
-            intent,
+            intent: None,
+            interrupted,
+            progress: self.beyond.begins(&key),
             existing,
             buffer: Buffer::new(),
             _place: place,
             parts,
             declared: None,
             failure: None,
-        }))))
+        });
+        if writer.interrupted.is_none() {
+            writer.announce()?;
+        }
+        Ok(Upload(Some(writer)))
     }
 
     /// What is there now, where the mode or the permissions depend on it. The common case, a whole new file by somebody who
-    /// may overwrite, asks nothing: the conditional write at the end will tell.
+    /// may overwrite, asks nothing: the conditional write at the end will tell. Without TRUNC it may also be an interrupted
+    /// upload that is to be continued.
     async fn look_before_writing(
         &self,
         proof: &Authorized<access::Upload>,
+        key: &ObjectKey,
         mode: WriteMode,
-    ) -> Result<Option<ObjectInfo>, FileError> {
+    ) -> Result<(Option<ObjectInfo>, Option<PartialUpload>), FileError> {
         let may_replace = proof.action().may_replace() && !mode.exclusive;
         if mode.create && mode.truncate && !mode.append && may_replace {
-            return Ok(None);
+            return Ok((None, None));
         }
-        let existing = self.shared.objects.head(proof).await.map_err(object_failure)?;
-        if existing.is_none() && !mode.create {
+        let recorded = async {
+            let partial = if mode.truncate { None } else { self.recorded_partial(key).await? };
+            Ok::<_, FileError>(partial)
+        };
+        let (existing, recorded) = tokio::join!(self.shared.objects.head(proof), recorded);
+        let existing = existing.map_err(object_failure)?;
+        let modified = existing.as_ref().map(|info| info.modified);
+        let interrupted = recorded?.filter(|partial| partial.stands(modified, clock::now()));
+        if existing.is_none() && interrupted.is_none() && !mode.create {
             return Err(FileError::no_such_file());
         }
         if existing.is_some() && mode.exclusive {
@@ -110,10 +131,10 @@ impl FileSession {
                 "a file of this name exists, and may not be replaced",
             ));
         }
-        if mode.append && existing.as_ref().is_some_and(|info| info.bytes > 0) {
+        if mode.append && interrupted.is_none() && existing.as_ref().is_some_and(|info| info.bytes > 0) {
             return Err(unsupported("appending to a file is not supported: send it whole"));
         }
-        Ok(existing)
+        Ok((existing, interrupted))
     }
 }
 
@@ -125,10 +146,18 @@ impl Upload {
         if let Some(failure) = &writer.failure {
             return Err(failure.repeat());
         }
+        if let Some(partial) = writer.interrupted.take()
+            && !data.is_empty()
+            && let Err(error) = writer.choose(partial, offset).await
+        {
+            writer.failure = Some(error.repeat());
+            return Err(error);
+        }
         let offset = if writer.mode.append { writer.buffer.end() } else { offset };
         let result = writer.take(offset, data).await;
-        if let Err(error) = &result {
-            writer.failure = Some(error.repeat());
+        match &result {
+            Ok(()) => writer.progress.store(writer.buffer.end(), Ordering::Relaxed),
+            Err(error) => writer.failure = Some(error.repeat()),
         }
         result
     }
@@ -164,16 +193,24 @@ impl Upload {
 
     /// Throws everything away.
     pub async fn abort(mut self) {
-        if let Some(cleaning) = self.start_abort() {
+        if let Some(mut writer) = self.0.take() {
+            let tracker = writer.session.shared.cleanups.clone();
             // a panic in there is in the log already
-            let _ = cleaning.await;
+            let _ = tracker.spawn(async move { writer.clean_up().await }).await;
         }
     }
 
-    fn start_abort(&mut self) -> Option<JoinHandle<()>> {
+    /// The client is gone: keeps what S3 has for it to go on with, if the settings allow, and throws the rest away.
+    pub async fn interrupt(mut self) {
+        if let Some(keeping) = self.start_interrupt() {
+            let _ = keeping.await;
+        }
+    }
+
+    fn start_interrupt(&mut self) -> Option<JoinHandle<()>> {
         let mut writer = self.0.take()?;
         let tracker = writer.session.shared.cleanups.clone();
-        Some(tracker.spawn(async move { writer.clean_up().await }))
+        Some(tracker.spawn(async move { writer.keep_durable().await }))
     }
 
     fn writer(&mut self) -> Result<&mut Writer, FileError> {
@@ -183,7 +220,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        drop(self.start_abort());
+        drop(self.start_interrupt());
     }
 }
 

@@ -59,7 +59,7 @@ async fn errors_lost_answers_and_conflicts_lose_and_miscount_nothing() {
     // what the settler gave up on is for the sweep
     let events = world.events().await;
     world.sweep().round(clock::now().plus_millis(LEASE_MILLIS + 1)).await;
-    world.sweep().abort_orphans(clock::now().plus_millis(1000)).await.unwrap();
+    world.sweep().abort_orphans(clock::now().plus_millis(1000), clock::now()).await.unwrap();
     let keys: BTreeMap<String, usize> =
         world.keys().await.into_iter().map(|(key, size)| (key.replace("home/ana", ""), size as usize)).collect();
     assert_eq!(keys, expected);

@@ -9,5 +9,6 @@
 
 mod faults;
 mod files;
+mod resuming;
 mod settling;
 mod world;

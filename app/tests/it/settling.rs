@@ -1,6 +1,7 @@
 //! What a crash leaves, and how the sweep ends it.
 
-use crate::world::{WHOLE, World, content, path, put};
+use crate::world::{WHOLE, World, content, get, path, put, send};
+use app::vfs::WriteMode;
 use domain::access::Level;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Topic};
 use domain::id::OperationId;
@@ -38,6 +39,7 @@ fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen:
         event: Some(event),
         seen,
         made_bytes: None,
+        upload: None,
     }
 }
 
@@ -158,4 +160,55 @@ async fn a_rename_that_was_cut_between_copy_and_delete_is_finished() {
     abandoned(&world, &intent(&world, "/b", copy, change, None)).await;
     assert_eq!(world.sweep().round(clock::now()).await.settled, 1);
     assert_eq!(world.keys().await, [("home/ana/b".to_owned(), 10)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_parts_of_a_node_that_died_are_kept_or_ended() {
+    for (world, kept) in [(World::keeping().await, true), (World::start().await, false)] {
+        let ana = world.session(Level::Full);
+        let mut upload = ana.open_write(&path("/a"), WHOLE).await.unwrap();
+        send(&mut upload, &content(30 << 20)).await.unwrap();
+        // its node dies: the intent stays, with the multipart upload that it names
+        let operation = living_upload(&world).await;
+        let mut swept = world.sweep().round(clock::now()).await;
+        assert_eq!(swept, Default::default(), "it lives");
+        swept = world.sweep().round(clock::now().plus_millis(LEASE_MILLIS + 60_000)).await;
+        assert_eq!((swept.settled, swept.dropped, swept.failed), (0, 1, 0));
+        // the dead node does nothing more
+        std::mem::forget(upload);
+        let again = world.session(Level::Full);
+        if !kept {
+            assert!(again.stat(&path("/a")).await.is_err());
+            world.keys().await;
+            continue;
+        }
+        let bytes = again.stat(&path("/a")).await.unwrap().bytes;
+        assert_eq!(bytes, 16 << 20, "S3 has 24 MiB, the last part of them does not count");
+        let whole = content(30 << 20);
+        let resume = WriteMode { truncate: false, ..WHOLE };
+        let mut upload = again.open_write(&path("/a"), resume).await.unwrap();
+        upload.write(bytes, whole.slice(16 << 20..)).await.unwrap();
+        upload.finish().await.unwrap();
+        assert!(get(&again, "/a").await.unwrap() == whole);
+        assert_eq!(seen(&world, "/a").await.operation.unwrap().to_string(), operation);
+        world.keys().await;
+    }
+}
+
+/// Waits until the one intent names its multipart upload and S3 has three parts; answers the operation.
+async fn living_upload(world: &World) -> String {
+    let (s3, bucket) = (&world.aws.s3, &world.aws.settings.bucket);
+    for _ in 0..1000 {
+        let items = world.aws.dynamodb.scan().table_name(&world.aws.settings.table).send().await.unwrap();
+        let intent = items.items().iter().find(|item| item["pk"].as_s().unwrap().starts_with("INTENT#"));
+        let intent: Option<Intent> = intent.map(|item| serde_json::from_str(item["intent"].as_s().unwrap()).unwrap());
+        if let Some(Intent { upload: Some(upload), operation, key, .. }) = intent {
+            let parts = s3.list_parts().bucket(bucket).key(key).upload_id(upload).send().await.unwrap();
+            if parts.parts().len() == 3 {
+                return operation.to_string();
+            }
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the intent does not name its upload");
 }

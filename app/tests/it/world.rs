@@ -3,7 +3,7 @@
 use app::budget::Budget;
 use app::settler::{Settler, SettlingStores};
 use app::sweep::Sweep;
-use app::vfs::{Entry, FileSession, Upload, Vfs, WriteMode};
+use app::vfs::{Entry, FileSession, Resuming, Upload, Vfs, WriteMode};
 use bytes::Bytes;
 use domain::access::{Level, Permissions, Principal};
 use domain::event::{Event, Origin, Protocol};
@@ -17,6 +17,7 @@ use store::aws::{Aws, AwsSettings};
 use store::intents::Intents;
 use store::messages::Messages;
 use store::objects::Objects;
+use store::partials::Partials;
 use store::settling::{Settling, Usage};
 
 /// How a client opens a file to write it whole.
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) vfs: Vfs,
     pub(crate) stores: SettlingStores,
     pub(crate) objects: Objects,
+    pub(crate) resuming: Resuming,
     pub(crate) organization: OrganizationId,
     pub(crate) credential: CredentialId,
 }
@@ -38,6 +40,15 @@ impl World {
     }
 
     pub(crate) async fn with_budget(mib: usize) -> Self {
+        Self::with(mib, Duration::ZERO).await
+    }
+
+    /// One that keeps interrupted uploads.
+    pub(crate) async fn keeping() -> Self {
+        Self::with(Budget::LEAST_MIB, Duration::from_secs(24 * 3600)).await
+    }
+
+    async fn with(mib: usize, keep_for: Duration) -> Self {
         let offline = OfflineAws::start(Options::default()).await.unwrap();
         let mut settings = AwsSettings {
             endpoint: Some(offline.endpoint()),
@@ -57,10 +68,12 @@ impl World {
             SettlingStores { intents: Intents::new(&aws), settling: Settling::new(&aws), queue: Messages::new(&aws) };
         let objects = Objects::new(&aws);
         let settler = Settler::start(stores.clone());
-        let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, Budget::new(mib).unwrap());
+        let resuming = Resuming { partials: Partials::new(&aws), keep_for };
+        let budget = Budget::new(mib).unwrap();
+        let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget, resuming.clone());
         let organization = OrganizationId::from_random([3; 16]);
         let credential = CredentialId::from_random([4; 15]);
-        Self { offline, aws, vfs, stores, objects, organization, credential }
+        Self { offline, aws, vfs, stores, objects, resuming, organization, credential }
     }
 
     /// A session of the one credential with a home at `/home/ana`.
@@ -69,9 +82,18 @@ impl World {
     }
 
     pub(crate) fn session_at(&self, level: Level, mount: &str) -> FileSession {
+        self.session_as(self.credential.clone(), level, mount)
+    }
+
+    /// A session of another credential with the same home.
+    pub(crate) fn session_of(&self, credential: CredentialId) -> FileSession {
+        self.session_as(credential, Level::Full, "/")
+    }
+
+    fn session_as(&self, credential: CredentialId, level: Level, mount: &str) -> FileSession {
         let principal = Principal {
             organization: self.organization.clone(),
-            credential: self.credential.clone(),
+            credential,
             user_name: "ana".into(),
             chroot: Chroot::new(self.organization.clone(), path(mount), path("/home/ana")),
             permissions: Permissions::from_level(level).unwrap(),
@@ -119,7 +141,12 @@ impl World {
     }
 
     pub(crate) fn sweep(&self) -> Sweep {
-        Sweep::new(self.objects.clone(), self.stores.clone())
+        Sweep::new(self.objects.clone(), self.stores.clone(), self.resuming.clone())
+    }
+
+    /// The promise that nothing but files is left.
+    pub(crate) async fn nothing_left(&self) {
+        self.keys().await;
     }
 
     /// All keys in the bucket with their sizes, and the promise that nothing else is left behind.
@@ -132,6 +159,7 @@ impl World {
         for item in items.items() {
             let pk = item["pk"].as_s().unwrap();
             assert!(!pk.starts_with("INTENT#"), "an intent was left behind: {item:?}");
+            assert!(!pk.starts_with("PARTIAL#"), "an interrupted upload was left behind: {item:?}");
         }
         let listed = self.aws.s3.list_objects_v2().bucket(bucket).send().await.unwrap();
         let prefix = format!("{}/files/", self.organization);

@@ -18,6 +18,7 @@ fn intent(change: Change) -> Intent {
         event: None,
         seen: None,
         made_bytes: None,
+        upload: None,
     }
 }
 

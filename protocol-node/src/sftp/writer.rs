@@ -83,7 +83,10 @@ impl Writer {
             }
         }
         // the client is gone without a CLOSE
-        self.upload.abort().await;
+        match self.failed {
+            Some(_) => self.upload.abort().await,
+            None => self.upload.interrupt().await,
+        }
     }
 
     async fn write(&mut self, offset: u64, data: Bytes) -> Body {

@@ -25,7 +25,51 @@ impl MultipartUpload {
     }
 }
 
+impl MultipartUpload {
+    /// One that a record of ours names; for ending what was interrupted.
+    pub fn recorded(key: ObjectKey, id: String) -> Self {
+        Self { key, id }
+    }
+}
+
 impl Objects {
+    /// One that a record names, for going on with it.
+    pub fn recorded_multipart(&self, file: &Authorized<Upload>, id: &str) -> Result<MultipartUpload, ObjectError> {
+        let key = file.location().file_key().ok_or(ObjectError::NoSuchUpload)?;
+        Ok(MultipartUpload { key, id: id.to_owned() })
+    }
+
+    /// The parts that S3 has, by number.
+    pub async fn stored_parts(&self, upload: &MultipartUpload) -> Result<Vec<StoredPart>, ObjectError> {
+        let mut parts = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self
+                .s3
+                .list_parts()
+                .bucket(&self.bucket)
+                .set_expected_bucket_owner(self.owner.clone())
+                .key(upload.key.as_str())
+                .upload_id(&upload.id)
+                .set_part_number_marker(after.take())
+                .send()
+                .await?;
+            for part in page.parts() {
+                parts.push(StoredPart {
+                    number: part.part_number().and_then(|number| u32::try_from(number).ok()).unwrap_or(0),
+                    bytes: part.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                    etag: part.e_tag().ok_or(ObjectError::Incomplete("a part's ETag"))?.to_owned(),
+                    crc32: part.checksum_crc32().map(str::to_owned),
+                });
+            }
+            match (page.is_truncated(), page.next_part_number_marker) {
+                // S3 has at most 10,000 parts and names 1,000 at a time
+                (Some(true), Some(next)) if parts.len() < 10_000 => after = Some(next),
+                _ => return Ok(parts),
+            }
+        }
+    }
+
     /// Begins one.
     pub async fn begin_multipart(
         &self,
@@ -141,34 +185,36 @@ impl FoundUpload {
     }
 }
 
+/// Where a page of multipart uploads begins: S3's key and upload markers.
+#[derive(Clone, Debug)]
+pub struct UploadsFrom(Option<String>, Option<String>);
+
 impl Objects {
-    /// Up to 1,000 multipart uploads that were begun before `before`, from all organizations. To be asked again after
-    /// they were ended, until none is left.
-    pub async fn multiparts_before(&self, before: Timestamp) -> Result<Vec<FoundUpload>, ObjectError> {
-        let (mut key_marker, mut id_marker) = (None, None);
-        loop {
-            let page = self
-                .s3
-                .list_multipart_uploads()
-                .bucket(&self.bucket)
-                .set_expected_bucket_owner(self.owner.clone())
-                .set_key_marker(key_marker)
-                .set_upload_id_marker(id_marker)
-                .send()
-                .await?;
-            let old = page.uploads().iter().filter(|upload| timestamp(upload.initiated()) < before);
-            let found: Vec<FoundUpload> = old
-                .filter_map(|upload| {
-                    let (organization, key) = ObjectKey::from_bucket(upload.key()?.to_owned())?;
-                    let upload = MultipartUpload { key, id: upload.upload_id()?.to_owned() };
-                    Some(FoundUpload { organization, upload })
-                })
-                .collect();
-            if !found.is_empty() || page.is_truncated() != Some(true) {
-                return Ok(found);
-            }
-            (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
-        }
+    /// A page of the multipart uploads that were begun before `before`, of all organizations, and where the next begins.
+    pub async fn multiparts_before(
+        &self,
+        before: Timestamp,
+        from: Option<UploadsFrom>,
+    ) -> Result<(Vec<FoundUpload>, Option<UploadsFrom>), ObjectError> {
+        let UploadsFrom(key_marker, id_marker) = from.unwrap_or(UploadsFrom(None, None));
+        let page = self
+            .s3
+            .list_multipart_uploads()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .set_key_marker(key_marker)
+            .set_upload_id_marker(id_marker)
+            .send()
+            .await?;
+        let old = page.uploads().iter().filter(|upload| timestamp(upload.initiated()) < before);
+        let found = old.filter_map(|upload| {
+            let (organization, key) = ObjectKey::from_bucket(upload.key()?.to_owned())?;
+            let upload = MultipartUpload { key, id: upload.upload_id()?.to_owned() };
+            Some(FoundUpload { organization, upload })
+        });
+        let found = found.collect();
+        let more = page.is_truncated() == Some(true);
+        Ok((found, more.then_some(UploadsFrom(page.next_key_marker, page.next_upload_id_marker))))
     }
 }
 

@@ -116,7 +116,7 @@ impl Client {
 }
 
 pub(crate) fn run(mut command: Command) -> Output {
-    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; is openssh-client installed?"))
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; is it installed?"))
 }
 
 pub(crate) fn text(output: &Output) -> String {

@@ -1,6 +1,7 @@
-//! The whole system, started as `make dev` starts it and used by real clients: OpenSSH's `sftp`, `scp` and `ssh`, and HTTP.
+//! The whole system, started as `make dev` starts it and used by real clients: OpenSSH's `sftp`, `scp` and `ssh`, lftp, curl,
+//! and HTTP.
 //!
-//! Needs the built programs (`cargo build --workspace`) and `openssh-client`; what is missing fails the test and says so.
+//! Needs the built programs (`cargo build --workspace`) and `openssh-client`, `lftp` and `curl`; what is missing fails the test and says so.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at what it did not expect")]
 
@@ -9,5 +10,6 @@ mod clients;
 mod files;
 mod lifecycle;
 mod receiver;
+mod resume;
 mod stack;
 mod webhooks;

@@ -43,6 +43,11 @@ impl Buffer {
         }
     }
 
+    /// An empty one for what follows the first `start` bytes, which S3 has.
+    pub(super) fn from(start: u64) -> Self {
+        Self { start, ..Self::new() }
+    }
+
     /// Whether it has no memory reserved yet: an upload that sends nothing holds none.
     pub(super) fn needs_memory(&self) -> bool {
         self.memory.is_none()

@@ -40,14 +40,15 @@ impl Writer {
         match whole {
             Ok(whole) => {
                 let recorded = self.make_visible(&whole, recorded).await?;
-                // from here on nothing is aborted: the object is there
-                self.parts = super::Parts::new(self.session.clone(), self.proof.clone(), self.operation.clone());
+                self.let_go();
                 let mut intent = recorded.into_intent();
                 let change = UsageChange::written(bytes, intent.seen.as_ref());
                 if let Some(event) = &mut intent.event {
                     event.file.size = Some(bytes);
                 }
+                let key = intent.key.clone();
                 self.session.shared.settler.hand_over(Done::of(intent, change)).await;
+                self.session.forget_partial(&key).await;
                 Ok(())
             }
             Err(error) => {
@@ -76,6 +77,9 @@ impl Writer {
     /// Opening an existing file and closing it again is no upload.
     fn changed_nothing(&self, bytes: u64) -> bool {
         let unwritten = bytes == 0 && self.buffer.gap().is_none();
+        if unwritten && self.interrupted.is_some() {
+            return true;
+        }
         let declared = self.declared;
         !self.mode.truncate
             && unwritten

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use domain::access::{self, Authorized};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
-use domain::upload::{StoredPart, part_bytes};
+use domain::upload::{StoredPart, part_bytes, without_gap};
 use std::sync::Arc;
 use std::time::Duration;
 use store::objects::{MultipartUpload, ObjectError};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
 
 /// How many parts of one upload are on their way at the same time, while memory is free.
@@ -30,10 +30,13 @@ pub(super) struct Parts {
     sending: JoinSet<Result<StoredPart, ObjectError>>,
     stored: Vec<StoredPart>,
     next: u32,
+    /// Told S3's id of the multipart upload when it has begun.
+    begun: Arc<watch::Sender<Option<String>>>,
 }
 
 impl Parts {
     pub(super) fn new(session: FileSession, proof: Arc<Authorized<access::Upload>>, operation: OperationId) -> Self {
+        let (begun, _) = watch::channel(None);
         Self {
             session,
             proof,
@@ -42,7 +45,20 @@ impl Parts {
             sending: JoinSet::new(),
             stored: Vec::new(),
             next: 1,
+            begun: Arc::new(begun),
         }
+    }
+
+    /// Those of an interrupted upload, to go on with.
+    pub(super) fn going_on(self, multipart: MultipartUpload, stored: Vec<StoredPart>) -> Self {
+        let next = 1 + u32::try_from(stored.len()).unwrap_or(u32::MAX - 1);
+        self.begun.send_replace(Some(multipart.id().to_owned()));
+        Self { multipart: Arc::new(OnceCell::new_with(Some(multipart))), stored, next, ..self }
+    }
+
+    /// For the intent: S3's id of the multipart upload, once it has begun.
+    pub(super) fn begun(&self) -> watch::Receiver<Option<String>> {
+        self.begun.subscribe()
     }
 
     /// Whether any part was sent.
@@ -63,8 +79,14 @@ impl Parts {
         let (multipart, proof, operation) =
             (Arc::clone(&self.multipart), Arc::clone(&self.proof), self.operation.clone());
         let objects = self.session.shared.objects.clone();
+        let begun = Arc::clone(&self.begun);
         self.sending.spawn(async move {
-            let upload = multipart.get_or_try_init(|| objects.begin_multipart(&proof, &operation)).await?;
+            let begin = async || {
+                let upload = objects.begin_multipart(&proof, &operation).await?;
+                begun.send_replace(Some(upload.id().to_owned()));
+                Ok::<_, ObjectError>(upload)
+            };
+            let upload = multipart.get_or_try_init(begin).await?;
             let part = objects.put_part(upload, number, body).await;
             drop(memory);
             part
@@ -117,6 +139,18 @@ impl Parts {
     pub(super) fn stored(&mut self) -> Option<(&MultipartUpload, Vec<StoredPart>)> {
         let stored = std::mem::take(&mut self.stored);
         self.multipart.get().map(|upload| (upload, stored))
+    }
+
+    /// Waits for the parts on their way, and answers what S3 has from the start without a gap: what an interrupted upload
+    /// can be continued from.
+    pub(super) async fn durable(&mut self) -> Option<(MultipartUpload, u64)> {
+        while let Some(sent) = self.sending.join_next().await {
+            if let Err(error) = self.note(sent) {
+                tracing::debug!(%error, "a part of an interrupted upload did not arrive");
+            }
+        }
+        let bytes = without_gap(std::mem::take(&mut self.stored)).iter().map(|part| part.bytes).sum();
+        self.multipart.get().filter(|_| bytes > 0).map(|upload| (upload.clone(), bytes))
     }
 
     /// Waits for the parts on their way (an aborted multipart upload would keep those that arrive later), then throws all

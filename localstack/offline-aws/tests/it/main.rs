@@ -10,6 +10,7 @@ mod checksums;
 mod conditions;
 mod copies;
 mod faults;
+mod large;
 mod lifecycle;
 mod lists;
 mod multipart;

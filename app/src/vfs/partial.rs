@@ -1,0 +1,184 @@
+//! What a session sees beyond the bucket: uploads of its credential whose connection broke ([`domain::partial`]), and its
+//! own that are under way.
+//!
+//! A session looks at the records of its credential when it looks at names, at most every [`FRESH`]. If they
+//! cannot be read, names are shown without them: only going on with an upload demands the record itself.
+
+use super::{FileSession, Vfs};
+use domain::file_error::{FileError, FileErrorKind};
+use domain::partial::PartialUpload;
+use domain::path::ObjectKey;
+use domain::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use store::clock;
+use store::objects::{MultipartUpload, ObjectError, Objects};
+use store::partials::{PartialError, Partials};
+
+/// How long what was read is believed. A client that reconnects begins a new session, which reads anew.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// The records, and how long interrupted uploads are kept: not at all if zero.
+#[derive(Clone)]
+pub struct Resuming {
+    /// The records.
+    pub partials: Partials,
+    /// How long an interrupted upload is kept.
+    pub keep_for: Duration,
+}
+
+impl Resuming {
+    /// Whether anything is kept.
+    pub fn keeps(&self) -> bool {
+        !self.keep_for.is_zero()
+    }
+
+    /// The end of what is interrupted now.
+    pub fn until(&self, now: Timestamp) -> Timestamp {
+        now.plus_millis(i64::try_from(self.keep_for.as_millis()).unwrap_or(i64::MAX / 4))
+    }
+
+    /// Throws one away, unless somebody has it by now.
+    pub async fn discard(&self, objects: &Objects, partial: &PartialUpload) -> Result<(), DiscardError> {
+        if self.partials.take(partial).await?
+            && let Some(key) = ObjectKey::from_record(&partial.organization, partial.key.clone())
+        {
+            objects.abort_multipart(&MultipartUpload::recorded(key, partial.upload.clone())).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Why an interrupted upload could not be thrown away; housekeeping will do it when its time has passed.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscardError {
+    /// Its record.
+    #[error(transparent)]
+    Record(#[from] PartialError),
+    /// Its parts.
+    #[error(transparent)]
+    Parts(#[from] ObjectError),
+}
+
+/// What one session knows; shared by its clones.
+#[derive(Default)]
+pub(super) struct Beyond {
+    read: tokio::sync::Mutex<Option<(Instant, Arc<ByKey>)>>,
+    uploads: Mutex<HashMap<String, Weak<AtomicU64>>>,
+}
+
+type ByKey = HashMap<String, PartialUpload>;
+
+/// The bytes that an upload of this session has taken; it is known while this lives.
+pub(super) type Progress = Arc<AtomicU64>;
+
+impl Beyond {
+    /// An upload to this key begins.
+    pub(super) fn begins(&self, key: &ObjectKey) -> Progress {
+        let progress = Progress::default();
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.retain(|_, other| other.strong_count() > 0);
+        uploads.insert(key.as_str().to_owned(), Arc::downgrade(&progress));
+        progress
+    }
+
+    /// The bytes so far of an upload of this session to this key.
+    pub(super) fn progress(&self, key: &ObjectKey) -> Option<u64> {
+        let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.get(key.as_str()).and_then(Weak::upgrade).map(|progress| progress.load(Ordering::Relaxed))
+    }
+}
+
+impl FileSession {
+    /// The interrupted uploads of the credential, by key.
+    pub(super) async fn partials(&self) -> Arc<ByKey> {
+        let resuming = &self.shared.resuming;
+        if !resuming.keeps() {
+            return Arc::default();
+        }
+        // held while they are read, so that many who look at once read once
+        let mut known = self.beyond.read.lock().await;
+        if let Some((at, partials)) = &*known
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(partials);
+        }
+        let principal = &self.principal;
+        let found = match resuming.partials.of_credential(&principal.organization, &principal.credential).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "names are shown without interrupted uploads");
+                Vec::new()
+            }
+        };
+        let partials: ByKey = found.into_iter().map(|partial| (partial.key.clone(), partial)).collect();
+        let partials = Arc::new(partials);
+        *known = Some((Instant::now(), Arc::clone(&partials)));
+        partials
+    }
+
+    /// The interrupted upload that stands for this key, where an object was written at `object`.
+    pub(super) async fn partial_at(&self, key: Option<&ObjectKey>, object: Option<Timestamp>) -> Option<PartialUpload> {
+        let partials = self.partials().await;
+        let partial = partials.get(key?.as_str())?;
+        partial.stands(object, clock::now()).then(|| partial.clone())
+    }
+
+    /// The same from the record itself, for going on with it.
+    pub(super) async fn recorded_partial(&self, key: &ObjectKey) -> Result<Option<PartialUpload>, FileError> {
+        let resuming = &self.shared.resuming;
+        if !resuming.keeps() {
+            return Ok(None);
+        }
+        let principal = &self.principal;
+        let recorded = resuming.partials.get(&principal.organization, &principal.credential, key.as_str()).await;
+        recorded.map_err(|error| {
+            let text = "whether an interrupted upload can be continued cannot be told now; try again";
+            FileError::new(FileErrorKind::Unavailable, text).with_source(error)
+        })
+    }
+
+    /// What is known of interrupted uploads has changed: the next who looks reads anew.
+    pub(super) async fn partials_changed(&self) {
+        *self.beyond.read.lock().await = None;
+    }
+
+    /// Throws an interrupted upload away that a new file has taken the place of, or that is to be deleted.
+    pub(super) async fn discard(&self, partial: &PartialUpload) -> Result<(), FileError> {
+        let discarded = self.shared.resuming.discard(&self.shared.objects, partial).await;
+        self.partials_changed().await;
+        discarded.map_err(|error| {
+            let text = "the interrupted upload could not be removed; try again";
+            FileError::new(FileErrorKind::Unavailable, text).with_source(error)
+        })
+    }
+
+    /// After a whole file came to this key: what was kept for it is of no use. Only looks where this session has looked
+    /// before; otherwise the file, being newer, stands for its name anyway.
+    pub(super) async fn forget_partial(&self, key: &str) {
+        let known = match &*self.beyond.read.lock().await {
+            Some((_, partials)) => partials.get(key).cloned(),
+            None => None,
+        };
+        if let Some(partial) = known
+            && let Err(error) = self.discard(&partial).await
+        {
+            tracing::info!(%error, "an interrupted upload is left to housekeeping");
+        }
+    }
+}
+
+impl Vfs {
+    /// Whether interrupted uploads are kept, and for how long.
+    pub fn resuming(&self) -> &Resuming {
+        &self.0.resuming
+    }
+}
+
+/// Reading what stands for an interrupted upload.
+pub(super) fn unfinished() -> FileError {
+    let text = "the upload of this file was interrupted: continue it, send it again or delete it";
+    FileError::new(FileErrorKind::PermissionDenied, text)
+}
