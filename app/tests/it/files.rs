@@ -39,8 +39,10 @@ async fn nothing_is_visible_before_close_and_nothing_stays_after_an_abort() {
     for size in [100, 20 * MIB] {
         let mut upload = ana.open_write(&path("/a"), WHOLE).await.unwrap();
         send(&mut upload, &content(size)).await.unwrap();
-        assert_eq!(ana.stat(&path("/a")).await.unwrap_err().kind(), NoSuchFile);
+        assert_eq!(world.session(Level::Full).stat(&path("/a")).await.unwrap_err().kind(), NoSuchFile);
+        assert_eq!(names(&ana, "/").await.unwrap(), [] as [&str; 0]);
         upload.abort().await;
+        assert_eq!(ana.stat(&path("/a")).await.unwrap_err().kind(), NoSuchFile);
         let mut dropped = ana.open_write(&path("/a"), WHOLE).await.unwrap();
         send(&mut dropped, &content(size)).await.unwrap();
         drop(dropped);
