@@ -8,14 +8,10 @@ use domain::intent::{Change, Intent, Seen};
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
 use store::clock;
-use store::intents::RENEWAL_MILLIS;
 use store::objects::{ETag, ObjectInfo, Precondition};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-
-const RENEWAL: Duration = Duration::from_millis(RENEWAL_MILLIS);
 
 /// An intent that is recorded.
 pub(super) struct Recorded {
@@ -48,10 +44,11 @@ impl Recorded {
     /// sweep must not take it for abandoned.
     pub(super) async fn during<T>(&mut self, session: &FileSession, call: impl Future<Output = T>) -> T {
         let mut call = std::pin::pin!(call);
+        let renewal = session.shared.intents.renewal();
         loop {
             tokio::select! {
                 result = &mut call => return result,
-                () = tokio::time::sleep(RENEWAL) => self.renew(session).await,
+                () = tokio::time::sleep(renewal) => self.renew(session).await,
             }
         }
     }
