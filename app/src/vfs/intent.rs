@@ -53,6 +53,19 @@ impl Recorded {
         }
     }
 
+    /// To be called before a write of `bytes` bytes is acknowledged. S3 knows a version by its content: if this one has the
+    /// same as what it replaced, then somebody who saw the old one may replace or delete this one without knowing, and the
+    /// evidence for it is gone. So it is noted, durably, that it was made. (Other content of the same size is noted, too,
+    /// which does no harm.)
+    pub(super) async fn note_made(&self, session: &FileSession, bytes: u64) -> Result<(), FileError> {
+        let intent = &self.intent;
+        let Some(replaced) = intent.seen.as_ref().filter(|seen| seen.bytes == bytes) else {
+            return Ok(());
+        };
+        let made = Seen { operation: Some(intent.operation.clone()), ..replaced.clone() };
+        session.shared.intents.mark_made(&intent.organization, &intent.key, &made).await.map_err(intent_failure)
+    }
+
     /// A sign of life.
     async fn renew(&mut self, session: &FileSession) {
         let now = clock::now();

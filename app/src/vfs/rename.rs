@@ -95,6 +95,7 @@ impl FileSession {
             return Ok(false);
         };
         marked?;
+        recorded.note_made(self, info.bytes).await?;
         self.take_away(source, info, recorded).await.map(|()| true)
     }
 

@@ -42,6 +42,7 @@ impl Writer {
                 let recorded = self.make_visible(&whole, recorded).await?;
                 // from here on nothing is aborted: the object is there
                 self.parts = super::Parts::new(self.session.clone(), self.proof.clone(), self.operation.clone());
+                recorded.note_made(&self.session, bytes).await?;
                 let mut intent = recorded.into_intent();
                 let change = UsageChange::written(bytes, intent.seen.as_ref());
                 if let Some(event) = &mut intent.event {
