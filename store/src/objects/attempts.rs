@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LEAST: u32 = 2;
 /// The pause before the second try; it doubles, with jitter, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(40);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a conditional write failed.
 #[derive(Debug, thiserror::Error)]
