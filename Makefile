@@ -24,7 +24,8 @@ check: ## Format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-test-full: test ## Everything: also cargo-deny, which it builds the first time
+test-full: test ## Everything: also the long forms of the crash and fault suites, and cargo-deny, built the first time
+	TOWPATH_TEST_KILLS=300 TOWPATH_TEST_FAULT_SECONDS=60 $(CARGO_TEST) --test crash -- --nocapture --test-threads=1
 	@mkdir -p .towpath/tools
 	@test -x .towpath/tools/bin/cargo-deny || cargo install cargo-deny --locked --root .towpath/tools
 	.towpath/tools/bin/cargo-deny check licenses bans sources

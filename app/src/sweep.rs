@@ -8,7 +8,7 @@ mod parts;
 
 use crate::settler::{Done, SettlingStores, settle};
 use crate::vfs::{DiscardError, Resuming, seen_of};
-use domain::intent::{Change, Evidence, Intent, Seen, UsageChange, Verdict, judge, renamed};
+use domain::intent::{Change, Evidence, Intent, Seen, Verdict, judge, renamed};
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
 use store::intents::{IntentError, Overdue};
@@ -95,8 +95,18 @@ impl Sweep {
         let Some((intent, evidence)) = self.evidence(&overdue.intent).await? else {
             return Ok(None);
         };
-        let change = match judge(&intent, &evidence) {
-            Verdict::DidNot => {
+        let verdict = match judge(&intent, &evidence) {
+            Verdict::FinishRename => self.finish_rename(&intent).await?,
+            verdict => verdict,
+        };
+        let mut intent = intent;
+        let change = match verdict {
+            Verdict::Happened(change) => change,
+            Verdict::KeptBoth(change) => {
+                intent.keep_both();
+                change
+            }
+            Verdict::DidNot | Verdict::FinishRename => {
                 if let Some(upload) = &intent.upload
                     && !self.end_parts(&intent, upload, &evidence, now).await?
                 {
@@ -106,10 +116,7 @@ impl Sweep {
                 self.stores.intents.drop(&intent).await?;
                 return Ok(Some(false));
             }
-            Verdict::Happened(change) => change,
-            Verdict::FinishRename => self.finish_rename(&intent).await?,
         };
-        let mut intent = intent;
         if let (Change::Upload, Some(event)) = (&intent.change, &mut intent.event) {
             let made = intent.made_bytes.or_else(|| evidence.seen_by_other.as_ref().map(|seen| seen.bytes));
             event.file.size = made.or_else(|| evidence.now.as_ref().map(|seen| seen.bytes));
@@ -128,26 +135,40 @@ impl Sweep {
             Change::Upload | Change::MakeFolder | Change::Delete | Change::DeleteFolder => None,
         };
         let now = self.at(intent, &intent.key).await?;
-        let mut ours = None;
-        let mut seen_by_other = None;
-        let mut replaced_by_other = match (&intent.change, &intent.seen) {
-            (Change::Delete, Some(seen)) => {
-                self.stores.intents.was_replaced(&intent.organization, &intent.key, seen).await?
-            }
-            _ => false,
+        let others = self.stores.intents.on_key(&intent.organization, &intent.key).await?;
+        let Some(ours) = others.iter().find(|other| other.operation == intent.operation).cloned() else {
+            return Ok(None);
         };
-        for other in self.stores.intents.on_key(&intent.organization, &intent.key).await? {
-            if other.operation == intent.operation {
-                ours = Some(other);
-            } else if other.seen.as_ref().and_then(|seen| seen.operation.as_ref()) == Some(&intent.operation) {
-                seen_by_other = other.seen;
-            } else if intent.seen.is_some() && same_version(other.seen.as_ref(), intent.seen.as_ref()) {
-                // it took the place of what we were to delete, if it did happen
-                let there = now.as_ref().and_then(|now| now.operation.as_ref()) == Some(&other.operation);
-                replaced_by_other |= there || other.made_bytes.is_some();
+        let seen_by_other = others.iter().filter_map(|other| other.seen.clone()).find(|seen| made_by(seen, intent));
+        let replaced_by_other = match intent.removes() {
+            Some((key, removed)) if key == intent.key => self.was_replaced(intent, key, removed, &now, others).await?,
+            Some((key, removed)) => {
+                let others = self.stores.intents.on_key(&intent.organization, key).await?;
+                self.was_replaced(intent, key, removed, &source_now, others).await?
             }
-        }
-        Ok(ours.map(|intent| (intent, Evidence { now, seen_by_other, source_now, replaced_by_other })))
+            None => false,
+        };
+        Ok(Some((ours, Evidence { now, seen_by_other, source_now, replaced_by_other })))
+    }
+
+    /// Whether another operation took the place of what `intent` was to take away. The note is read last: who replaced it
+    /// has an intent among `others`, or has left the note.
+    async fn was_replaced(
+        &self,
+        intent: &Intent,
+        key: &str,
+        removed: &Seen,
+        now: &Option<Seen>,
+        others: Vec<Intent>,
+    ) -> Result<bool, SweepError> {
+        let replaced = others.iter().any(|other| {
+            let makes = matches!(other.change, Change::Upload | Change::RenameTo { .. });
+            let saw = other.seen.as_ref().is_some_and(|seen| seen.version() == removed.version());
+            let made = other.made_bytes.is_some()
+                || now.iter().chain(others.iter().filter_map(|one| one.seen.as_ref())).any(|seen| made_by(seen, other));
+            makes && saw && made && other.operation != intent.operation
+        });
+        Ok(replaced || self.stores.intents.was_replaced(&intent.organization, key, removed).await?)
     }
 
     async fn at(&self, intent: &Intent, key: &str) -> Result<Option<Seen>, SweepError> {
@@ -156,25 +177,27 @@ impl Sweep {
     }
 
     /// The copy exists, the source does, too: the delete that was authorized with the rename.
-    async fn finish_rename(&self, intent: &Intent) -> Result<UsageChange, SweepError> {
+    async fn finish_rename(&self, intent: &Intent) -> Result<Verdict, SweepError> {
         let Change::RenameTo { from, source } = &intent.change else {
-            return Ok(UsageChange::default());
+            return Ok(Verdict::DidNot);
         };
         let key = recorded_key(intent, from)?;
+        // the rename may have died before its mark: with the source goes the evidence of who made it
+        self.stores.intents.mark_made(&intent.organization, from, source).await?;
         match self.objects.delete_recorded(&key, &ETag::new(source.etag.as_str())).await {
-            Ok(()) => Ok(renamed(intent.seen.as_ref())),
+            Ok(()) => Ok(Verdict::Happened(renamed(intent.seen.as_ref()))),
             Err(failed) => match failed.error {
-                ObjectError::NotFound => Ok(renamed(intent.seen.as_ref())),
+                ObjectError::NotFound => Ok(Verdict::Happened(renamed(intent.seen.as_ref()))),
                 // the source has a newer version by now: both stay
-                ObjectError::PreconditionFailed => Ok(UsageChange::written(source.bytes, intent.seen.as_ref())),
+                ObjectError::PreconditionFailed => Ok(Verdict::KeptBoth(intent.copied(source))),
                 error => Err(error.into()),
             },
         }
     }
 }
 
-fn same_version(one: Option<&Seen>, other: Option<&Seen>) -> bool {
-    one.map(Seen::version) == other.map(Seen::version)
+fn made_by(seen: &Seen, intent: &Intent) -> bool {
+    seen.operation.as_ref() == Some(&intent.operation)
 }
 
 fn recorded_key(intent: &Intent, key: &str) -> Result<ObjectKey, SweepError> {

@@ -8,7 +8,7 @@
 //! replaces or removes the object before the first operation was settled; therefore the second records whose object it
 //! saw ([`Seen`]), and marks the first operation's intent ([`Intent::made_bytes`]) before its own goes.
 
-use crate::event::Event;
+use crate::event::{Event, Topic};
 use crate::id::{CredentialId, OperationId, OrganizationId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,21 @@ impl Intent {
             Change::RenameTo { from, source } => Some((from.as_str(), source)),
         }
     }
+
+    /// What a rename changed that copied `source` and left the name it had to somebody else's newer file.
+    pub fn copied(&self, source: &Seen) -> UsageChange {
+        // markers of folders are not counted
+        let marker = self.key.ends_with('/');
+        if marker { UsageChange::default() } else { UsageChange::written(source.bytes, self.seen.as_ref()) }
+    }
+
+    /// The event of such a rename: a file was made, none has moved.
+    pub fn keep_both(&mut self) {
+        if let Some(event) = &mut self.event {
+            event.topic = Topic::FileCreated;
+            event.previous = None;
+        }
+    }
 }
 
 /// What to add to a usage record. Negative for what goes.
@@ -135,6 +150,9 @@ pub enum Verdict {
     DidNot,
     /// The copy of a rename exists and its source does, too: delete the source, then it happened.
     FinishRename,
+    /// The copy of a rename exists, and before the source could go, somebody replaced it: the copy is a new file
+    /// ([`Intent::keep_both`]). Count this and announce the event.
+    KeptBoth(UsageChange),
 }
 
 /// What the bucket and the other intents of the key say.
@@ -146,7 +164,7 @@ pub struct Evidence {
     pub seen_by_other: Option<Seen>,
     /// For a rename: the object at the source now.
     pub source_now: Option<Seen>,
-    /// For a delete: whether another operation put its object in the place of the seen one.
+    /// For a delete or a rename: whether another operation put its object in the place of the one that was to go.
     pub replaced_by_other: bool,
 }
 
@@ -180,6 +198,7 @@ pub fn judge(intent: &Intent, evidence: &Evidence) -> Verdict {
             (Some(_), Some(now)) if now.etag == source.etag && now.operation == source.operation => {
                 Verdict::FinishRename
             }
+            (Some(_), _) if evidence.replaced_by_other => Verdict::KeptBoth(intent.copied(source)),
             (Some(_), _) => Verdict::Happened(renamed(intent.seen.as_ref())),
         },
     }

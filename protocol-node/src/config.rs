@@ -3,6 +3,7 @@
 use crate::host_keys::MIN_SECRET_BYTES;
 use crate::ssh::Limits;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,6 +12,13 @@ use zeroize::Zeroizing;
 
 /// Below this there is no room for one part of an upload beside everything else.
 pub const MIN_MEMORY_BUDGET_MIB: usize = app::budget::Budget::LEAST_MIB;
+
+/// A lease below this could pass while DynamoDB answers slowly; one above would keep a crash's leftovers for hours.
+const LEASE_SECONDS: RangeInclusive<u64> = 10..=3600;
+/// What is kept costs storage: a year is more than anybody waits.
+const RESUME_HOURS: RangeInclusive<u64> = 0..=8760;
+/// A sweep costs 16 small queries.
+const SWEEP_SECONDS: RangeInclusive<u64> = 1..=3600;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +47,10 @@ pub struct Config {
     pub drain: Duration,
     /// `TOWPATH_RESUME_HOURS`, 24: how long an upload whose connection broke can be continued; 0 throws it away at once.
     pub resume: Duration,
+    /// `TOWPATH_LEASE_SECONDS`, 180: how long an operation that gives no sign of life is left alone.
+    pub lease: Duration,
+    /// `TOWPATH_SWEEP_SECONDS`, 30: how often the node looks for interrupted operations.
+    pub sweep: Duration,
     /// `TOWPATH_STOP_ON_STDIN_EOF`, `0`: `1` stops the node when its standard input ends, and so with its supervisor.
     pub stop_on_stdin_eof: bool,
     /// `TOWPATH_READY_FILE`: written once the node accepts connections; holds what the `listening` line says.
@@ -101,7 +113,9 @@ impl Config {
                 logging_in: source.number("TOWPATH_MAX_LOGGING_IN", defaults.logging_in)?,
             },
             drain: Duration::from_secs(source.parsed("TOWPATH_DRAIN_SECONDS", 30, "a number of seconds")?),
-            resume: source.hours("TOWPATH_RESUME_HOURS", 24)?,
+            resume: Duration::from_secs(3600 * source.within("TOWPATH_RESUME_HOURS", 24, "hours", RESUME_HOURS)?),
+            lease: source.seconds("TOWPATH_LEASE_SECONDS", 180, LEASE_SECONDS)?,
+            sweep: source.seconds("TOWPATH_SWEEP_SECONDS", 30, SWEEP_SECONDS)?,
             stop_on_stdin_eof: source.choice("TOWPATH_STOP_ON_STDIN_EOF", &[("0", false), ("1", true)])?,
             ready_file: source.optional("TOWPATH_READY_FILE").map(PathBuf::from),
             log: source.optional("TOWPATH_LOG").unwrap_or_else(|| "info".to_owned()),
@@ -138,14 +152,26 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
         }
     }
 
-    /// Whole hours, up to a year.
-    fn hours(&self, variable: &'static str, default: u64) -> Result<Duration, ConfigError> {
-        let expected = "a number of hours from 0 to 8760";
-        let hours: u64 = self.parsed(variable, default, expected)?;
-        if hours > 8760 {
-            return Err(invalid(variable, expected.to_owned()));
-        }
-        Ok(Duration::from_secs(hours * 3600))
+    /// A whole number of `unit` within limits.
+    fn within(
+        &self,
+        variable: &'static str,
+        default: u64,
+        unit: &str,
+        limits: RangeInclusive<u64>,
+    ) -> Result<u64, ConfigError> {
+        let expected = format!("a number of {unit} from {} to {}", limits.start(), limits.end());
+        let number = self.parsed(variable, default, &expected)?;
+        if limits.contains(&number) { Ok(number) } else { Err(invalid(variable, expected)) }
+    }
+
+    fn seconds(
+        &self,
+        variable: &'static str,
+        default: u64,
+        limits: RangeInclusive<u64>,
+    ) -> Result<Duration, ConfigError> {
+        self.within(variable, default, "seconds", limits).map(Duration::from_secs)
     }
 
     /// One of some words; the first is the default.
@@ -212,6 +238,7 @@ mod tests {
         assert_eq!(config.memory_budget_mib, 512);
         assert_eq!(config.log_format, LogFormat::Json);
         assert_eq!(config.drain, Duration::from_secs(30));
+        assert_eq!((config.lease, config.sweep), (Duration::from_secs(180), Duration::from_secs(30)));
         assert!(!config.stop_on_stdin_eof);
     }
 
@@ -226,6 +253,9 @@ mod tests {
             ("TOWPATH_LOG_FORMAT", "xml"),
             ("TOWPATH_STOP_ON_STDIN_EOF", "yes"),
             ("TOWPATH_DRAIN_SECONDS", "-1"),
+            ("TOWPATH_LEASE_SECONDS", "9"),
+            ("TOWPATH_SWEEP_SECONDS", "0"),
+            ("TOWPATH_RESUME_HOURS", "8761"),
         ] {
             let error = read(&[(name, value)]).err().unwrap().to_string();
             assert!(error.contains(name), "{error}");

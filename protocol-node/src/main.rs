@@ -13,8 +13,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tracing_subscriber::EnvFilter;
 
-/// How often the node looks for interrupted operations.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// A multipart upload without an intent, and without a record that it is kept, is ended when it is an hour old.
 const ORPHANED_AFTER_MILLIS: i64 = 3600 * 1000;
 /// How long the node waits, when it stops, until everything is counted and announced.
@@ -39,7 +37,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let config = Config::from_environment()?;
     start_log(&config)?;
     let (state, sweep) = state::build(&config).await?;
-    let sweeping = tokio::spawn(sweep_on(sweep));
+    let sweeping = tokio::spawn(sweep_on(sweep, config.sweep));
     let keys = host_keys(&config.host_key_secret)?;
     // before the ready line, so that a signal right after it is not lost
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -59,8 +57,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// Finishes what crashed nodes left; every node does it, and each intent is claimed by one.
-async fn sweep_on(sweep: Sweep) {
-    let mut rounds = tokio::time::interval(SWEEP_INTERVAL);
+async fn sweep_on(sweep: Sweep, every: Duration) {
+    let mut rounds = tokio::time::interval(every);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;

@@ -46,8 +46,11 @@ pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
     let aws = Aws::connect(config.aws.clone()).await?;
     let records = Records::new(&aws, Sealer::new(&config.sealing_secret)?);
     let objects = Objects::new(&aws);
-    let stores =
-        SettlingStores { intents: Intents::new(&aws), settling: Settling::new(&aws), queue: Messages::new(&aws) };
+    let stores = SettlingStores {
+        intents: Intents::new(&aws).with_lease(config.lease),
+        settling: Settling::new(&aws),
+        queue: Messages::new(&aws),
+    };
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
     let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };

@@ -19,12 +19,12 @@ use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How long an intent is left alone after its operation last gave a sign of life, in milliseconds. Operations give one
-/// every [`RENEWAL_MILLIS`] while they last, so three may get lost.
+/// How long an intent is left alone after its operation last gave a sign of life, in milliseconds, if nothing else is
+/// set. Operations give one every quarter of it while they last, so three may get lost.
 pub const LEASE_MILLIS: i64 = 180_000;
 
-/// How often an operation renews its intent, in milliseconds.
-pub const RENEWAL_MILLIS: u64 = 45_000;
+/// Renewals in one lease.
+const RENEWALS: u64 = 4;
 
 /// How often a transaction is tried that meets another one, and the pause after the first time; it grows.
 const MAX_CONFLICTS: u32 = 8;
@@ -38,6 +38,7 @@ const CLAIM_SECONDS: i64 = 24 * 3600;
 pub struct Intents {
     dynamodb: aws_sdk_dynamodb::Client,
     table: String,
+    lease_millis: i64,
 }
 
 /// An intent as the sweep found it.
@@ -94,7 +95,18 @@ fn number(time: Timestamp) -> AttributeValue {
 impl Intents {
     /// In the table of the settings.
     pub fn new(aws: &Aws) -> Self {
-        Self { dynamodb: aws.dynamodb.clone(), table: aws.settings.table.clone() }
+        Self { dynamodb: aws.dynamodb.clone(), table: aws.settings.table.clone(), lease_millis: LEASE_MILLIS }
+    }
+
+    /// With another lease. Each intent carries the end of its own, so nodes with different ones get along.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease_millis: i64::try_from(lease.as_millis()).unwrap_or(LEASE_MILLIS), ..self }
+    }
+
+    /// How often an operation renews its intent.
+    pub fn renewal(&self) -> Duration {
+        Duration::from_millis(self.lease_millis.unsigned_abs() / RENEWALS)
     }
 
     /// Records an intent, or replaces what was recorded for the same operation (when more is known). `false`, and nothing
@@ -106,7 +118,7 @@ impl Intents {
         item.insert("intent".to_owned(), AttributeValue::S(body));
         let shard = sweep_partition(shard_of(&intent.operation));
         item.insert(SWEEP_SHARD.to_owned(), AttributeValue::S(shard));
-        item.insert(SWEEP_AT.to_owned(), number(now.plus_millis(LEASE_MILLIS)));
+        item.insert(SWEEP_AT.to_owned(), number(now.plus_millis(self.lease_millis)));
         let Some(claim) = self.claim_of(intent, now)? else {
             let request = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item));
             patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
@@ -163,7 +175,7 @@ impl Intents {
     /// A sign of life of an operation that lasts; `false` if the intent is gone.
     pub async fn keep(&self, intent: &Intent, now: Timestamp) -> Result<bool, IntentError> {
         self.update(&intent.organization, &intent.key, &intent.operation, "SET sweep_at = :at", |update| {
-            update.expression_attribute_values(":at", number(now.plus_millis(LEASE_MILLIS)))
+            update.expression_attribute_values(":at", number(now.plus_millis(self.lease_millis)))
         })
         .await
     }
@@ -235,7 +247,7 @@ impl Intents {
             .set_key(Some(item_key(&intent.organization, &intent.key, &intent.operation)))
             .update_expression("SET sweep_at = :at")
             .condition_expression("sweep_at = :seen")
-            .expression_attribute_values(":at", number(now.plus_millis(LEASE_MILLIS)))
+            .expression_attribute_values(":at", number(now.plus_millis(self.lease_millis)))
             .expression_attribute_values(":seen", number(overdue.due));
         match patiently(|| request.clone().send()).await {
             Ok(_) => Ok(true),

@@ -4,30 +4,32 @@
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use rand::Rng as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How often a call is made.
-const ATTEMPTS: u32 = 6;
-/// The pause before the second one; it doubles, with jitter.
+/// For how long a call is made again: with S3's calls it is what an operation can wait for and still be answered within
+/// its door's deadline.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// The pause before the second one; it doubles, with jitter, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Calls until it succeeds, fails for good, or has failed often enough.
+/// Calls until it succeeds, fails for good, or has failed for long enough.
 pub(crate) async fn patiently<T, E, R, F>(mut call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
 where
     E: ProvideErrorMetadata,
     F: Future<Output = Result<T, SdkError<E, R>>>,
 {
     let mut pause = FIRST_PAUSE;
-    for _ in 1..ATTEMPTS {
+    let end = Instant::now() + PATIENCE;
+    loop {
         match call().await {
-            Err(error) if is_passing(&error) => {}
+            Err(error) if is_passing(&error) && Instant::now() < end => {}
             result => return result,
         }
         let jitter = rand::rng().random_range(0.5..1.0);
         tokio::time::sleep(pause.mul_f64(jitter)).await;
-        pause *= 2;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    call().await
 }
 
 fn is_passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {

@@ -46,7 +46,7 @@ impl FileSession {
             let operation = new_operation();
             let event = self.event(&operation, Topic::FileDeleted, file_subject(proof.location(), None));
             let intent = self.intent(&operation, &key, Change::Delete, Some(event), Some(&info));
-            let recorded = match self.record(intent).await {
+            let mut recorded = match self.record(intent).await {
                 // somebody else is deleting or renaming this version: look again when that is done
                 Err(error) if error.kind() == FileErrorKind::Changed => {
                     tokio::time::sleep(PAUSE).await;
@@ -54,7 +54,7 @@ impl FileSession {
                 }
                 recorded => recorded?,
             };
-            match objects.delete(&proof, &info.etag).await {
+            match recorded.during(self, objects.delete(&proof, &info.etag)).await {
                 Ok(()) => {}
                 // nobody else may take this version away, so it was a try of ours without an answer
                 Err(failed) if matches!(failed.error, ObjectError::NotFound) => {}

@@ -29,8 +29,8 @@ impl FileSession {
         let operation = new_operation();
         let event = self.event(&operation, Topic::FileCreated, folder_subject(proof.location()));
         let key = proof.location().folder_key();
-        let recorded = self.record(self.intent(&operation, &key, Change::MakeFolder, Some(event), None)).await?;
-        if let Err(failed) = objects.put_folder(&proof, &operation).await {
+        let mut recorded = self.record(self.intent(&operation, &key, Change::MakeFolder, Some(event), None)).await?;
+        if let Err(failed) = recorded.during(self, objects.put_folder(&proof, &operation)).await {
             let ours = match &failed.error {
                 ObjectError::PreconditionFailed if failed.tried_before => {
                     let now = objects.head_folder(&proof).await.map_err(object_failure)?;
@@ -88,10 +88,10 @@ impl FileSession {
     async fn delete_marker(
         &self,
         proof: &Authorized<DeleteFolder>,
-        recorded: Recorded,
+        mut recorded: Recorded,
         version: &ETag,
     ) -> Result<(), FileError> {
-        match self.shared.objects.delete_folder(proof, version).await {
+        match recorded.during(self, self.shared.objects.delete_folder(proof, version)).await {
             Ok(()) => {}
             // nobody else may take this version away, so it was a try of ours without an answer
             Err(failed) if matches!(failed.error, ObjectError::NotFound) => {}

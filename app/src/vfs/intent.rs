@@ -8,14 +8,10 @@ use domain::intent::{Change, Intent, Seen};
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
 use store::clock;
-use store::intents::RENEWAL_MILLIS;
 use store::objects::{ETag, ObjectInfo, Precondition};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-
-const RENEWAL: Duration = Duration::from_millis(RENEWAL_MILLIS);
 
 /// An intent that is recorded.
 pub(super) struct Recorded {
@@ -48,12 +44,26 @@ impl Recorded {
     /// sweep must not take it for abandoned.
     pub(super) async fn during<T>(&mut self, session: &FileSession, call: impl Future<Output = T>) -> T {
         let mut call = std::pin::pin!(call);
+        let renewal = session.shared.intents.renewal();
         loop {
             tokio::select! {
                 result = &mut call => return result,
-                () = tokio::time::sleep(RENEWAL) => self.renew(session).await,
+                () = tokio::time::sleep(renewal) => self.renew(session).await,
             }
         }
+    }
+
+    /// To be called before a write of `bytes` bytes is acknowledged. S3 knows a version by its content: if this one has the
+    /// same as what it replaced, then somebody who saw the old one may replace or delete this one without knowing, and the
+    /// evidence for it is gone. So it is noted, durably, that it was made. (Other content of the same size is noted, too,
+    /// which does no harm.)
+    pub(super) async fn note_made(&self, session: &FileSession, bytes: u64) -> Result<(), FileError> {
+        let intent = &self.intent;
+        let Some(replaced) = intent.seen.as_ref().filter(|seen| seen.bytes == bytes) else {
+            return Ok(());
+        };
+        let made = Seen { operation: Some(intent.operation.clone()), ..replaced.clone() };
+        session.shared.intents.mark_made(&intent.organization, &intent.key, &made).await.map_err(intent_failure)
     }
 
     /// A sign of life.

@@ -20,6 +20,9 @@ use store::partials::{PartialError, Partials};
 /// How long what was read is believed. A client that reconnects begins a new session, which reads anew.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// How long a look at names waits for them.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// The records, and how long interrupted uploads are kept: not at all if zero.
 #[derive(Clone)]
 pub struct Resuming {
@@ -106,10 +109,15 @@ impl FileSession {
             return Arc::clone(partials);
         }
         let principal = &self.principal;
-        let found = match resuming.partials.of_credential(&principal.organization, &principal.credential).await {
-            Ok(found) => found,
-            Err(error) => {
+        let reading = resuming.partials.of_credential(&principal.organization, &principal.credential);
+        let found = match tokio::time::timeout(PATIENCE, reading).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "names are shown without interrupted uploads");
+                Vec::new()
+            }
+            Err(_) => {
+                tracing::warn!("names are shown without interrupted uploads: DynamoDB is slow");
                 Vec::new()
             }
         };

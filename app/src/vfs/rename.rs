@@ -11,7 +11,7 @@ use crate::settler::Done;
 use domain::access::{self, Authorized, Removes, RenameFile, RenameFolder, Upload};
 use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
-use domain::intent::{Change, UsageChange, renamed};
+use domain::intent::{Change, renamed};
 use domain::path::{ObjectKey, VPath};
 use std::time::Duration;
 use store::objects::{ObjectError, ObjectInfo, WriteError};
@@ -102,6 +102,7 @@ impl FileSession {
             return Ok(false);
         };
         marked?;
+        recorded.note_made(self, info.bytes).await?;
         self.take_away(source, info, recorded).await.map(|()| true)
     }
 
@@ -139,10 +140,10 @@ impl FileSession {
         &self,
         source: &Authorized<A>,
         info: &ObjectInfo,
-        recorded: Recorded,
+        mut recorded: Recorded,
     ) -> Result<(), FileError> {
         let replaced = recorded.intent().seen.clone();
-        match self.shared.objects.delete(source, &info.etag).await {
+        match recorded.during(self, self.shared.objects.delete(source, &info.etag)).await {
             Ok(()) => {}
             Err(failed) => match failed.error {
                 // gone: by a try of ours without an answer, or by somebody who wanted the same
@@ -160,11 +161,8 @@ impl FileSession {
     /// The source changed after it was copied: both stay, the copy is a new file.
     async fn kept_both(&self, info: &ObjectInfo, recorded: Recorded) -> Result<(), FileError> {
         let mut intent = recorded.into_intent();
-        if let Some(event) = &mut intent.event {
-            event.topic = Topic::FileCreated;
-            event.previous = None;
-        }
-        let change = UsageChange::written(info.bytes, intent.seen.as_ref());
+        intent.keep_both();
+        let change = intent.copied(&seen_of(info));
         self.shared.settler.hand_over(Done::of(intent, change)).await;
         Err(FileError::new(
             FileErrorKind::Changed,

@@ -7,6 +7,7 @@ use domain::event::{Actor, ActorKind, Event, FileSubject, Topic};
 use domain::id::OperationId;
 use domain::intent::{Change, Intent, Seen};
 use domain::path::{Chroot, Located, ObjectKey};
+use offline_aws::FaultPlan;
 use store::clock;
 use store::intents::LEASE_MILLIS;
 
@@ -108,6 +109,77 @@ async fn an_upload_that_was_replaced_before_it_was_settled_is_still_announced() 
     assert_eq!((swept.settled, swept.dropped), (1, 0));
     assert_eq!(world.announced().await, ["file.created /home/ana/a 10"]);
     world.keys().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overwrite_with_the_same_content_leaves_evidence_before_it_is_acknowledged() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    world.announced().await;
+    let first = seen(&world, "/a").await;
+    // nothing is settled from here on
+    let mut plan = FaultPlan::default();
+    plan.sqs.down = true;
+    world.offline.faults().set(plan);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    let second = seen(&world, "/a").await;
+    assert_eq!(first.etag, second.etag);
+    // who saw the first takes the second away, as S3 cannot tell them apart
+    world.objects.delete_recorded(&key(&world, "/a"), &store::objects::ETag::new(first.etag)).await.unwrap();
+    let intents = world.stores.intents.on_key(&world.organization, key(&world, "/a").as_str()).await.unwrap();
+    assert_eq!((intents.len(), intents[0].made_bytes), (1, Some(10)));
+    world.offline.faults().set(FaultPlan::default());
+    assert_eq!(world.announced().await, ["file.created /home/ana/a 10"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_whose_source_was_replaced_before_it_was_finished_made_a_second_file() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    world.announced().await;
+    let source = seen(&world, "/a").await;
+    // the copy, and then its node dies
+    put(&ana, "/b", &content(10), WHOLE).await.unwrap();
+    let copy = seen(&world, "/b").await.operation.unwrap();
+    world.announced().await;
+    let counted = world.usage().await;
+    put(&ana, "/a", &content(30), WHOLE).await.unwrap();
+    world.announced().await;
+    let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source };
+    let mut rename = intent(&world, "/b", copy, change, None);
+    if let Some(event) = &mut rename.event {
+        (event.topic, event.previous) = (Topic::FileRenamed, Some(event.file.clone()));
+        event.file.size = Some(10);
+    }
+    abandoned(&world, &rename).await;
+    assert_eq!(world.sweep().round(clock::now()).await.settled, 1);
+    assert_eq!(world.announced().await, ["file.created /home/ana/b 10"]);
+    // 20 more bytes of the overwrite; the copy is counted as a file of its own
+    let usage = world.usage().await;
+    assert_eq!((usage.bytes - counted.bytes, usage.files - counted.files), (20 + 10, 1));
+    assert_eq!(world.keys().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_of_a_rename_that_the_sweep_finishes_is_still_counted_and_announced() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    put(&ana, "/b", &content(10), WHOLE).await.unwrap();
+    world.announced().await;
+    let (source, copy) = (seen(&world, "/a").await, seen(&world, "/b").await.operation.unwrap());
+    let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source: source.clone() };
+    // both nodes died: that of the upload before it settled, that of the rename before its mark
+    let upload = intent(&world, "/a", source.operation.unwrap(), Change::Upload, None);
+    world.stores.intents.record(&upload, clock::now()).await.unwrap();
+    abandoned(&world, &intent(&world, "/b", copy, change, None)).await;
+    assert_eq!(world.sweep().round(clock::now()).await.settled, 1);
+    world.announced().await;
+    let later = clock::now().plus_millis(LEASE_MILLIS + 1);
+    assert_eq!((world.sweep().round(later).await.settled, world.announced().await.len()), (1, 1));
+    assert_eq!(world.keys().await, [("home/ana/b".to_owned(), 10)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,3 +64,18 @@ fn a_rename_whose_copy_exists_is_finished() {
     assert_eq!(judge(&rename, &both), Verdict::FinishRename);
     assert_eq!(judge(&rename, &Evidence { source_now: Some(seen(3, 4)), ..Evidence::default() }), Verdict::DidNot);
 }
+
+#[test]
+fn a_rename_whose_source_was_replaced_meanwhile_made_a_new_file() {
+    let rename = intent(Change::RenameTo { from: "s".into(), source: seen(3, 4) });
+    let copied = Evidence { now: Some(seen(1, 4)), source_now: Some(seen(5, 9)), ..Evidence::default() };
+    // a newer file that came after the source had gone
+    assert_eq!(judge(&rename, &copied), Verdict::Happened(UsageChange::default()));
+    let replaced = Evidence { replaced_by_other: true, ..copied };
+    assert_eq!(judge(&rename, &replaced), Verdict::KeptBoth(UsageChange { bytes: 4, files: 1 }));
+    // which may have gone again
+    let gone = Evidence { source_now: None, ..replaced };
+    assert_eq!(judge(&rename, &gone), Verdict::KeptBoth(UsageChange { bytes: 4, files: 1 }));
+    let marker = Intent { key: "k/".into(), ..rename };
+    assert_eq!(judge(&marker, &gone), Verdict::KeptBoth(UsageChange::default()));
+}

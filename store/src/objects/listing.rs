@@ -1,5 +1,6 @@
 //! The names in a folder, a page at a time.
 
+use super::attempts::repeatedly;
 use super::{ETag, ObjectError, Objects, timestamp};
 use aws_sdk_s3::types::EncodingType;
 use domain::access::{Action, Authorized, List};
@@ -72,8 +73,8 @@ impl Objects {
         delimiter: Option<&str>,
         limit: i32,
     ) -> Result<Page, ObjectError> {
-        let answer = self
-            .s3
+        let request = self
+            .once
             .list_objects_v2()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
@@ -82,9 +83,8 @@ impl Objects {
             .set_continuation_token(from)
             .max_keys(limit)
             // keys that somebody else put there may hold characters that XML cannot carry
-            .encoding_type(EncodingType::Url)
-            .send()
-            .await?;
+            .encoding_type(EncodingType::Url);
+        let answer = repeatedly(async || Ok(request.clone().send().await?)).await?;
         let mut page = Page { entries: Vec::new(), marker: None, next: None };
         for object in answer.contents() {
             let Some((relative, folder)) = object.key().and_then(|key| relative(prefix, key)) else {

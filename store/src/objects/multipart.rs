@@ -1,6 +1,6 @@
 //! Large files: parts in parallel, then one request that makes them an object.
 
-use super::attempts::{WriteError, attempts};
+use super::attempts::{WriteError, attempts, repeatedly};
 use super::{OPERATION, ObjectError, Objects, Precondition, timestamp};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -77,15 +77,15 @@ impl Objects {
         operation: &OperationId,
     ) -> Result<MultipartUpload, ObjectError> {
         let key = file.location().file_key().ok_or(ObjectError::PreconditionFailed)?;
-        let begun = self
-            .s3
+        let request = self
+            .once
             .create_multipart_upload()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
             .key(key.as_str())
-            .metadata(OPERATION, operation.as_str())
-            .send()
-            .await?;
+            .metadata(OPERATION, operation.as_str());
+        // one that was begun without an answer is found by the orphans' sweep
+        let begun = repeatedly(async || Ok(request.clone().send().await?)).await?;
         let id = begun.upload_id.ok_or(ObjectError::Incomplete("an upload id"))?;
         Ok(MultipartUpload { key, id })
     }
@@ -98,19 +98,19 @@ impl Objects {
         body: Bytes,
     ) -> Result<StoredPart, ObjectError> {
         let bytes = body.len() as u64;
-        let sent = self
-            .s3
-            .upload_part()
-            .bucket(&self.bucket)
-            .set_expected_bucket_owner(self.owner.clone())
-            .key(upload.key.as_str())
-            .upload_id(&upload.id)
-            .part_number(part_number(number))
-            .body(ByteStream::from(body))
-            .customize()
-            .disable_payload_signing()
-            .send()
-            .await?;
+        let sent = repeatedly(async || {
+            let sending = self
+                .once
+                .upload_part()
+                .bucket(&self.bucket)
+                .set_expected_bucket_owner(self.owner.clone())
+                .key(upload.key.as_str())
+                .upload_id(&upload.id)
+                .part_number(part_number(number))
+                .body(ByteStream::from(body.clone()));
+            Ok(sending.customize().disable_payload_signing().send().await?)
+        })
+        .await?;
         let etag = sent.e_tag.ok_or(ObjectError::Incomplete("a part's ETag"))?;
         Ok(StoredPart { number, bytes, etag, crc32: sent.checksum_crc32 })
     }
@@ -152,17 +152,14 @@ impl Objects {
 
     /// Throws the parts away. Gone already is fine.
     pub async fn abort_multipart(&self, upload: &MultipartUpload) -> Result<(), ObjectError> {
-        let answer = self
-            .s3
+        let request = self
+            .once
             .abort_multipart_upload()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
             .key(upload.key.as_str())
-            .upload_id(&upload.id)
-            .send()
-            .await
-            .map_err(ObjectError::from);
-        match answer {
+            .upload_id(&upload.id);
+        match repeatedly(async || Ok(request.clone().send().await?)).await {
             Ok(_) | Err(ObjectError::NoSuchUpload) => Ok(()),
             Err(error) => Err(error),
         }

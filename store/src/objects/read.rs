@@ -1,5 +1,6 @@
 //! Looking at objects and reading their bytes.
 
+use super::attempts::repeatedly;
 use super::{ETag, OPERATION, ObjectError, ObjectInfo, Objects, timestamp};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -34,15 +35,13 @@ impl Objects {
     }
 
     pub(super) async fn head_key(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, ObjectError> {
-        let answer = self
-            .s3
+        let request = self
+            .once
             .head_object()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
-            .key(key.as_str())
-            .send()
-            .await
-            .map_err(ObjectError::from);
+            .key(key.as_str());
+        let answer = repeatedly(async || Ok(request.clone().send().await?)).await;
         match answer {
             Ok(head) => Ok(Some(ObjectInfo {
                 bytes: u64::try_from(head.content_length.unwrap_or(0)).unwrap_or(0),
@@ -59,17 +58,14 @@ impl Objects {
     /// an empty file has an empty body.
     pub async fn open(&self, file: &Authorized<Download>, bytes: u64) -> Result<(ObjectInfo, Body), ObjectError> {
         let key = file.location().file_key().ok_or(ObjectError::NotFound)?;
-        let answer = self
-            .s3
+        let request = self
+            .once
             .get_object()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
             .key(key.as_str())
-            .range(format!("bytes=0-{}", bytes.saturating_sub(1)))
-            .send()
-            .await
-            .map_err(ObjectError::from);
-        let got = match answer {
+            .range(format!("bytes=0-{}", bytes.saturating_sub(1)));
+        let got = match repeatedly(async || Ok(request.clone().send().await?)).await {
             Ok(got) => got,
             // an empty object has no first byte
             Err(ObjectError::RangeBehindEnd) => {
@@ -96,16 +92,15 @@ impl Objects {
     /// A range of the version `etag`; `PreconditionFailed` or `NotFound` if the file has changed since.
     pub async fn read(&self, file: &Authorized<Download>, etag: &ETag, range: Range<u64>) -> Result<Body, ObjectError> {
         let key = file.location().file_key().ok_or(ObjectError::NotFound)?;
-        let got = self
-            .s3
+        let request = self
+            .once
             .get_object()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
             .key(key.as_str())
             .if_match(etag.as_str())
-            .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
-            .send()
-            .await?;
+            .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        let got = repeatedly(async || Ok(request.clone().send().await?)).await?;
         Ok(Body(got.body))
     }
 }

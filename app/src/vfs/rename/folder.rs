@@ -174,11 +174,12 @@ impl FileSession {
         }
     }
 
-    async fn delete_one(&self, moving: Moving) -> Result<(), FileError> {
+    async fn delete_one(&self, mut moving: Moving) -> Result<(), FileError> {
         if !moving.marker {
             return self.take_away(&moving.source, &moving.info, moving.recorded).await;
         }
-        match self.shared.objects.delete_folder(&moving.source, &moving.info.etag).await {
+        let deleting = self.shared.objects.delete_folder(&moving.source, &moving.info.etag);
+        match moving.recorded.during(self, deleting).await {
             Ok(()) => {}
             Err(failed) if matches!(failed.error, ObjectError::NotFound | ObjectError::PreconditionFailed) => {}
             Err(failed) => return Err(object_failure(failed.error)),

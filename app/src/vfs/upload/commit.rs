@@ -41,6 +41,7 @@ impl Writer {
             Ok(whole) => {
                 let recorded = self.make_visible(&whole, recorded).await?;
                 self.let_go();
+                recorded.note_made(&self.session, bytes).await?;
                 let mut intent = recorded.into_intent();
                 let change = UsageChange::written(bytes, intent.seen.as_ref());
                 if let Some(event) = &mut intent.event {

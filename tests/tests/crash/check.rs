@@ -1,0 +1,205 @@
+//! Every promise, compared with what is there when everything is quiet.
+
+use crate::groups::{Found, Group};
+use crate::ledger::Ledger;
+use crate::parts::Parts;
+use crate::stage::{HOME, Stage};
+use app::settler::SettlingStores;
+use app::sweep::Sweep;
+use app::vfs::Resuming;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use store::aws::Aws;
+use store::clock;
+use store::intents::Intents;
+use store::messages::Messages;
+use store::objects::Objects;
+use store::partials::Partials;
+use store::settling::Settling;
+
+/// How long nothing may move while something is left to do: more than the lease, a sweep, and the time after which a
+/// message is given again.
+const STANDSTILL: Duration = Duration::from_secs(60);
+
+/// Records that stay, some for a time. Whatever else is in the table was left behind.
+const KEPT: [&str; 9] = ["ORG#", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#", "GONE#", "PARTIAL#"];
+/// Those that stay for a time.
+const EXPIRING: [&str; 2] = ["GONE#", "PARTIAL#"];
+
+/// All checks; every part must run. Panics with everything that is wrong.
+pub(crate) async fn everything(stage: &Stage, ledger: &Ledger) {
+    let aws = stage.parts.aws().await;
+    let expected = ledger.expected();
+    quiet(&aws, stage, expected.least()).await;
+    let mut wrong = stage.receiver.wrong();
+    wrong.extend(expected.compare(&stage.receiver.told()));
+    let bucket = Bucket::read(&aws, &stage.parts).await;
+    wrong.extend(bucket.compare(&aws, &ledger.groups()).await);
+    wrong.extend(table(&aws, &bucket).await);
+    wrong.extend(multipart_uploads(&aws, &stage.parts, &ledger.large_uploads()).await);
+    wrong.extend(stage.parts.panics());
+    println!(
+        "{} operations acknowledged, {} without an answer, {} objects, {} events",
+        ledger.done(),
+        ledger.unknown(),
+        bucket.files.len(),
+        stage.receiver.told().len()
+    );
+    assert!(wrong.is_empty(), "{} promises broken:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Waits until nothing is left to do: no intent, nothing in the queue, and the events that must come are there. As long
+/// as something moves it may take its time.
+async fn quiet(aws: &Aws, stage: &Stage, events: usize) {
+    let (mut last, mut since) = (String::new(), Instant::now());
+    loop {
+        let intents = scan(aws).await.iter().filter(|item| item.pk.starts_with("INTENT#")).count();
+        let (waiting, dead) = (messages(aws, "").await, messages(aws, "-dead").await);
+        let told = stage.receiver.told().len();
+        if intents == 0 && waiting == 0 && told >= events {
+            assert_eq!(dead, 0, "messages in the dead-letter queue");
+            return;
+        }
+        let now = format!("{intents} intents, {waiting} messages, {dead} dead ones, {told} of {events} events");
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        if since.elapsed() > STANDSTILL {
+            // what is missing is said by the checks
+            eprintln!("nothing moves any more: {last}");
+            assert_eq!((intents, waiting), (0, 0), "intents and messages are left behind");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Messages in the events queue or its dead-letter queue, in whatever condition.
+async fn messages(aws: &Aws, suffix: &str) -> u64 {
+    let url = format!("{}{suffix}", aws.settings.events_queue_url);
+    let request = aws.sqs.get_queue_attributes().queue_url(url).attribute_names("All".into());
+    let attributes = request.send().await.unwrap().attributes.unwrap();
+    let counts = attributes.iter().filter(|(name, _)| name.as_str().starts_with("ApproximateNumberOfMessages"));
+    counts.map(|(_, count)| count.parse::<u64>().unwrap()).sum()
+}
+
+struct Item {
+    pk: String,
+    bytes: i64,
+    files: i64,
+    expires: bool,
+}
+
+async fn scan(aws: &Aws) -> Vec<Item> {
+    let request = aws.dynamodb.scan().table_name(&aws.settings.table).consistent_read(true);
+    let mut pages = request.into_paginator().items().send();
+    let mut items = Vec::new();
+    while let Some(item) = pages.next().await {
+        let item = item.unwrap();
+        let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or(0);
+        items.push(Item {
+            pk: item["pk"].as_s().unwrap().clone(),
+            bytes: number("bytes"),
+            files: number("files"),
+            expires: item.contains_key("ttl"),
+        });
+    }
+    items
+}
+
+/// Usage equals a recount, and nothing else is left in the table.
+async fn table(aws: &Aws, bucket: &Bucket) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let items = scan(aws).await;
+    for item in &items {
+        if !KEPT.iter().any(|kept| item.pk.starts_with(kept))
+            || (EXPIRING.iter().any(|kept| item.pk.starts_with(kept)) && !item.expires)
+        {
+            wrong.push(format!("a record is left behind: {}", item.pk));
+        }
+    }
+    let usage = items.iter().filter(|item| item.pk.starts_with("USAGE#"));
+    let counted = usage.fold((0, 0), |(bytes, files), item| (bytes + item.bytes, files + item.files));
+    let recount = (bucket.files.values().sum::<i64>(), i64::try_from(bucket.files.len()).unwrap());
+    if counted != recount {
+        wrong.push(format!("usage says {counted:?} bytes and files, a recount {recount:?}"));
+    }
+    wrong
+}
+
+/// What every key begins with.
+fn prefix(parts: &Parts) -> String {
+    format!("{}/files/{HOME}", parts.get("TOWPATH_ORGANIZATION_ID"))
+}
+
+/// What is in the bucket, without the organization's prefix.
+struct Bucket {
+    prefix: String,
+    files: BTreeMap<String, i64>,
+    /// Folders' markers, without their slash.
+    markers: BTreeSet<String>,
+}
+
+impl Bucket {
+    async fn read(aws: &Aws, parts: &Parts) -> Self {
+        let prefix = prefix(parts);
+        let mut bucket = Self { prefix, files: BTreeMap::new(), markers: BTreeSet::new() };
+        let mut pages = aws.s3.list_objects_v2().bucket(&aws.settings.bucket).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for object in page.unwrap().contents() {
+                let key = object.key().unwrap().strip_prefix(&bucket.prefix).expect("a key outside the files");
+                match key.strip_suffix('/') {
+                    Some(folder) => drop(bucket.markers.insert(folder.to_owned())),
+                    None => drop(bucket.files.insert(key.to_owned(), object.size().unwrap())),
+                }
+            }
+        }
+        bucket
+    }
+
+    /// Every file is, byte for byte, a version that may be there, and nothing is missing.
+    async fn compare(&self, aws: &Aws, groups: &[Group]) -> Vec<String> {
+        let (mut found, mut wrong) = (Found::new(), Vec::new());
+        for (name, bytes) in &self.files {
+            let key = format!("{}{name}", self.prefix);
+            let got = aws.s3.get_object().bucket(&aws.settings.bucket).key(key).send().await.unwrap();
+            let content = got.body.collect().await.unwrap().into_bytes();
+            let candidates = groups.iter().flat_map(|group| group.candidates(name));
+            let mut of_size = candidates.filter(|version| version.bytes as i64 == *bytes);
+            match of_size.find(|version| version.content() == content) {
+                Some(version) => drop(found.insert(name.clone(), version)),
+                None => wrong.push(format!("{name} with {bytes} bytes is nothing that may be there")),
+            }
+        }
+        wrong.extend(groups.iter().filter_map(|group| group.check(&found, &self.markers).err()));
+        wrong
+    }
+}
+
+/// No open multipart upload that nothing accounts for: each belongs to a large upload that broke off (or whose beginning
+/// had to be repeated), and the product's own clean-up ends it when its time has come.
+async fn multipart_uploads(aws: &Aws, parts: &Parts, large: &[String]) -> Vec<String> {
+    let prefix = prefix(parts);
+    let open = async || {
+        let answer = aws.s3.list_multipart_uploads().bucket(&aws.settings.bucket).send().await.unwrap();
+        let keys =
+            answer.uploads().iter().map(|upload| upload.key().unwrap().strip_prefix(&prefix).unwrap().to_owned());
+        keys.collect::<Vec<_>>()
+    };
+    let mut wrong = Vec::new();
+    let mut accounted: Vec<&String> = large.iter().collect();
+    for key in open().await {
+        match accounted.iter().position(|name| **name == key) {
+            Some(at) => drop(accounted.swap_remove(at)),
+            None => wrong.push(format!("a multipart upload of {key} is open and belongs to nobody")),
+        }
+    }
+    let stores = SettlingStores { intents: Intents::new(aws), settling: Settling::new(aws), queue: Messages::new(aws) };
+    let resuming = Resuming { partials: Partials::new(aws), keep_for: Duration::from_secs(24 * 3600) };
+    let sweep = Sweep::new(Objects::new(aws), stores, resuming);
+    // as if a day had passed, and nobody had gone on with an upload
+    let (soon, later) = (clock::now().plus_millis(1000), clock::now().plus_millis(25 * 3_600_000));
+    while sweep.abort_orphans(soon, later).await.unwrap() > 0 {}
+    wrong.extend(open().await.into_iter().map(|key| format!("a multipart upload of {key} is left behind for good")));
+    wrong
+}
