@@ -163,7 +163,10 @@ impl Bucket {
         for (name, bytes) in &self.files {
             let key = format!("{}{name}", self.prefix);
             let got = aws.s3.get_object().bucket(&aws.settings.bucket).key(key).send().await.unwrap();
-            let content = got.body.collect().await.unwrap().into_bytes();
+            let Ok(content) = got.body.collect().await.map(|content| content.into_bytes()) else {
+                wrong.push(format!("{name} cannot be read to its end"));
+                continue;
+            };
             let candidates = groups.iter().flat_map(|group| group.candidates(name));
             let mut of_size = candidates.filter(|version| version.bytes as i64 == *bytes);
             match of_size.find(|version| version.content() == content) {

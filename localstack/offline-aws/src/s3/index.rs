@@ -4,7 +4,7 @@
 //! transaction on the one connection, so conditional writes have exactly one winner. Transactions run on the blocking
 //! pool, one at a time; a waiting request holds no thread. Blobs without references are deleted after the commit.
 
-use super::blobs::Blobs;
+use super::blobs::{Blobs, NewBlob};
 use super::failure::{Failure, Outcome};
 use super::record::{Detail, Record, Segment};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -63,7 +63,8 @@ impl Index {
         Self { connection: Arc::new(Mutex::new(connection)), blobs: Arc::new(blobs) }
     }
 
-    /// Runs `work` in a transaction: all of it happens, or nothing.
+    /// Runs `work` in a transaction: all of it happens, or nothing. Also when nobody waits for it any more: a client that
+    /// hangs up drops the future, while the transaction goes on; so what belongs to its success is done in here.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Work<'_>) -> Outcome<T> + Send + 'static,
@@ -71,14 +72,15 @@ impl Index {
         let mut connection = self.connection.clone().lock_owned().await;
         let blobs = self.blobs.clone();
         tokio::task::spawn_blocking(move || {
-            let (done, freed) = {
+            let (done, freed, adopted) = {
                 let transaction = connection.transaction()?;
-                let mut unit = Work { transaction, blobs: &blobs, freed: Vec::new() };
+                let mut unit = Work { transaction, blobs: &blobs, freed: Vec::new(), adopted: Vec::new() };
                 let done = work(&mut unit)?;
-                let Work { transaction, freed, .. } = unit;
+                let Work { transaction, freed, adopted, .. } = unit;
                 transaction.commit()?;
-                (done, freed)
+                (done, freed, adopted)
             };
+            adopted.into_iter().for_each(NewBlob::keep);
             drop(connection);
             for id in freed {
                 blobs.remove(id);
@@ -94,6 +96,7 @@ pub(super) struct Work<'a> {
     pub(super) transaction: Transaction<'a>,
     pub(super) blobs: &'a Arc<Blobs>,
     freed: Vec<i64>,
+    adopted: Vec<NewBlob>,
 }
 
 /// SQLite stores signed numbers; object sizes stay far below the limit.
@@ -168,6 +171,11 @@ impl Work<'_> {
     pub(super) fn delete(&mut self, id: i64, record: &Record) -> Outcome<()> {
         self.transaction.prepare_cached("DELETE FROM objects WHERE id = ?1")?.execute([id])?;
         self.release(&record.detail.segments)
+    }
+
+    /// Takes a new blob over, whose references this transaction counts: it stays if the transaction happens.
+    pub(super) fn adopt(&mut self, blob: Option<NewBlob>) {
+        self.adopted.extend(blob);
     }
 
     /// Counts one reference for each segment.

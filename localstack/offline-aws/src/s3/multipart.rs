@@ -223,18 +223,15 @@ impl Store {
             segments: new.segments(),
         };
         let blob = new.blob;
-        let stored = self
-            .index
+        self.index
             .run(move |work| {
                 // it may have been completed or aborted while the body arrived
                 work.open_upload(&id, &bucket, &key)?;
                 work.store_part(&id, &part)?;
-                Ok(blob)
+                work.adopt(blob);
+                Ok(())
             })
             .await?;
-        if let Some(blob) = stored {
-            blob.keep();
-        }
         Ok(output)
     }
 

@@ -177,20 +177,17 @@ impl Store {
             detail: Detail { head, sums: new.sums.clone(), segments: new.segments(), parts: Vec::new() },
         };
         let blob = new.blob;
-        let stored = self
-            .index
+        self.index
             .run(move |work| {
                 let old = work.find(&bucket, &key)?;
                 work.bucket(&bucket)?;
                 condition.check(old.as_ref().map(|(_, old)| old.etag.as_str()))?;
                 work.retain(&record.detail.segments)?;
                 work.replace(&bucket, &key, old, &record)?;
-                Ok(blob)
+                work.adopt(blob);
+                Ok(())
             })
             .await?;
-        if let Some(blob) = stored {
-            blob.keep();
-        }
         let mut output = PutObjectOutput {
             e_tag: Some(strong(&new.etag)),
             checksum_type: new.sums.wire().checksum_type,
