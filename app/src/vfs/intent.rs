@@ -66,6 +66,16 @@ impl Recorded {
         session.shared.intents.mark_made(&intent.organization, &intent.key, &made).await.map_err(intent_failure)
     }
 
+    /// Whether the object of this operation was there, after an answer got lost and somebody else's is there now. Who
+    /// replaced it has an intent that names it, or was settled and has marked ours; so this is to be asked after S3.
+    pub(super) async fn seen_by_others(&self, session: &FileSession) -> Result<bool, FileError> {
+        let ours = &self.intent.operation;
+        let all = session.shared.intents.on_key(&self.intent.organization, &self.intent.key).await;
+        let all = all.map_err(intent_failure)?;
+        let saw_ours = |other: &Intent| other.seen.as_ref().and_then(|seen| seen.operation.as_ref()) == Some(ours);
+        Ok(all.iter().any(|one| saw_ours(one) || (one.operation == *ours && one.made_bytes.is_some())))
+    }
+
     /// A sign of life.
     async fn renew(&mut self, session: &FileSession) {
         let now = clock::now();

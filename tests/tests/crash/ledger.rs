@@ -49,7 +49,9 @@ struct Inner {
 impl Ledger {
     /// A version that nobody has written yet.
     pub(crate) fn version(&self, bytes: usize) -> Version {
-        Version { number: self.0.versions.fetch_add(1, Ordering::Relaxed), bytes }
+        let number = self.0.versions.fetch_add(1, Ordering::Relaxed);
+        // empty files cannot be told apart
+        Version { number: if bytes == 0 { 0 } else { number }, bytes }
     }
 
     /// Notes an answer; what it means for files and events is for the caller.

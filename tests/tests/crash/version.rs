@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Version {
-    /// Different for every version of a run.
+    /// Different for every version of a run that has bytes.
     pub(crate) number: u64,
     pub(crate) bytes: usize,
 }

@@ -139,33 +139,25 @@ impl Writer {
             if unclear && now.as_ref().and_then(|info| info.operation.as_ref()) == Some(&operation) {
                 return Ok(recorded);
             }
+            if unclear && recorded.seen_by_others(&self.session).await? {
+                return Ok(recorded);
+            }
             if let Some(refusal) = self.refusal(failed.error, now.is_some()) {
                 if !unclear {
                     recorded.drop(&self.session).await;
                 }
                 return Err(refusal);
             }
-            if unclear {
-                // a try without an answer may have made the file, and somebody have replaced it since
-                recorded = self.begin_again(whole, recorded)?;
+            if unclear && matches!(whole, Whole::Small(_)) {
+                // a try without an answer may have made the file, and somebody have replaced it since. Parts have no such
+                // doubt: S3 says NoSuchUpload when they have become an object, and any other answer means that they have not
+                recorded = recorded.into_new_operation(&new_operation());
             }
             recorded.saw(&self.session, now.as_ref(), clock::now()).await?;
         }
         recorded.drop(&self.session).await;
         let text = "the file is being replaced all the time; try again";
         Err(FileError::new(FileErrorKind::Changed, text))
-    }
-
-    /// The parts of a multipart upload carry their operation's id since its beginning; a small file can be sent again.
-    fn begin_again(&self, whole: &Whole, recorded: Recorded) -> Result<Recorded, FileError> {
-        match whole {
-            Whole::Small(_) => Ok(recorded.into_new_operation(&new_operation())),
-            Whole::Parts(..) => {
-                let text =
-                    "the file may have been stored and replaced by somebody else at once; send it again if needed";
-                Err(FileError::new(FileErrorKind::Changed, text))
-            }
-        }
     }
 
     async fn write(&self, whole: &Whole, condition: &Precondition, operation: &OperationId) -> Result<(), WriteError> {
