@@ -9,8 +9,10 @@ use rand::{Rng as _, SeedableRng as _};
 use std::time::{Duration, Instant};
 
 /// What a kill leaves is finished after this: the shortest lease, so that most of a run's crashes are swept while it
-/// lasts, beside living operations.
-const NODE_SETTINGS: [(&str, &str); 2] = [("TOWPATH_LEASE_SECONDS", "10"), ("TOWPATH_SWEEP_SECONDS", "2")];
+/// lasts, beside living operations. Interrupted uploads are not kept: a name that stands for one can be deleted, and the
+/// books would take that for the delete of a file.
+const NODE_SETTINGS: [(&str, &str); 3] =
+    [("TOWPATH_LEASE_SECONDS", "10"), ("TOWPATH_SWEEP_SECONDS", "2"), ("TOWPATH_RESUME_HOURS", "0")];
 
 /// How long clients may take to work again after a kill.
 const RECOVERY: Duration = Duration::from_secs(90);
