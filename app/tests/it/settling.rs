@@ -142,9 +142,6 @@ async fn a_rename_whose_source_was_replaced_before_it_was_finished_made_a_second
     put(&ana, "/b", &content(10), WHOLE).await.unwrap();
     let copy = seen(&world, "/b").await.operation.unwrap();
     world.announced().await;
-    let counted = world.usage().await;
-    put(&ana, "/a", &content(30), WHOLE).await.unwrap();
-    world.announced().await;
     let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source };
     let mut rename = intent(&world, "/b", copy, change, None);
     if let Some(event) = &mut rename.event {
@@ -152,6 +149,9 @@ async fn a_rename_whose_source_was_replaced_before_it_was_finished_made_a_second
         event.file.size = Some(10);
     }
     abandoned(&world, &rename).await;
+    let counted = world.usage().await;
+    put(&ana, "/a", &content(30), WHOLE).await.unwrap();
+    world.announced().await;
     assert_eq!(world.sweep().round(clock::now()).await.settled, 1);
     assert_eq!(world.announced().await, ["file.created /home/ana/b 10"]);
     // 20 more bytes of the overwrite; the copy is counted as a file of its own
