@@ -13,13 +13,13 @@ use domain::id::{CredentialId, OrganizationId};
 use domain::intent::{Change, Intent, Seen, UsageChange};
 use domain::queue_message::QueueMessage;
 use rand::Rng as _;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
 use store::intents::Intents;
 use store::messages::Messages;
-use store::settling::{BATCH, SettleError, Settled, Settling};
+use store::settling::{BATCH, SettleError, Settled, Settling, Taken};
 use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{debug, warn};
 
@@ -48,23 +48,40 @@ pub struct Done {
     pub counted: Option<Settled>,
     /// Objects that were replaced or removed, by key: their makers' intents are marked first.
     pub marks: Vec<(String, Seen)>,
-    /// Whether they were replaced.
-    pub replaced: bool,
 }
 
 impl Done {
     /// What settles `intent`, which happened and changed usage by `change`.
     pub fn of(intent: Intent, change: UsageChange) -> Self {
-        let replaced = matches!(intent.change, Change::Upload | Change::RenameTo { .. });
+        let taken = taken(&intent);
         let marks = intent.seen.map(|seen| (intent.key.clone(), seen)).into_iter().collect();
         Self {
             organization: intent.organization,
             credential: intent.credential,
             event: intent.event,
-            counted: Some(Settled { key: intent.key, operation: intent.operation, change }),
+            counted: Some(Settled { key: intent.key, operation: intent.operation, change, taken }),
             marks,
-            replaced,
         }
+    }
+}
+
+/// The counted versions that an operation took away. A rename whose source was replaced before it was deleted stands here
+/// like any other: it or the replacement counts that the source is gone, and the other one a file of its own.
+fn taken(intent: &Intent) -> Vec<Taken> {
+    let one = |key: &str, seen: &Seen, replaced| Taken {
+        key: key.to_owned(),
+        version: seen.version(),
+        replaced,
+        part: UsageChange::removed(seen),
+    };
+    let here = |replaced| intent.seen.iter().map(move |seen| one(&intent.key, seen, replaced));
+    match &intent.change {
+        Change::MakeFolder | Change::DeleteFolder => Vec::new(),
+        Change::Upload => here(true).collect(),
+        Change::Delete => here(false).collect(),
+        // markers of folders are not counted
+        Change::RenameTo { .. } if intent.key.ends_with('/') => Vec::new(),
+        Change::RenameTo { from, source } => here(true).chain([one(from, source, false)]).collect(),
     }
 }
 
@@ -165,14 +182,6 @@ async fn mark(stores: &SettlingStores, done: &Done) -> bool {
                 return false;
             }
         }
-        if !done.replaced {
-            continue;
-        }
-        while let Err(error) = stores.intents.mark_replaced(&done.organization, key, seen, clock::now()).await {
-            if !retry.pause(&error).await {
-                return false;
-            }
-        }
     }
     true
 }
@@ -186,7 +195,8 @@ async fn count(
 ) {
     let mut retry = Retry::new("usage");
     while !operations.is_empty() {
-        match stores.settling.settle(organization, credential, &operations).await {
+        count_each_once(&mut operations);
+        match stores.settling.settle(organization, credential, &operations, clock::now()).await {
             Ok(()) => return,
             Err(SettleError::SettledAlready(gone)) => {
                 debug!(operations = gone.len(), "settled by somebody else");
@@ -196,12 +206,36 @@ async fn count(
                     !gone.contains(&(at - 1))
                 });
             }
+            Err(SettleError::CountedAlready(places)) => {
+                // from the last on, so that the places stay right
+                for (at, place) in places.into_iter().rev() {
+                    if let Some(one) = operations.get_mut(at).filter(|one| place < one.taken.len()) {
+                        let counted = one.taken.remove(place);
+                        one.change = one.change.minus(counted.part);
+                    }
+                }
+            }
             Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => {
                 if !retry.pause(&error).await {
                     return;
                 }
             }
         }
+    }
+}
+
+/// Of several operations of a batch that took the same version away, the first counts it.
+fn count_each_once(operations: &mut [Settled]) {
+    let mut counted = HashSet::new();
+    for one in operations {
+        let change = &mut one.change;
+        one.taken.retain(|taken| {
+            let first = counted.insert((taken.key.clone(), taken.version.clone()));
+            if !first {
+                *change = change.minus(taken.part);
+            }
+            first
+        });
     }
 }
 

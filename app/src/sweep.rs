@@ -102,9 +102,9 @@ impl Sweep {
         let mut intent = intent;
         let change = match verdict {
             Verdict::Happened(change) => change,
-            Verdict::KeptBoth(change) => {
+            Verdict::KeptBoth => {
                 intent.keep_both();
-                change
+                renamed(intent.seen.as_ref())
             }
             Verdict::DidNot | Verdict::FinishRename => {
                 if let Some(upload) = &intent.upload
@@ -189,7 +189,7 @@ impl Sweep {
             Err(failed) => match failed.error {
                 ObjectError::NotFound => Ok(Verdict::Happened(renamed(intent.seen.as_ref()))),
                 // the source has a newer version by now: both stay
-                ObjectError::PreconditionFailed => Ok(Verdict::KeptBoth(intent.copied(source))),
+                ObjectError::PreconditionFailed => Ok(Verdict::KeptBoth),
                 error => Err(error.into()),
             },
         }

@@ -93,14 +93,7 @@ impl Intent {
         }
     }
 
-    /// What a rename changed that copied `source` and left the name it had to somebody else's newer file.
-    pub fn copied(&self, source: &Seen) -> UsageChange {
-        // markers of folders are not counted
-        let marker = self.key.ends_with('/');
-        if marker { UsageChange::default() } else { UsageChange::written(source.bytes, self.seen.as_ref()) }
-    }
-
-    /// The event of such a rename: a file was made, none has moved.
+    /// The event of a rename whose source was replaced before it was deleted: a file was made, none has moved.
     pub fn keep_both(&mut self) {
         if let Some(event) = &mut self.event {
             event.topic = Topic::FileCreated;
@@ -130,6 +123,12 @@ impl UsageChange {
         Self { bytes: -signed(seen.bytes), files: -1 }
     }
 
+    /// This without `other`.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_sub(other.bytes), files: self.files.saturating_sub(other.files) }
+    }
+
     /// Both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -151,8 +150,8 @@ pub enum Verdict {
     /// The copy of a rename exists and its source does, too: delete the source, then it happened.
     FinishRename,
     /// The copy of a rename exists, and before the source could go, somebody replaced it: the copy is a new file
-    /// ([`Intent::keep_both`]). Count this and announce the event.
-    KeptBoth(UsageChange),
+    /// ([`Intent::keep_both`]).
+    KeptBoth,
 }
 
 /// What the bucket and the other intents of the key say.
@@ -198,13 +197,13 @@ pub fn judge(intent: &Intent, evidence: &Evidence) -> Verdict {
             (Some(_), Some(now)) if now.etag == source.etag && now.operation == source.operation => {
                 Verdict::FinishRename
             }
-            (Some(_), _) if evidence.replaced_by_other => Verdict::KeptBoth(intent.copied(source)),
+            (Some(_), _) if evidence.replaced_by_other => Verdict::KeptBoth,
             (Some(_), _) => Verdict::Happened(renamed(intent.seen.as_ref())),
         },
     }
 }
 
-/// A rename moves no usage; what it replaced goes.
+/// A rename moves no usage, if nobody else counts that its source is gone; what it replaced goes.
 pub fn renamed(replaced: Option<&Seen>) -> UsageChange {
     replaced.map_or(UsageChange::default(), UsageChange::removed)
 }

@@ -12,7 +12,7 @@ use crate::patience::patiently;
 use crate::table::{self, PK, SK, SWEEP_AT, SWEEP_INDEX, SWEEP_SHARD, TTL, VERSION, sweep_partition};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::id::{OperationId, OrganizationId};
 use domain::intent::{Intent, Seen};
 use domain::time::Timestamp;
@@ -88,6 +88,11 @@ fn shard_of(operation: &OperationId) -> u8 {
     operation.as_str().bytes().fold(0u8, u8::wrapping_add)
 }
 
+/// When the record of a version that was taken away may go.
+pub(crate) fn claim_ttl(now: Timestamp) -> AttributeValue {
+    AttributeValue::N((now.seconds() + CLAIM_SECONDS).to_string())
+}
+
 fn number(time: Timestamp) -> AttributeValue {
     AttributeValue::N(time.millis().to_string())
 }
@@ -129,7 +134,7 @@ impl Intents {
             .dynamodb
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().put(put).build())
-            .transact_items(TransactWriteItem::builder().put(claim).build());
+            .transact_items(TransactWriteItem::builder().update(claim).build());
         let mut conflicts = 0;
         loop {
             let Err(error) = patiently(|| request.clone().send()).await else {
@@ -151,22 +156,25 @@ impl Intents {
     }
 
     /// The claim on the version that an operation is to take away: nobody else's, or this operation's already.
-    fn claim_of(&self, intent: &Intent, now: Timestamp) -> Result<Option<Put>, IntentError> {
+    fn claim_of(&self, intent: &Intent, now: Timestamp) -> Result<Option<Update>, IntentError> {
         let Some((key, removed)) = intent.removes() else {
             return Ok(None);
         };
         let key = table::removal(&intent.organization, key, &removed.version());
         let operation = AttributeValue::S(intent.operation.to_string());
-        let claim = Put::builder()
+        // an update, because the record may say more by now: who counted the version
+        let claim = Update::builder()
             .table_name(&self.table)
-            .item(PK, AttributeValue::S(key.pk))
-            .item(SK, AttributeValue::S(key.sk))
-            .item(VERSION, AttributeValue::N("1".to_owned()))
-            .item("operation", operation.clone())
-            .item(TTL, AttributeValue::N((now.seconds() + CLAIM_SECONDS).to_string()))
+            .key(PK, AttributeValue::S(key.pk))
+            .key(SK, AttributeValue::S(key.sk))
+            .update_expression("SET #v = :v, #operation = :operation, #ttl = :ttl")
             .condition_expression("attribute_not_exists(pk) OR #operation = :operation")
+            .expression_attribute_names("#v", VERSION)
             .expression_attribute_names("#operation", "operation")
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_values(":v", AttributeValue::N("1".to_owned()))
             .expression_attribute_values(":operation", operation)
+            .expression_attribute_values(":ttl", claim_ttl(now))
             .build()
             .map_err(IntentError::built)?;
         Ok(Some(claim))
@@ -193,32 +201,7 @@ impl Intents {
         .map(|_| ())
     }
 
-    /// Notes that the object which was `seen` was replaced, so that an interrupted delete of it is not taken for done.
-    pub async fn mark_replaced(
-        &self,
-        organization: &OrganizationId,
-        key: &str,
-        seen: &Seen,
-        now: Timestamp,
-    ) -> Result<(), IntentError> {
-        let key = table::removal(organization, key, &seen.version());
-        let request = self
-            .dynamodb
-            .update_item()
-            .table_name(&self.table)
-            .key(PK, AttributeValue::S(key.pk))
-            .key(SK, AttributeValue::S(key.sk))
-            .update_expression("SET replaced = :yes, #ttl = :ttl, #v = :v")
-            .expression_attribute_names("#ttl", TTL)
-            .expression_attribute_names("#v", VERSION)
-            .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .expression_attribute_values(":ttl", AttributeValue::N((now.seconds() + CLAIM_SECONDS).to_string()))
-            .expression_attribute_values(":v", AttributeValue::N("1".to_owned()));
-        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
-        Ok(())
-    }
-
-    /// Whether that was noted.
+    /// Whether it was noted, when a replacement was settled, that the object which was `seen` was replaced.
     pub async fn was_replaced(
         &self,
         organization: &OrganizationId,
@@ -268,7 +251,8 @@ impl Intents {
                 .table_name(&self.table)
                 .key(PK, AttributeValue::S(key.pk))
                 .key(SK, AttributeValue::S(key.sk))
-                .condition_expression("attribute_not_exists(pk) OR #operation = :operation")
+                // once somebody has counted the version, the record says so until it expires
+                .condition_expression("#operation = :operation AND attribute_not_exists(counted)")
                 .expression_attribute_names("#operation", "operation")
                 .expression_attribute_values(":operation", AttributeValue::S(intent.operation.to_string()));
             match patiently(|| request.clone().send()).await {

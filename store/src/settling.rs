@@ -1,20 +1,24 @@
 //! Counting: usage records, changed in one transaction with the intents that it settles, so that an operation is counted
-//! once, whoever settles it and however often.
+//! once, whoever settles it and however often. A version that goes is counted once as well: S3 answers a conditional delete of
+//! a missing object with success, so an overwrite and a delete may both believe that they took it away. The record of the
+//! version (`GONE#…`) says who has counted it; the other counts without it.
 //!
-//! Keys: `pk = USAGE#<organization>`, `sk = <credential id>`. One settled operation costs two shares of a transaction; many
-//! operations of one credential share the usage record's write.
+//! Keys: `pk = USAGE#<organization>`, `sk = <credential id>`. One settled operation costs two shares of a transaction, and
+//! two more for each version that it took away; many operations of one credential share the usage record's write.
 
 use crate::aws::Aws;
-use crate::intents::item_key;
-use crate::table::{self, PK, SK};
+use crate::intents::{claim_ttl, item_key};
+use crate::table::{self, PK, SK, TTL, VERSION};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
 use domain::id::{CredentialId, OperationId, OrganizationId};
 use domain::intent::UsageChange;
+use domain::time::Timestamp;
 
-/// How many operations one transaction settles at most: DynamoDB takes 100 items, one is the usage record.
-pub const BATCH: usize = 50;
+/// How many operations one transaction settles at most: DynamoDB takes 100 items, one is the usage record, and an
+/// operation has up to three: its intent, and for a rename the versions at both names.
+pub const BATCH: usize = 33;
 
 /// One operation that happened.
 #[derive(Clone, Debug)]
@@ -23,8 +27,23 @@ pub struct Settled {
     pub key: String,
     /// The operation.
     pub operation: OperationId,
-    /// What it changed.
+    /// What it changed, if nobody else counts what it took away.
     pub change: UsageChange,
+    /// What it took away.
+    pub taken: Vec<Taken>,
+}
+
+/// A version that is gone.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Where it was.
+    pub key: String,
+    /// Its name, as [`domain::intent::Seen::version`].
+    pub version: String,
+    /// Whether another one is in its place.
+    pub replaced: bool,
+    /// Its part in the operation's change.
+    pub part: UsageChange,
 }
 
 /// What a credential's files take.
@@ -42,6 +61,9 @@ pub enum SettleError {
     /// These (by place in the batch) have no intent any more: somebody else settled them. Nothing was counted.
     #[error("{} operations are settled already", .0.len())]
     SettledAlready(Vec<usize>),
+    /// These versions (by operation and place among what it took away) were counted by somebody else. Nothing was counted.
+    #[error("{} versions are counted already", .0.len())]
+    CountedAlready(Vec<(usize, usize)>),
     /// Another transaction had its hands on the same records; try again.
     #[error("another transaction was faster")]
     Conflict,
@@ -63,12 +85,14 @@ impl Settling {
         Self { dynamodb: aws.dynamodb.clone(), table: aws.settings.table.clone() }
     }
 
-    /// Counts up to [`BATCH`] operations of one credential and removes their intents: all, or none.
+    /// Counts up to [`BATCH`] operations of one credential and removes their intents: all, or none. No version may be in
+    /// it twice.
     pub async fn settle(
         &self,
         organization: &OrganizationId,
         credential: &CredentialId,
         operations: &[Settled],
+        now: Timestamp,
     ) -> Result<(), SettleError> {
         let total = operations.iter().fold(UsageChange::default(), |sum, one| sum.plus(one.change));
         let broken = |error: aws_sdk_dynamodb::error::BuildError| SettleError::Unavailable(error.to_string());
@@ -81,6 +105,14 @@ impl Settling {
                 .build()
                 .map_err(broken)?;
             items.push(TransactWriteItem::builder().delete(delete).build());
+        }
+        let mut places = Vec::new();
+        for (at, one) in operations.iter().enumerate() {
+            for (place, taken) in one.taken.iter().enumerate() {
+                let counting = self.counting(organization, &one.operation, taken, now).map_err(broken)?;
+                items.push(TransactWriteItem::builder().update(counting).build());
+                places.push((at, place));
+            }
         }
         if total != UsageChange::default() {
             let usage = table::usage(organization, credential);
@@ -101,17 +133,44 @@ impl Settling {
             return Ok(());
         };
         if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() {
-            let gone: Vec<usize> = canceled
-                .cancellation_reasons()
-                .iter()
-                .take(operations.len())
-                .enumerate()
-                .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
-                .map(|(at, _)| at)
-                .collect();
-            return Err(if gone.is_empty() { SettleError::Conflict } else { SettleError::SettledAlready(gone) });
+            let reasons = canceled.cancellation_reasons();
+            let failed = |at: &usize| reasons.get(*at).and_then(|one| one.code()) == Some("ConditionalCheckFailed");
+            let gone: Vec<usize> = (0..operations.len()).filter(failed).collect();
+            if !gone.is_empty() {
+                return Err(SettleError::SettledAlready(gone));
+            }
+            let counted = (operations.len()..).zip(places).filter(|(at, _)| failed(at)).map(|(_, place)| place);
+            let counted: Vec<_> = counted.collect();
+            return Err(if counted.is_empty() { SettleError::Conflict } else { SettleError::CountedAlready(counted) });
         }
         Err(SettleError::Unavailable(DisplayErrorContext(&error).to_string()))
+    }
+
+    /// The note that `operation` counts this version, unless another one has.
+    fn counting(
+        &self,
+        organization: &OrganizationId,
+        operation: &OperationId,
+        taken: &Taken,
+        now: Timestamp,
+    ) -> Result<Update, aws_sdk_dynamodb::error::BuildError> {
+        let key = table::removal(organization, &taken.key, &taken.version);
+        let replaced = if taken.replaced { ", replaced = :replaced" } else { "" };
+        let mut update = Update::builder()
+            .table_name(&self.table)
+            .key(PK, AttributeValue::S(key.pk))
+            .key(SK, AttributeValue::S(key.sk))
+            .update_expression(format!("SET #v = :v, counted = :operation, #ttl = :ttl{replaced}"))
+            .condition_expression("attribute_not_exists(counted) OR counted = :operation")
+            .expression_attribute_names("#v", VERSION)
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_values(":v", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":operation", AttributeValue::S(operation.to_string()))
+            .expression_attribute_values(":ttl", claim_ttl(now));
+        if taken.replaced {
+            update = update.expression_attribute_values(":replaced", AttributeValue::Bool(true));
+        }
+        update.build()
     }
 
     /// What a credential's files take, as counted.

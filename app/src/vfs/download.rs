@@ -172,7 +172,6 @@ impl Download {
             event: Some(event),
             counted: None,
             marks: Vec::new(),
-            replaced: false,
         };
         session.shared.settler.hand_over(done).await;
     }

@@ -149,7 +149,7 @@ impl FileSession {
                 // gone: by a try of ours without an answer, or by somebody who wanted the same
                 ObjectError::NotFound => {}
                 ObjectError::PreconditionFailed => {
-                    return self.kept_both(info, recorded).await;
+                    return self.kept_both(recorded).await;
                 }
                 error => return Err(object_failure(error)),
             },
@@ -159,10 +159,10 @@ impl FileSession {
     }
 
     /// The source changed after it was copied: both stay, the copy is a new file.
-    async fn kept_both(&self, info: &ObjectInfo, recorded: Recorded) -> Result<(), FileError> {
+    async fn kept_both(&self, recorded: Recorded) -> Result<(), FileError> {
         let mut intent = recorded.into_intent();
         intent.keep_both();
-        let change = intent.copied(&seen_of(info));
+        let change = renamed(intent.seen.as_ref());
         self.shared.settler.hand_over(Done::of(intent, change)).await;
         Err(FileError::new(
             FileErrorKind::Changed,

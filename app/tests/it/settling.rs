@@ -1,11 +1,12 @@
 //! What a crash leaves, and how the sweep ends it.
 
 use crate::world::{WHOLE, World, content, get, path, put, send};
+use app::settler::{Done, Settler};
 use app::vfs::WriteMode;
 use domain::access::Level;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Topic};
 use domain::id::OperationId;
-use domain::intent::{Change, Intent, Seen};
+use domain::intent::{Change, Intent, Seen, UsageChange};
 use domain::path::{Chroot, Located, ObjectKey};
 use offline_aws::FaultPlan;
 use store::clock;
@@ -283,4 +284,30 @@ async fn living_upload(world: &World) -> String {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     panic!("the intent does not name its upload");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_two_operations_took_away_is_counted_once() {
+    for one_batch in [false, true] {
+        let world = World::start().await;
+        let ana = world.session(Level::Full);
+        put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+        assert_eq!((world.usage().await.bytes, world.usage().await.files), (10, 1));
+        let first = seen(&world, "/a").await;
+        // one replaced it; the other's delete found nothing, because the replacement was deleted, and S3 called that a success
+        let [upload, delete] = [(1, Change::Upload), (2, Change::Delete)].map(|(number, change)| {
+            intent(&world, "/a", OperationId::from_random([number; 16]), change, Some(first.clone()))
+        });
+        world.stores.intents.record(&delete, clock::now()).await.unwrap();
+        world.stores.intents.record(&upload, clock::now()).await.unwrap();
+        let settler = Settler::start(world.stores.clone());
+        let wait = async || assert!(settler.settled(std::time::Duration::from_secs(20)).await);
+        settler.hand_over(Done::of(upload, UsageChange::written(30, Some(&first)))).await;
+        if !one_batch {
+            wait().await;
+        }
+        settler.hand_over(Done::of(delete, UsageChange::removed(&first))).await;
+        wait().await;
+        assert_eq!((world.usage().await.bytes, world.usage().await.files), (30, 1));
+    }
 }

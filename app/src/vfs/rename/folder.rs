@@ -82,7 +82,6 @@ impl FileSession {
             event: Some(event),
             counted: None,
             marks: Vec::new(),
-            replaced: false,
         };
         self.shared.settler.hand_over(announced).await;
         results.into_iter().collect()
