@@ -1,6 +1,7 @@
 //! The end of an upload: the one S3 call that makes the file visible.
 
 use super::{Writer, unsupported};
+use crate::budget::Reserved;
 use crate::settler::Done;
 use crate::vfs::intent::{Recorded, precondition};
 use crate::vfs::{new_operation, object_failure};
@@ -17,7 +18,11 @@ const ROUNDS: u32 = 8;
 
 /// What is to become visible.
 enum Whole {
-    Small(Bytes),
+    /// Up to a whole part, whose memory is kept until S3 has it.
+    Small {
+        body: Bytes,
+        _memory: Option<Reserved>,
+    },
     Parts(MultipartUpload, Vec<StoredPart>),
 }
 
@@ -102,8 +107,7 @@ impl Writer {
     async fn whole(&mut self, bytes: u64) -> Result<Whole, FileError> {
         let (last, memory) = self.buffer.cut();
         if self.parts.is_empty() {
-            drop(memory);
-            return Ok(Whole::Small(last));
+            return Ok(Whole::Small { body: last, _memory: memory });
         }
         if !last.is_empty() {
             self.parts.send(last, memory)?;
@@ -154,7 +158,7 @@ impl Writer {
     /// The parts of a multipart upload carry their operation's id since its beginning; a small file can be sent again.
     fn begin_again(&self, whole: &Whole, recorded: Recorded) -> Result<Recorded, FileError> {
         match whole {
-            Whole::Small(_) => Ok(recorded.into_new_operation(&new_operation())),
+            Whole::Small { .. } => Ok(recorded.into_new_operation(&new_operation())),
             Whole::Parts(..) => {
                 let text =
                     "the file may have been stored and replaced by somebody else at once; send it again if needed";
@@ -166,7 +170,7 @@ impl Writer {
     async fn write(&self, whole: &Whole, condition: &Precondition, operation: &OperationId) -> Result<(), WriteError> {
         let objects = &self.session.shared.objects;
         match whole {
-            Whole::Small(body) => objects.put(&self.proof, body.clone(), condition, operation).await,
+            Whole::Small { body, .. } => objects.put(&self.proof, body.clone(), condition, operation).await,
             Whole::Parts(upload, parts) => objects.complete_multipart(upload, parts, condition).await,
         }
     }
