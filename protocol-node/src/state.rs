@@ -3,10 +3,10 @@
 use crate::backend::{Accounts, Vfs};
 #[cfg(not(test))]
 use crate::config::Config;
+use app::budget::Budget;
 #[cfg(not(test))]
 use app::{
     accounts::LoginTimes,
-    budget::Budget,
     settler::{Settler, SettlingStores},
     sweep::Sweep,
 };
@@ -23,6 +23,8 @@ pub struct State {
     pub accounts: Accounts,
     /// Files.
     pub vfs: Vfs,
+    /// Memory for transfers.
+    pub budget: Budget,
 }
 
 /// Why a node cannot start.
@@ -49,7 +51,7 @@ pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
         SettlingStores { intents: Intents::new(&aws), settling: Settling::new(&aws), queue: Messages::new(&aws) };
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
-    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget);
+    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget.clone());
     let accounts = Accounts::new(records, LoginTimes::default());
-    Ok((State { accounts, vfs }, Sweep::new(objects, stores)))
+    Ok((State { accounts, vfs, budget }, Sweep::new(objects, stores)))
 }
