@@ -25,6 +25,8 @@
 //! | open handles | [`MAX_HANDLES`], of them [`MAX_FOLDERS`] folders | OPEN fails, naming the limit |
 
 mod attributes;
+#[cfg(test)]
+mod exercise;
 mod flags;
 mod frame;
 mod handles;
