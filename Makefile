@@ -7,7 +7,7 @@ CARGO_TEST  = cargo test --workspace --locked
 
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help dev test test-full check clean-dev clean deps deps-dev
+.PHONY: help dev test test-clients test-full fuzz check clean-dev clean deps deps-dev
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -24,7 +24,22 @@ check: ## Format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-test-full: test ## Everything: also the long forms of the crash and fault suites, and cargo-deny, built the first time
+test-clients: deps .venv/installed ## More clients, and more of everything that the tests of load do; needs PyPI the first time
+	$(CARGO_BUILD)
+	TOWPATH_TEST_THOROUGH=1 $(CARGO_TEST) --test e2e -- --include-ignored --test-threads 1 --nocapture busy:: pressure:: hostile
+
+.venv/installed: tests/clients/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || ./scripts/need ensurepip:python3-venv
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv --no-deps -r $<
+	@touch $@
+
+SECONDS_OF_FUZZING ?= 600
+fuzz: ## Fuzz the parser of SFTP; what it finds is left in fuzz/artifacts
+	cd fuzz && ./run frames -max_total_time=$(SECONDS_OF_FUZZING)
+
+test-full: test test-clients ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
+	$(CARGO_TEST) --test it -- --ignored --nocapture
 	TOWPATH_TEST_KILLS=300 TOWPATH_TEST_FAULT_SECONDS=60 $(CARGO_TEST) --test crash -- --nocapture --test-threads=1
 	@mkdir -p .towpath/tools
 	@test -x .towpath/tools/bin/cargo-deny || cargo install cargo-deny --locked --root .towpath/tools

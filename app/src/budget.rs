@@ -1,13 +1,16 @@
 //! The node's memory for file contents.
 //!
-//! Two pools, so that nobody who holds memory waits for somebody who waits for memory:
+//! Three pools, so that nobody who holds memory waits for somebody who waits for memory:
 //! * *small*: the first 256 KiB of an upload, granted at its first WRITE. Its holder may wait for a slot.
 //! * *slots*: one multipart part (8 to 64 MiB) or one read-ahead segment. Its holder never waits for another: an upload
 //!   takes more only while there is some free ([`Budget::try_slot`]) or when all its own are given back
 //!   ([`Budget::slot`]), and a download that gets none reads without a window. Segments of a reader that pauses are taken
 //!   back while an upload waits.
 //!
-//! Both are granted in order of asking, each wait has a deadline. At the limit: uploads slow down to one part at a time,
+//! * *door*: what a door holds of requests and answers beyond the little that each connection always has
+//!   ([`Budget::try_door`]). Never waited for, so who holds some may wait for anything.
+//!
+//! The first two are granted in order of asking, each wait has a deadline. At the limit: uploads slow down to one part at a time,
 //! then new ones wait at their first WRITE, then fail with "no memory"; the operator raises `TOWPATH_MEMORY_BUDGET_MIB` or adds nodes.
 
 use domain::file_error::{FileError, FileErrorKind};
@@ -27,6 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub struct Budget {
     small: Arc<Semaphore>,
     slots: Arc<Semaphore>,
+    door: Arc<Semaphore>,
 }
 
 /// Memory that is reserved while this lives.
@@ -46,14 +50,15 @@ impl Budget {
     /// The least that works, in MiB: one slot of the largest part, and a quarter of it all for small files.
     pub const LEAST_MIB: usize = LARGEST_PART_BYTES / 3 * 4 / (1024 * 1024) + 1;
 
-    /// `mib` MiB in all: a quarter for small files, the rest for slots.
+    /// `mib` MiB in all: three quarters for slots, a sixteenth for doors, the rest for small files.
     pub fn new(mib: usize) -> Result<Self, BudgetTooSmall> {
         if mib < Self::LEAST_MIB {
             return Err(BudgetTooSmall { given: mib, least: Self::LEAST_MIB });
         }
         let units = mib * (1024 * 1024 / UNIT);
-        let small = units / 4;
-        Ok(Self { small: Arc::new(Semaphore::new(small)), slots: Arc::new(Semaphore::new(units - small)) })
+        let (quarter, door) = (units / 4, units / 16);
+        let pool = |units| Arc::new(Semaphore::new(units));
+        Ok(Self { small: pool(quarter - door), slots: pool(units - quarter), door: pool(door) })
     }
 
     /// The first buffer of an upload.
@@ -68,9 +73,18 @@ impl Budget {
 
     /// Memory for one more part or segment, if there is some that nobody waits for.
     pub fn try_slot(&self, bytes: usize) -> Option<Reserved> {
-        let permit = Arc::clone(&self.slots).try_acquire_many_owned(units(bytes)).ok()?;
-        Some(Reserved { _permit: permit })
+        now(&self.slots, bytes)
     }
+
+    /// Memory for requests and answers that a door holds, if there is some.
+    pub fn try_door(&self, bytes: usize) -> Option<Reserved> {
+        now(&self.door, bytes)
+    }
+}
+
+fn now(pool: &Arc<Semaphore>, bytes: usize) -> Option<Reserved> {
+    let permit = Arc::clone(pool).try_acquire_many_owned(units(bytes)).ok()?;
+    Some(Reserved { _permit: permit })
 }
 
 async fn wait(pool: &Arc<Semaphore>, bytes: usize) -> Result<Reserved, FileError> {

@@ -5,6 +5,7 @@
 
 mod delete;
 mod download;
+mod entry;
 mod folder;
 mod intent;
 mod listing;
@@ -13,6 +14,7 @@ mod rename;
 mod upload;
 
 pub use download::Download;
+pub use entry::{Entry, EntryKind};
 pub(crate) use intent::seen_of;
 pub use listing::Listing;
 pub use partial::{DiscardError, Resuming};
@@ -25,7 +27,6 @@ use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::path::{Location, VPath};
-use domain::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
@@ -33,28 +34,6 @@ use store::intents::{IntentError, Intents};
 use store::objects::{ObjectError, Objects};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-
-/// A file or folder, as STAT and listings show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The last segment of its path; empty for `/`.
-    pub name: String,
-    /// What it is.
-    pub kind: EntryKind,
-    /// A file's size.
-    pub bytes: u64,
-    /// When a file was last written; for a folder, when it was looked at.
-    pub modified: Timestamp,
-}
-
-/// File or folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A file.
-    File,
-    /// A folder.
-    Folder,
-}
 
 /// How a file is opened for writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

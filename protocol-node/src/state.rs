@@ -3,10 +3,10 @@
 use crate::backend::{Accounts, Vfs};
 #[cfg(not(test))]
 use crate::config::Config;
+use app::budget::Budget;
 #[cfg(not(test))]
 use app::{
     accounts::LoginTimes,
-    budget::Budget,
     settler::{Settler, SettlingStores},
     sweep::Sweep,
     vfs::Resuming,
@@ -24,6 +24,8 @@ pub struct State {
     pub accounts: Accounts,
     /// Files.
     pub vfs: Vfs,
+    /// Memory for transfers.
+    pub budget: Budget,
 }
 
 /// Why a node cannot start.
@@ -54,7 +56,7 @@ pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
     let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };
-    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget, resuming.clone());
+    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget.clone(), resuming.clone());
     let accounts = Accounts::new(records, LoginTimes::default());
-    Ok((State { accounts, vfs }, Sweep::new(objects, stores, resuming)))
+    Ok((State { accounts, vfs, budget }, Sweep::new(objects, stores, resuming)))
 }

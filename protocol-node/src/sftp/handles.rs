@@ -1,11 +1,12 @@
 //! What one channel has open, and what its tasks share.
 
+use super::memory::Requests;
 use super::order::PathOrder;
 use super::reader::Folder;
 use super::reply::{Class, Reply};
 use super::request::Handle;
 use super::writer::Work;
-use super::{MAX_DATA_REQUESTS, MAX_HANDLES, MAX_OTHER_REQUESTS};
+use super::{DATA_RECORD, MAX_DATA_REQUESTS, MAX_FOLDERS, MAX_HANDLES, MAX_OTHER_REQUESTS, OTHER_RECORD};
 use crate::backend::{Download, FileSession};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
@@ -52,14 +53,21 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     table: Mutex<Table>,
     slots: Arc<Semaphore>,
+    folders: Arc<Semaphore>,
     order: Mutex<PathOrder>,
     data: AtomicUsize,
     other: AtomicUsize,
+    /// The connection's.
+    requests: Arc<Requests>,
 }
 
 impl Shared {
     /// For one channel. The receiver gets every answer that does not come from the worker itself.
-    pub(crate) fn new(files: FileSession, tasks: TaskTracker) -> (Arc<Self>, mpsc::Receiver<Reply>) {
+    pub(crate) fn new(
+        files: FileSession,
+        tasks: TaskTracker,
+        requests: Arc<Requests>,
+    ) -> (Arc<Self>, mpsc::Receiver<Reply>) {
         let (replies, receiver) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
         let shared = Arc::new(Self {
             files,
@@ -67,9 +75,11 @@ impl Shared {
             tasks,
             table: Mutex::default(),
             slots: Arc::new(Semaphore::new(MAX_HANDLES)),
+            folders: Arc::new(Semaphore::new(MAX_FOLDERS)),
             order: Mutex::default(),
             data: AtomicUsize::new(0),
             other: AtomicUsize::new(0),
+            requests,
         });
         (shared, receiver)
     }
@@ -81,6 +91,13 @@ impl Shared {
                 FileErrorKind::BadRequest,
                 format!("at most {MAX_HANDLES} files and folders may be open at a time"),
             )
+        })
+    }
+
+    /// A place for one more folder, to be kept with it.
+    pub(crate) fn folder_slot(&self) -> Result<Slot, FileError> {
+        Arc::clone(&self.folders).try_acquire_owned().map_err(|_| {
+            FileError::new(FileErrorKind::BadRequest, format!("at most {MAX_FOLDERS} folders may be open at a time"))
         })
     }
 
@@ -123,20 +140,23 @@ impl Shared {
     /// Counts a request until [`Shared::answered`]. `false`: there are too many. As every answer belongs to a counted
     /// request, the queue of answers has room for all.
     pub(crate) fn count(&self, class: Class) -> bool {
-        let (count, max) = match class {
-            Class::Data => (&self.data, MAX_DATA_REQUESTS),
-            Class::Other => (&self.other, MAX_OTHER_REQUESTS),
+        let (count, max, record) = match class {
+            Class::Data => (&self.data, MAX_DATA_REQUESTS, DATA_RECORD),
+            Class::Other => (&self.other, MAX_OTHER_REQUESTS, OTHER_RECORD),
         };
-        count.fetch_add(1, Ordering::Relaxed) < max
+        // both count it, whatever they say, as both take it off at the end
+        let has_room = self.requests.add(record);
+        count.fetch_add(1, Ordering::Relaxed) < max && has_room
     }
 
     /// An answer goes out.
     pub(crate) fn answered(&self, class: Class) {
-        match class {
-            Class::Data => &self.data,
-            Class::Other => &self.other,
-        }
-        .fetch_sub(1, Ordering::Relaxed);
+        let (count, record) = match class {
+            Class::Data => (&self.data, DATA_RECORD),
+            Class::Other => (&self.other, OTHER_RECORD),
+        };
+        count.fetch_sub(1, Ordering::Relaxed);
+        self.requests.remove(record);
     }
 
     /// Whether a handle is open or being closed.
@@ -151,5 +171,13 @@ impl Shared {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // what a channel leaves unanswered when it ends
+        let records = *self.data.get_mut() * DATA_RECORD + *self.other.get_mut() * OTHER_RECORD;
+        self.requests.remove(records);
     }
 }

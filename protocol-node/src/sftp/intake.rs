@@ -5,6 +5,7 @@
 
 use super::frame::{Frame, Frames, Parsed};
 use super::handles::{Open, Shared};
+use super::memory::{Charge, Memory};
 use super::order::Touch;
 use super::paths::{self, Operation, Resolved};
 use super::reader::Folder;
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
 use std::sync::{Arc, Weak};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -92,8 +93,7 @@ pub(crate) struct Channel {
     shared: Arc<Shared>,
     /// `None` after the client's EOF.
     lanes: Option<Lanes>,
-    /// Bytes of WRITEs, shared by the channels of a connection.
-    budget: Arc<Semaphore>,
+    memory: Memory,
     ended: CancellationToken,
     _end: DropGuard,
 }
@@ -101,22 +101,23 @@ pub(crate) struct Channel {
 impl Channel {
     /// Starts an engine whose answers go to `output`. `at_end` runs when all is answered after the client's EOF, or
     /// when the client does not read its answers; not when the channel is dropped.
-    pub(crate) fn start<F>(
-        files: FileSession,
-        budget: Arc<Semaphore>,
-        tasks: &TaskTracker,
-        output: Output,
-        at_end: F,
-    ) -> Self
+    pub(crate) fn start<F>(files: FileSession, memory: Memory, tasks: &TaskTracker, output: Output, at_end: F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let login = files.login_folder();
-        let (shared, replies) = Shared::new(files, tasks.clone());
+        let (shared, replies) = Shared::new(files, tasks.clone(), Arc::clone(&memory.requests));
         let (handles, handle_jobs) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
         let (paths, path_jobs) = mpsc::channel(MAX_OTHER_REQUESTS);
         let ended = CancellationToken::new();
-        let worker = worker::Worker::new(Arc::clone(&shared), replies, handle_jobs, path_jobs, output);
+        let worker = worker::Worker::new(
+            Arc::clone(&shared),
+            Arc::clone(&memory.answers),
+            replies,
+            handle_jobs,
+            path_jobs,
+            output,
+        );
         let (stop, all_closed) = (ended.clone(), Arc::clone(&shared));
         let task = async move {
             let finished = stop.run_until_cancelled(worker.run()).await;
@@ -134,10 +135,15 @@ impl Channel {
             login,
             shared,
             lanes: Some(Lanes { handles, paths }),
-            budget,
+            memory,
             _end: ended.clone().drop_guard(),
             ended,
         }
+    }
+
+    /// Whether it has said its last word.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_cancelled()
     }
 
     /// To see what it is doing.
@@ -201,22 +207,27 @@ impl Channel {
             }
             None => return self.answer(id, Class::Data, no_handle()),
         };
-        let charge = self.charge(data.len()).await?;
+        let bytes = data.len().max(WRITE_CHARGE_MIN);
+        let charge = self.charge(bytes).await?;
         let write = Work::Write { id, offset, data, charge };
-        work.try_send(write).map_err(|_| Refused::Ended)
+        work.try_send(write).map_err(|_| Refused::Ended)?;
+        // before the next one, which is likely as long, is received: what arrives while this one waits is not charged
+        if !self.memory.writes.has_room(bytes) {
+            drop(self.charge(bytes).await?);
+        }
+        Ok(())
     }
 
     /// Waits until uploads have taken enough of what came before.
-    async fn charge(&self, len: usize) -> Result<OwnedSemaphorePermit, Refused> {
-        let charge = u32::try_from(len.max(WRITE_CHARGE_MIN)).unwrap_or(u32::MAX);
-        if let Ok(permit) = Arc::clone(&self.budget).try_acquire_many_owned(charge) {
-            return Ok(permit);
+    async fn charge(&self, bytes: usize) -> Result<Charge, Refused> {
+        if let Some(charge) = self.memory.writes.try_charge(bytes) {
+            return Ok(charge);
         }
-        let waiting = timeout(WRITE_DEADLINE, Arc::clone(&self.budget).acquire_many_owned(charge));
+        let waiting = timeout(WRITE_DEADLINE, Arc::clone(&self.memory.writes).charge(bytes));
         match self.ended.run_until_cancelled(waiting).await {
-            Some(Ok(Ok(permit))) => Ok(permit),
+            Some(Ok(Some(charge))) => Ok(charge),
             Some(Err(_)) => Err(Refused::WriteStuck),
-            Some(Ok(Err(_))) | None => Err(Refused::Ended),
+            Some(Ok(None)) | None => Err(Refused::Ended),
         }
     }
 

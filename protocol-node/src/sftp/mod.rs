@@ -16,18 +16,22 @@
 //!
 //! | what | bound | at the bound |
 //! |---|---|---|
-//! | WRITE bytes that no upload has taken | [`WRITE_BUDGET`] | the connection is not read until an upload takes some |
+//! | WRITE bytes that no upload has taken | `memory::Pool`: one frame, and leases to [`WRITE_LEASES`] | the connection is not read until an upload takes some |
 //! | unanswered READs and WRITEs | [`MAX_DATA_REQUESTS`] | the connection is closed |
 //! | other unanswered requests | [`MAX_OTHER_REQUESTS`] | the connection is closed |
-//! | bytes of READs under way | [`READ_BUDGET`] | later READs wait in their lane |
+//! | bytes of answers to READs and READDIRs | `memory::Pool`: one answer, and leases to [`ANSWER_LEASES`] | later ones wait in their lane |
+//! | records of unanswered requests | `memory::Requests` | the connection is closed |
 //! | replies not taken by the transport | [`REPLY_HIGH`] and one `SEND_BYTES` | nothing new is started |
-//! | open handles | [`MAX_HANDLES`] | OPEN fails, naming the limit |
+//! | open handles | [`MAX_HANDLES`], of them [`MAX_FOLDERS`] folders | OPEN fails, naming the limit |
 
 mod attributes;
+#[cfg(test)]
+mod exercise;
 mod flags;
 mod frame;
 mod handles;
 mod intake;
+mod memory;
 mod order;
 mod paths;
 mod reader;
@@ -41,6 +45,7 @@ mod writer;
 mod tests;
 
 pub(crate) use intake::{Activity, Channel};
+pub(crate) use memory::Memory;
 pub(crate) use worker::{Gone, Output};
 
 use std::time::Duration;
@@ -60,8 +65,8 @@ pub(crate) const ADVERTISED_DATA: u64 = ADVERTISED_PACKET - 1024;
 /// end of the file: lftp hangs on any other.
 pub(crate) const MAX_READ: u32 = 256 * 1024 - 1024;
 
-/// Bytes of WRITEs that have been received and that no upload has taken.
-pub(crate) const WRITE_BUDGET: usize = 1024 * 1024;
+/// Bytes of WRITEs that no upload has taken, beyond the frame that a connection always may hold.
+pub(crate) const WRITE_LEASES: usize = 768 * 1024;
 
 /// What a WRITE is charged at least, so that tiny ones are bounded by the budget as well.
 pub(crate) const WRITE_CHARGE_MIN: usize = 512;
@@ -73,8 +78,18 @@ pub(crate) const MAX_DATA_REQUESTS: usize = 262_144;
 /// Other requests that may wait for their answer.
 pub(crate) const MAX_OTHER_REQUESTS: usize = 8_192;
 
-/// Bytes of READs under way for one channel.
-pub(crate) const READ_BUDGET: usize = 2 * 1024 * 1024;
+/// Bytes of answers to READs and READDIRs, from the request until they are encrypted, beyond the one answer that a
+/// connection always may hold.
+pub(crate) const ANSWER_LEASES: usize = 2 * 1024 * 1024;
+
+/// What an unanswered READ or WRITE costs beside its bytes: its places in the queues of jobs and answers.
+pub(crate) const DATA_RECORD: usize = 64;
+
+/// What any other unanswered request costs: two paths of the longest kind, and its places.
+pub(crate) const OTHER_RECORD: usize = 2304;
+
+/// Records of unanswered requests, beyond those that a connection always may have.
+pub(crate) const REQUEST_LEASES: usize = 32 * 1024 * 1024;
 
 /// READs and READDIRs under way for one channel.
 pub(crate) const MAX_RUNNING_READS: usize = 128;
@@ -90,6 +105,9 @@ pub(crate) const REPLY_HIGH: usize = SEND_BYTES;
 
 /// Handles that one channel may have open.
 pub(crate) const MAX_HANDLES: usize = 256;
+
+/// Folders among them: each holds a page of names.
+pub(crate) const MAX_FOLDERS: usize = 16;
 
 /// A READDIR's answer is not made longer than this.
 pub(crate) const MAX_NAMES_BYTES: usize = 64 * 1024;

@@ -113,8 +113,8 @@ impl Operation {
         match self.what {
             What::Open(how) => open(shared, path, how).await.map(Body::Handle),
             What::OpenFolder => {
-                let slot = shared.slot()?;
-                let folder = Folder::new(files.list(&path).await?);
+                let (slot, place) = (shared.slot()?, shared.folder_slot()?);
+                let folder = Folder::new(files.list(&path).await?, place);
                 let open = Open::Folder(Arc::new(tokio::sync::Mutex::new(folder)));
                 Ok(Body::Handle(shared.open(open, Some(slot))))
             }

@@ -1,5 +1,6 @@
 //! READ and READDIR.
 
+use super::handles::Slot;
 use super::reply::{Body, Names};
 use super::{MAX_NAMES_BYTES, MAX_READ, OPERATION_DEADLINE};
 use crate::backend::{Download, Listing};
@@ -36,12 +37,13 @@ pub(crate) struct Folder {
     listing: Listing,
     page: std::vec::IntoIter<Entry>,
     ended: bool,
+    _slot: Slot,
 }
 
 impl Folder {
     /// At the beginning of a listing.
-    pub(crate) fn new(listing: Listing) -> Self {
-        Self { listing, page: Vec::new().into_iter(), ended: false }
+    pub(crate) fn new(listing: Listing, slot: Slot) -> Self {
+        Self { listing, page: Vec::new().into_iter(), ended: false, _slot: slot }
     }
 
     /// Answers a READDIR.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -70,9 +70,9 @@ impl Client {
         let at_end = async move {
             counter.fetch_add(1, Ordering::SeqCst);
         };
-        let budget = Arc::new(Semaphore::new(WRITE_BUDGET));
+        let memory = Memory::new(&app::budget::Budget::new(512).unwrap());
         let mut client = Self {
-            channel: Channel::start(vfs.files(), budget, &tasks, output, at_end),
+            channel: Channel::start(vfs.files(), memory, &tasks, output, at_end),
             answers,
             received: Vec::new(),
             parsed: HashMap::new(),
@@ -226,7 +226,7 @@ async fn a_client_that_reads_nothing_can_still_write() {
         reads.push(client.send(5, fields().string(&read).u64(at * 16_384).u32(16_384)).await);
     }
     let mut writes = Vec::new();
-    for at in 0..(3 * WRITE_BUDGET / 32_768) {
+    for at in 0..(3 * WRITE_LEASES / 32_768) {
         writes.push(client.write(&write, at as u64 * 32_768, &[7; 32_768]).await);
     }
     client.open.send_replace(true);
@@ -237,7 +237,7 @@ async fn a_client_that_reads_nothing_can_still_write() {
         assert_eq!(client.answer(id).await.len(), 5 + 16_384);
     }
     assert_eq!(client.status(4, fields().string(&write)).await.0, 0);
-    assert_eq!(vfs.get("/new").unwrap().len(), 3 * WRITE_BUDGET);
+    assert_eq!(vfs.get("/new").unwrap().len(), 3 * WRITE_LEASES);
 }
 
 #[tokio::test]

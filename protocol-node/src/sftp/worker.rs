@@ -5,17 +5,18 @@
 
 use super::handles::Shared;
 use super::intake::{HandleJob, PathJob};
+use super::memory::{Charge, Pool};
 use super::order::Ticket;
 use super::reader::{self, too_slow};
 use super::reply::{self, Body, Class, Reply};
 use super::{
-    MAX_RUNNING_PATHS, MAX_RUNNING_READS, OPERATION_DEADLINE, OUTPUT_DEADLINE, READ_BUDGET, REPLY_HIGH, SEND_BYTES,
+    MAX_NAMES_BYTES, MAX_RUNNING_PATHS, MAX_RUNNING_READS, OPERATION_DEADLINE, OUTPUT_DEADLINE, REPLY_HIGH, SEND_BYTES,
 };
 use bytes::{Bytes, BytesMut};
 use domain::file_error::{FileError, FileErrorKind};
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -30,8 +31,10 @@ pub(crate) type Output = Box<dyn FnMut(Bytes) -> BoxFuture<'static, Result<(), G
 
 /// What a finished job gives back beside its answer.
 enum Returned {
-    /// The bytes that a READ was allowed.
-    Read(usize),
+    /// The memory of an answer with data or names, which it keeps until it is encrypted.
+    Answer(Charge),
+    /// Nothing.
+    Nothing,
     /// A path operation's place in the order.
     Path(Ticket),
 }
@@ -50,9 +53,13 @@ pub(crate) struct Worker {
     paths: FuturesUnordered<Job>,
     /// Jobs behind earlier ones on the same paths, oldest first.
     waiting: Vec<(Ticket, PathJob)>,
-    /// Bytes of the READs under way.
-    reading: usize,
+    /// The connection's memory for answers.
+    memory: Arc<Pool>,
+    /// Memory that the first job of the lane of handles waits for.
+    granting: Option<BoxFuture<'static, Option<Charge>>>,
     out: BytesMut,
+    /// The memory of what is in `out`.
+    charged: Option<Charge>,
     output: Output,
     sending: Option<BoxFuture<'static, bool>>,
 }
@@ -86,6 +93,7 @@ impl Worker {
     /// At the beginning of a channel.
     pub(crate) fn new(
         shared: Arc<Shared>,
+        memory: Arc<Pool>,
         replies: mpsc::Receiver<Reply>,
         handle_jobs: mpsc::Receiver<HandleJob>,
         path_jobs: mpsc::Receiver<PathJob>,
@@ -99,8 +107,10 @@ impl Worker {
             reads: FuturesOrdered::new(),
             paths: FuturesUnordered::new(),
             waiting: Vec::new(),
-            reading: 0,
+            memory,
+            granting: None,
             out: BytesMut::new(),
+            charged: None,
             output,
             sending: None,
         }
@@ -202,28 +212,29 @@ impl Worker {
             && self.reads.len() < MAX_RUNNING_READS
             && let Poll::Ready(Some(job)) = self.handle_jobs.poll(cx)
         {
+            let answer_bytes = match &job {
+                HandleJob::Read { download, offset, len, .. } => reader::read_len(download, *offset, *len),
+                HandleJob::ReadFolder { .. } => MAX_NAMES_BYTES,
+                HandleJob::Close { .. } => 0,
+            };
+            let Some(charge) = self.charge(cx, answer_bytes) else {
+                self.handle_jobs.first = Some(job);
+                break;
+            };
             let mut future: Job = match job {
-                HandleJob::Read { id, download, offset, len } => {
-                    let bytes = reader::read_len(&download, offset, len);
-                    if self.reading > 0 && self.reading + bytes > READ_BUDGET {
-                        self.handle_jobs.first = Some(HandleJob::Read { id, download, offset, len });
-                        break;
-                    }
-                    self.reading += bytes;
-                    read(id, download, offset, bytes)
-                }
+                HandleJob::Read { id, download, offset, .. } => read(id, download, offset, answer_bytes, charge),
                 HandleJob::ReadFolder { id, folder } => Box::pin(async move {
                     let now = store::clock::now();
                     // the lock is fair: answers follow the order of the requests
                     let body = folder.lock().await.read(now).await;
-                    (other(id, body), Returned::Read(0))
+                    (other(id, body), Returned::Answer(charge))
                 }),
                 HandleJob::Close { id, download } => Box::pin(async move {
                     let body = match timeout(OPERATION_DEADLINE, download.close()).await {
                         Ok(()) => Body::Ok,
                         Err(_) => too_slow(OPERATION_DEADLINE).into(),
                     };
-                    (other(id, body), Returned::Read(0))
+                    (other(id, body), Returned::Nothing)
                 }),
             };
             // most are ready now, and then need no place behind those that are not
@@ -240,9 +251,28 @@ impl Worker {
         progress
     }
 
+    /// Memory for the answer to the first job of the lane of handles.
+    fn charge(&mut self, cx: &mut Context<'_>, bytes: usize) -> Option<Charge> {
+        if self.granting.is_none() {
+            if let Some(charge) = self.memory.try_charge(bytes) {
+                return Some(charge);
+            }
+            self.granting = Some(Arc::clone(&self.memory).charge(bytes).boxed());
+        }
+        let Poll::Ready(granted) = self.granting.as_mut()?.as_mut().poll(cx) else {
+            return None;
+        };
+        self.granting = None;
+        granted
+    }
+
     fn done(&mut self, reply: Reply, returned: Returned) {
         match returned {
-            Returned::Read(bytes) => self.reading -= bytes.min(self.reading),
+            Returned::Nothing => {}
+            Returned::Answer(charge) => match &mut self.charged {
+                Some(charged) => charged.merge(charge),
+                None => self.charged = Some(charge),
+            },
             Returned::Path(ticket) => self.shared.order().end(ticket),
         }
         self.put(reply);
@@ -260,7 +290,12 @@ impl Worker {
     }
 
     fn send(&mut self) {
-        let taken = (self.output)(self.out.split().freeze());
+        let bytes = self.out.split().freeze();
+        let bytes = match self.charged.take() {
+            Some(charge) => charge.attach(bytes),
+            None => bytes,
+        };
+        let taken = (self.output)(bytes);
         self.sending = Some(Box::pin(async move {
             match timeout(OUTPUT_DEADLINE, taken).await {
                 Ok(Ok(())) => true,
@@ -277,11 +312,11 @@ impl Worker {
     }
 }
 
-fn read(id: u32, download: crate::backend::Download, offset: u64, len: usize) -> Job {
+fn read(id: u32, download: crate::backend::Download, offset: u64, len: usize, charge: Charge) -> Job {
     Box::pin(async move {
         let body = if len == 0 { Body::EOF } else { reader::read(download, offset, len).await };
         let class = Class::Data;
-        (Reply { id, class, body }, Returned::Read(len))
+        (Reply { id, class, body }, Returned::Answer(charge))
     })
 }
 

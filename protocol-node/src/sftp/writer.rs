@@ -6,6 +6,7 @@
 
 use super::attributes::Shown;
 use super::handles::{Shared, Slot};
+use super::memory::Charge;
 use super::order::Ticket;
 use super::reader::too_slow;
 use super::reply::{Body, Class, Reply};
@@ -14,7 +15,7 @@ use crate::backend::Upload;
 use bytes::Bytes;
 use domain::file_error::FileError;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::Instrument;
 
@@ -26,7 +27,7 @@ pub(crate) enum Work {
         offset: u64,
         data: Bytes,
         /// What it is charged; released when the upload has taken the data.
-        charge: OwnedSemaphorePermit,
+        charge: Charge,
     },
     /// FSETSTAT.
     SetSize { id: u32, size: Option<u64> },

@@ -17,13 +17,19 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Disconnect
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Span, debug, info};
 use zeroize::Zeroizing;
 
 /// Channels of one connection.
 const MAX_CHANNELS: usize = 10;
+
+/// Channels that a connection may open one after the other. The library keeps a little of each that we closed first.
+const MAX_CHANNELS_EVER: usize = 1000;
+
+/// What a client must take in one packet. With packets of a byte, a window of megabytes would be a hundred times as much
+/// memory in the library, which cuts all that the window holds into packets at once. Real ones take 32 KiB.
+const MIN_PACKET_BYTES: usize = 256;
 
 /// For the check of one login.
 const CHECK_DEADLINE: Duration = Duration::from_secs(30);
@@ -65,20 +71,15 @@ pub(super) struct Handler {
     span: Span,
     files: Option<FileSession>,
     channels: HashMap<ChannelId, State>,
-    write_budget: Arc<Semaphore>,
+    memory: sftp::Memory,
+    /// Channels opened so far.
+    opened: usize,
 }
 
 impl Handler {
     pub(super) fn new(shared: Arc<Shared>, watch: Arc<Watch>, origin: Origin, span: Span) -> Self {
-        Self {
-            shared,
-            watch,
-            origin,
-            span,
-            files: None,
-            channels: HashMap::new(),
-            write_budget: Arc::new(Semaphore::new(sftp::WRITE_BUDGET)),
-        }
+        let memory = sftp::Memory::new(&shared.budget);
+        Self { shared, watch, origin, span, files: None, channels: HashMap::new(), memory, opened: 0 }
     }
 
     /// One login, whatever is shown. Every refusal is the same to the client; the reason is logged where it is found.
@@ -121,9 +122,9 @@ impl Handler {
             };
             let _ = timeout(END_DEADLINE, farewell).await;
         };
-        let budget = Arc::clone(&self.write_budget);
+        let memory = self.memory.clone();
         let tasks = &self.shared.tasks;
-        self.span.in_scope(|| sftp::Channel::start(files, budget, tasks, output, at_end))
+        self.span.in_scope(|| sftp::Channel::start(files, memory, tasks, output, at_end))
     }
 
     /// Anything but SFTP: says so where people see it, and ends.
@@ -177,12 +178,25 @@ impl russh::server::Handler for Handler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), SessionError> {
-        if self.channels.len() >= MAX_CHANNELS {
+        // The library tells of a client's CLOSE only if we did not close first, so those that have ended are looked for.
+        self.channels.retain(|_, state| match state {
+            State::Fresh(_) => true,
+            State::Sftp(channel) => !channel.has_ended(),
+            State::Over => false,
+        });
+        let id = channel.id();
+        let (read, write) = channel.split();
+        // the smaller of the client's largest packet and its window
+        let packet_bytes = write.writable_packet_size().await;
+        if packet_bytes < MIN_PACKET_BYTES {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        }
+        if self.channels.len() >= MAX_CHANNELS || self.opened >= MAX_CHANNELS_EVER {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
-        let id = channel.id();
-        let (read, write) = channel.split();
+        self.opened += 1;
         drop(read);
         self.channels.insert(id, State::Fresh(write));
         reply.accept().await;

@@ -5,6 +5,7 @@ use super::limits::{Counter, Limits};
 use super::transport;
 use crate::backend::{Accounts, Vfs};
 use crate::host_keys::HostKeys;
+use app::budget::Budget;
 use russh::server;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) ssh: Arc<server::Config>,
     pub(super) accounts: Accounts,
     pub(super) vfs: Vfs,
+    pub(super) budget: Budget,
     /// The node is stopping: connections end when they have nothing open.
     pub(super) draining: CancellationToken,
     /// Connections end now.
@@ -65,6 +67,7 @@ impl Door {
                 ssh: Arc::new(transport::config(keys)),
                 accounts: state.accounts.clone(),
                 vfs: state.vfs.clone(),
+                budget: state.budget.clone(),
                 draining: CancellationToken::new(),
                 kill: CancellationToken::new(),
                 tasks: TaskTracker::new(),

@@ -28,7 +28,8 @@ async fn server() -> Server {
     let public = std::fs::read_to_string(folder.path().join("id.pub")).unwrap();
     let accounts = Accounts { key: ssh_key::PublicKey::from_openssh(&public).unwrap().to_bytes().unwrap() };
     let vfs = Vfs::default();
-    let state = State { accounts, vfs: vfs.clone() };
+    let budget = app::budget::Budget::new(512).unwrap();
+    let state = State { accounts, vfs: vfs.clone(), budget };
     let keys = host_keys(SECRET).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
     let running = Door::bind(address, &keys, &state, Limits::default()).unwrap().open().unwrap();

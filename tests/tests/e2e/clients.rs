@@ -19,6 +19,8 @@ pub(crate) struct Client {
     port: String,
     user: String,
     proof: Proof,
+    /// Whether a host key that is not known is taken.
+    checking: &'static str,
 }
 
 impl Client {
@@ -31,13 +33,22 @@ impl Client {
         let folder = TempDir::new().unwrap();
         let port = stack.get("TOWPATH_SFTP_PORT").to_owned();
         let known = format!("[127.0.0.1]:{port} {}\n", stack.get("TOWPATH_SFTP_HOST_KEY"));
+        Self::with(folder, port, user, proof, &known, "yes")
+    }
+
+    /// For a port whose key is not known yet.
+    pub(crate) fn anywhere(port: u16, user: &str, proof: Proof) -> Self {
+        Self::with(TempDir::new().unwrap(), port.to_string(), user, proof, "", "accept-new")
+    }
+
+    fn with(folder: TempDir, port: String, user: &str, proof: Proof, known: &str, checking: &'static str) -> Self {
         std::fs::write(folder.path().join("known_hosts"), known).unwrap();
         if let Proof::Password(password) = &proof {
             let askpass = folder.path().join("askpass");
             std::fs::write(&askpass, format!("#!/bin/sh\ncat <<'end'\n{password}\nend\n")).unwrap();
             std::fs::set_permissions(&askpass, PermissionsExt::from_mode(0o700)).unwrap();
         }
-        Self { folder, port, user: user.to_owned(), proof }
+        Self { folder, port, user: user.to_owned(), proof, checking }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -56,7 +67,7 @@ impl Client {
         command.args(["-F", "none", if program == "ssh" { "-p" } else { "-P" }, &self.port]);
         let known = format!("UserKnownHostsFile={}", self.path("known_hosts").display());
         for option in [
-            "StrictHostKeyChecking=yes",
+            &format!("StrictHostKeyChecking={}", self.checking),
             &format!("NumberOfPasswordPrompts={prompts}"),
             "ConnectTimeout=20",
             "LogLevel=ERROR",

@@ -6,9 +6,15 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at what it did not expect")]
 
 mod accounts;
+mod busy;
 mod clients;
 mod files;
+mod hostile_sftp;
+mod hostile_ssh;
 mod lifecycle;
+mod node;
+mod pressure;
+mod raw;
 mod receiver;
 mod resume;
 mod stack;

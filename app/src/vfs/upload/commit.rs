@@ -1,6 +1,7 @@
 //! The end of an upload: the one S3 call that makes the file visible.
 
 use super::{Writer, unsupported};
+use crate::budget::Reserved;
 use crate::settler::Done;
 use crate::vfs::intent::{Recorded, precondition};
 use crate::vfs::{new_operation, object_failure};
@@ -17,7 +18,11 @@ const ROUNDS: u32 = 8;
 
 /// What is to become visible.
 enum Whole {
-    Small(Bytes),
+    /// Up to a whole part, whose memory is kept until S3 has it.
+    Small {
+        body: Bytes,
+        _memory: Option<Reserved>,
+    },
     Parts(MultipartUpload, Vec<StoredPart>),
 }
 
@@ -107,8 +112,7 @@ impl Writer {
     async fn whole(&mut self, bytes: u64) -> Result<Whole, FileError> {
         let (last, memory) = self.buffer.cut();
         if self.parts.is_empty() {
-            drop(memory);
-            return Ok(Whole::Small(last));
+            return Ok(Whole::Small { body: last, _memory: memory });
         }
         if !last.is_empty() {
             self.parts.send(last, memory)?;
@@ -148,7 +152,7 @@ impl Writer {
                 }
                 return Err(refusal);
             }
-            if unclear && matches!(whole, Whole::Small(_)) {
+            if unclear && matches!(whole, Whole::Small { .. }) {
                 // a try without an answer may have made the file, and somebody have replaced it since. Parts have no such
                 // doubt: S3 says NoSuchUpload when they have become an object, and any other answer means that they have not
                 recorded = recorded.into_new_operation(&new_operation());
@@ -163,7 +167,7 @@ impl Writer {
     async fn write(&self, whole: &Whole, condition: &Precondition, operation: &OperationId) -> Result<(), WriteError> {
         let objects = &self.session.shared.objects;
         match whole {
-            Whole::Small(body) => objects.put(&self.proof, body.clone(), condition, operation).await,
+            Whole::Small { body, .. } => objects.put(&self.proof, body.clone(), condition, operation).await,
             Whole::Parts(upload, parts) => objects.complete_multipart(upload, parts, condition).await,
         }
     }

@@ -1,0 +1,181 @@
+//! What must hold for any bytes a client may send, in one function: the fuzzer (`fuzz/`) and the tests call it.
+//!
+//! The first byte says how many of the next bytes are sizes of pieces; the rest is the stream of a channel.
+
+use super::attributes::{self, Shown, Wanted};
+use super::frame::{Frame, Frames, Parsed};
+use super::reply::{self, Body, Names};
+use super::request::{self, Ask, Fields, HandleAsk, Malformed};
+use super::status::Status;
+use app::vfs::{Entry, EntryKind};
+use bytes::{Bytes, BytesMut};
+use domain::time::Timestamp;
+
+/// What a stream held, apart from how it was cut.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Frame(Vec<u8>),
+    TooLong([u8; 5]),
+    NotSftp,
+}
+
+/// Panics if a rule is broken.
+pub(crate) fn exercise(input: &[u8]) {
+    let (sizes, stream) = split(input);
+    let whole = frames(std::iter::once(stream));
+    assert_eq!(frames(pieces(sizes, stream)), whole, "where the stream is cut must not matter");
+    for seen in &whole {
+        if let Seen::Frame(frame) = seen {
+            requests(frame);
+            replies(frame);
+        }
+    }
+}
+
+fn split(input: &[u8]) -> (&[u8], &[u8]) {
+    let Some((count, rest)) = input.split_first() else {
+        return (&[], &[]);
+    };
+    rest.split_at_checked(usize::from(*count)).unwrap_or((&[], rest))
+}
+
+/// The stream in pieces of these sizes, over and over; whole if there are none.
+fn pieces<'a>(sizes: &'a [u8], mut stream: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut sizes = sizes.iter().cycle();
+    std::iter::from_fn(move || {
+        if stream.is_empty() {
+            return None;
+        }
+        let size = sizes.next().map_or(stream.len(), |size| usize::from(*size).max(1));
+        let (piece, rest) = stream.split_at_checked(size).unwrap_or((stream, &[]));
+        stream = rest;
+        Some(piece)
+    })
+}
+
+fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Seen> {
+    let mut frames = Frames::new();
+    let mut all = Vec::new();
+    for mut piece in pieces {
+        loop {
+            match frames.next(&mut piece) {
+                Ok(Some(Parsed::Frame(frame))) => {
+                    assert!(!frame.bytes().is_empty());
+                    assert_eq!(frame.keep_from(0), frame.bytes());
+                    all.push(Seen::Frame(frame.bytes().to_vec()));
+                }
+                Ok(Some(Parsed::TooLong(header))) => all.push(Seen::TooLong(header)),
+                Ok(None) => break,
+                Err(_) => {
+                    all.push(Seen::NotSftp);
+                    return all;
+                }
+            }
+        }
+        assert!(piece.is_empty(), "a piece is used up");
+    }
+    all
+}
+
+fn requests(frame: &[u8]) {
+    let lent = Frame::Lent(frame);
+    let owned = Frame::Owned(Bytes::copy_from_slice(frame));
+    let parsed = request::parse(&lent);
+    assert_eq!(parsed, request::parse(&owned), "whether a frame crossed pieces must not matter");
+    assert_eq!(request::parse_init(&lent).is_some(), frame.len() >= 5 && frame.first() == Some(&1));
+    let id = frame.get(1..5).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
+    match parsed {
+        Err(Malformed { id: told }) => assert_eq!(told, id, "the answer must carry the request's id"),
+        Ok(request) => {
+            assert_eq!(Some(request.id), id);
+            if let Ask::Handle(_, HandleAsk::Write { data, .. }) = request.ask {
+                assert!(frame.ends_with(&data), "a WRITE's data ends its frame");
+            }
+        }
+    }
+}
+
+/// Answers made of the same bytes come back as what they say.
+fn replies(frame: &[u8]) {
+    let number = |at: usize| frame.iter().skip(at).take(8).fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    let (bytes, modified) = (number(1), Timestamp::from_millis(number(9).cast_signed()));
+    let text = String::from_utf8_lossy(frame);
+    let shown = Shown::file(bytes, modified);
+    let mut encoded = BytesMut::new();
+    shown.put(&mut encoded);
+    assert_eq!(attributes::parse(&mut Fields::new(&encoded)), Some(Wanted { size: Some(bytes) }));
+
+    let mut names = Names::default();
+    let kind = if bytes % 2 == 0 { EntryKind::File } else { EntryKind::Folder };
+    let entry = Entry { name: text.clone().into_owned(), kind, bytes, modified };
+    names.push(&entry, Timestamp::from_millis(0));
+    let bodies = [
+        Body::Ok,
+        Body::Status(Status::BadMessage, "malformed packet"),
+        Body::Data(vec![Bytes::copy_from_slice(frame), Bytes::new()]),
+        Body::Handle(bytes),
+        Body::Attributes(shown),
+        Body::Names(names),
+        Body::Names(Names::path(&text)),
+        Body::Limits,
+    ];
+    let id = u32::try_from(bytes % 0x1_0000_0000).unwrap_or_default();
+    let mut out = BytesMut::new();
+    for body in bodies {
+        out.clear();
+        reply::put(&mut out, id, body);
+        let (length, rest) = out.split_first_chunk::<4>().expect("an answer has a length");
+        assert_eq!(usize::try_from(u32::from_be_bytes(*length)), Ok(rest.len()), "an answer is as long as it says");
+        assert_eq!(rest.get(1..5), Some(&id.to_be_bytes()[..]), "an answer carries its request's id");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    /// How long inputs are mutated in every run of the tests.
+    const MUTATING: Duration = Duration::from_secs(4);
+
+    fn corpus() -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/frames");
+        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let all: Vec<Vec<u8>> = files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+        assert!(all.len() >= 20, "the corpus has {} files only", all.len());
+        all
+    }
+
+    #[test]
+    fn the_corpus_and_what_is_like_it() {
+        let corpus = corpus();
+        for input in &corpus {
+            exercise(input);
+        }
+        let mutated = (
+            prop::sample::select(corpus.clone()),
+            prop::sample::select(corpus),
+            prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+            any::<prop::sample::Index>(),
+        );
+        let end = Instant::now() + MUTATING;
+        let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
+        while Instant::now() < end {
+            let outcome = runner.run(&mutated, |(mut input, other, changes, cut)| {
+                for (at, byte) in changes {
+                    if !input.is_empty() {
+                        let at = at.index(input.len());
+                        input[at] = byte;
+                    }
+                }
+                input.extend_from_slice(&other[cut.index(other.len() + 1)..]);
+                exercise(&input);
+                Ok(())
+            });
+            outcome.unwrap();
+        }
+    }
+}
