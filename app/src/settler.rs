@@ -19,7 +19,7 @@ use std::time::Duration;
 use store::clock;
 use store::intents::Intents;
 use store::messages::Messages;
-use store::settling::{BATCH, SettleError, Settled, Settling, Taken};
+use store::settling::{BATCH, Gone, SettleError, Settled, Settling, Taken};
 use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{debug, warn};
 
@@ -53,7 +53,7 @@ pub struct Done {
 impl Done {
     /// What settles `intent`, which happened and changed usage by `change`.
     pub fn of(intent: Intent, change: UsageChange) -> Self {
-        let taken = taken(&intent);
+        let taken = taken(&intent, change);
         let marks = intent.seen.map(|seen| (intent.key.clone(), seen)).into_iter().collect();
         Self {
             organization: intent.organization,
@@ -67,21 +67,28 @@ impl Done {
 
 /// The counted versions that an operation took away. A rename whose source was replaced before it was deleted stands here
 /// like any other: it or the replacement counts that the source is gone, and the other one a file of its own.
-fn taken(intent: &Intent) -> Vec<Taken> {
-    let one = |key: &str, seen: &Seen, replaced| Taken {
+fn taken(intent: &Intent, change: UsageChange) -> Vec<Taken> {
+    let one = |key: &str, seen: &Seen, how| Taken {
         key: key.to_owned(),
         version: seen.version(),
-        replaced,
+        how,
         part: UsageChange::removed(seen),
     };
-    let here = |replaced| intent.seen.iter().map(move |seen| one(&intent.key, seen, replaced));
+    let here = |how| intent.seen.iter().map(move |seen| one(&intent.key, seen, how));
     match &intent.change {
         Change::MakeFolder | Change::DeleteFolder => Vec::new(),
-        Change::Upload => here(true).collect(),
-        Change::Delete => here(false).collect(),
+        Change::Upload => {
+            let removed = intent.seen.as_ref().map_or(UsageChange::default(), UsageChange::removed);
+            let made_bytes = u64::try_from(change.minus(removed).bytes).unwrap_or(0);
+            here(Gone::Replaced { made_bytes }).collect()
+        }
+        Change::Delete => here(Gone::Removed).collect(),
         // markers of folders are not counted
         Change::RenameTo { .. } if intent.key.ends_with('/') => Vec::new(),
-        Change::RenameTo { from, source } => here(true).chain([one(from, source, false)]).collect(),
+        Change::RenameTo { from, source } => {
+            let replaced = here(Gone::Replaced { made_bytes: source.bytes });
+            replaced.chain([one(from, source, Gone::Removed)]).collect()
+        }
     }
 }
 
@@ -186,8 +193,30 @@ async fn mark(stores: &SettlingStores, done: &Done) -> bool {
     true
 }
 
-/// One transaction, tried until it happened or somebody else did it.
+/// Counts in one transaction, or in several where a version was taken away more than once.
 async fn count(
+    stores: &SettlingStores,
+    organization: &OrganizationId,
+    credential: &CredentialId,
+    mut operations: Vec<Settled>,
+) {
+    while !operations.is_empty() {
+        let mut seen = HashSet::new();
+        let (now, later) = operations.into_iter().partition(|one| {
+            let names: Vec<_> = one.taken.iter().map(|taken| (taken.key.clone(), taken.version.clone())).collect();
+            let first = names.iter().all(|name| !seen.contains(name));
+            if first {
+                seen.extend(names);
+            }
+            first
+        });
+        count_at_once(stores, organization, credential, now).await;
+        operations = later;
+    }
+}
+
+/// One transaction, tried until it happened or somebody else did it.
+async fn count_at_once(
     stores: &SettlingStores,
     organization: &OrganizationId,
     credential: &CredentialId,
@@ -195,8 +224,7 @@ async fn count(
 ) {
     let mut retry = Retry::new("usage");
     while !operations.is_empty() {
-        count_each_once(&mut operations);
-        match stores.settling.settle(organization, credential, &operations, clock::now()).await {
+        let failed = match stores.settling.settle(organization, credential, &operations, clock::now()).await {
             Ok(()) => return,
             Err(SettleError::SettledAlready(gone)) => {
                 debug!(operations = gone.len(), "settled by somebody else");
@@ -205,38 +233,42 @@ async fn count(
                     at += 1;
                     !gone.contains(&(at - 1))
                 });
+                continue;
             }
             Err(SettleError::CountedAlready(places)) => {
-                // from the last on, so that the places stay right
-                for (at, place) in places.into_iter().rev() {
-                    if let Some(one) = operations.get_mut(at).filter(|one| place < one.taken.len()) {
-                        let counted = one.taken.remove(place);
-                        one.change = one.change.minus(counted.part);
-                    }
+                match correct(stores, organization, &mut operations, places).await {
+                    Ok(()) => continue,
+                    Err(error) => error,
                 }
             }
-            Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => {
-                if !retry.pause(&error).await {
-                    return;
-                }
-            }
+            Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => error,
+        };
+        if !retry.pause(&failed).await {
+            return;
         }
     }
 }
 
-/// Of several operations of a batch that took the same version away, the first counts it.
-fn count_each_once(operations: &mut [Settled]) {
-    let mut counted = HashSet::new();
-    for one in operations {
-        let change = &mut one.change;
-        one.taken.retain(|taken| {
-            let first = counted.insert((taken.key.clone(), taken.version.clone()));
-            if !first {
-                *change = change.minus(taken.part);
+/// Leaves versions out that somebody else has counted, or puts those in their place that went instead.
+async fn correct(
+    stores: &SettlingStores,
+    organization: &OrganizationId,
+    operations: &mut [Settled],
+    places: Vec<(usize, usize)>,
+) -> Result<(), SettleError> {
+    // from the last on, so that the places stay right
+    for (at, place) in places.into_iter().rev() {
+        let Some(one) = operations.get_mut(at) else { continue };
+        let Some(taken) = one.taken.get_mut(place) else { continue };
+        match stores.settling.instead(organization, taken).await? {
+            Some(instead) if instead.version != taken.version => *taken = instead,
+            _ => {
+                let counted = one.taken.remove(place);
+                one.change = one.change.minus(counted.part);
             }
-            first
-        });
+        }
     }
+    Ok(())
 }
 
 /// Growing pauses between tries.

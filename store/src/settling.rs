@@ -8,6 +8,7 @@
 
 use crate::aws::Aws;
 use crate::intents::{claim_ttl, item_key};
+use crate::patience::patiently;
 use crate::table::{self, PK, SK, TTL, VERSION};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -40,10 +41,23 @@ pub struct Taken {
     pub key: String,
     /// Its name, as [`domain::intent::Seen::version`].
     pub version: String,
-    /// Whether another one is in its place.
-    pub replaced: bool,
+    /// How it went.
+    pub how: Gone,
     /// Its part in the operation's change.
     pub part: UsageChange,
+}
+
+/// How a version went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// A conditional write put another one in its place, so it was there, or one with the same bytes: S3 names versions
+    /// by their bytes.
+    Replaced {
+        /// The size of the other one.
+        made_bytes: u64,
+    },
+    /// A conditional delete succeeded, which it also does where nothing was.
+    Removed,
 }
 
 /// What a credential's files take.
@@ -155,22 +169,55 @@ impl Settling {
         now: Timestamp,
     ) -> Result<Update, aws_sdk_dynamodb::error::BuildError> {
         let key = table::removal(organization, &taken.key, &taken.version);
-        let replaced = if taken.replaced { ", replaced = :replaced" } else { "" };
+        let mut set = "SET #v = :v, counted = :operation, #ttl = :ttl".to_owned();
+        let mut condition = "attribute_not_exists(counted) OR counted = :operation".to_owned();
+        if let Gone::Replaced { .. } = taken.how {
+            set.push_str(", replaced = :replaced, replaced_by_bytes = :made");
+            // counted by another replacement: that one made the same bytes, and this one has replaced them
+            condition.push_str(" OR replaced = :replaced");
+        }
         let mut update = Update::builder()
             .table_name(&self.table)
             .key(PK, AttributeValue::S(key.pk))
             .key(SK, AttributeValue::S(key.sk))
-            .update_expression(format!("SET #v = :v, counted = :operation, #ttl = :ttl{replaced}"))
-            .condition_expression("attribute_not_exists(counted) OR counted = :operation")
+            .update_expression(set)
+            .condition_expression(condition)
             .expression_attribute_names("#v", VERSION)
             .expression_attribute_names("#ttl", TTL)
             .expression_attribute_values(":v", AttributeValue::N("1".to_owned()))
             .expression_attribute_values(":operation", AttributeValue::S(operation.to_string()))
             .expression_attribute_values(":ttl", claim_ttl(now));
-        if taken.replaced {
-            update = update.expression_attribute_values(":replaced", AttributeValue::Bool(true));
+        if let Gone::Replaced { made_bytes } = taken.how {
+            update = update
+                .expression_attribute_values(":replaced", AttributeValue::Bool(true))
+                .expression_attribute_values(":made", AttributeValue::N(made_bytes.to_string()));
         }
         update.build()
+    }
+
+    /// What a delete took away, of whose version somebody else has counted that it is gone: if that was a replacement by
+    /// as many bytes, then the replacement, which S3 could not tell from it; else nothing.
+    pub async fn instead(&self, organization: &OrganizationId, taken: &Taken) -> Result<Option<Taken>, SettleError> {
+        if taken.how != Gone::Removed {
+            return Ok(None);
+        }
+        let key = table::removal(organization, &taken.key, &taken.version);
+        let request = self
+            .dynamodb
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(PK, AttributeValue::S(key.pk))
+            .key(SK, AttributeValue::S(key.sk));
+        let answer = patiently(|| request.clone().send()).await;
+        let answer = answer.map_err(|error| SettleError::Unavailable(DisplayErrorContext(&error).to_string()))?;
+        let Some(item) = answer.item() else {
+            return Ok(None);
+        };
+        let made = item.get("replaced_by_bytes").and_then(|value| value.as_n().ok()?.parse::<i64>().ok());
+        let by = item.get("counted").and_then(|value| value.as_s().ok());
+        let same = made.is_some_and(|made| made == -taken.part.bytes);
+        Ok(by.filter(|_| same).map(|by| Taken { version: by.clone(), ..taken.clone() }))
     }
 
     /// What a credential's files take, as counted.
