@@ -193,8 +193,10 @@ class Bench:
         def memory():
             return pss_kib([server.pid, *children(server.pid)])
 
+        # once: what a round has freed stays with the process, and the next would seem to cost nothing
+        before = memory()
+
         def run():
-            before = memory()
             with self.load.idle(server, count):
                 time.sleep(1)  # buffers of the last answers are freed
                 grown = memory() - before
