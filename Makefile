@@ -7,7 +7,7 @@ CARGO_TEST  = cargo test --workspace --locked
 
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help dev test test-clients test-full fuzz check clean-dev clean deps deps-dev
+.PHONY: help dev test test-clients test-full fuzz bench check clean-dev clean deps deps-dev deps-bench
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -45,6 +45,10 @@ test-full: test test-clients ## Everything: also an object of 5 GiB, the long cr
 	@test -x .towpath/tools/bin/cargo-deny || cargo install cargo-deny --locked --root .towpath/tools
 	.towpath/tools/bin/cargo-deny check licenses bans sources
 
+bench: deps-bench ## Speed and cost beside OpenSSH and rclone, into .towpath/bench.md; a short run: make bench ARGS=--quick
+	$(CARGO_BUILD) --release --bin towpath-dev --bin protocol-node --example null-node --example ssh-load
+	python3 -B tests/bench --programs $(TARGET)/release $(ARGS)
+
 clean-dev: ## Forget everything that make dev keeps
 	rm -rf "$${TOWPATH_STATE_DIR:-.towpath}"
 
@@ -58,3 +62,7 @@ deps-dev:
 
 deps: deps-dev
 	@./scripts/need ssh:openssh-client sftp:openssh-client scp:openssh-client ssh-keygen:openssh-client lftp:lftp curl:curl python3:python3
+
+# OpenSSH's server is not installed for it: on most systems that starts one. Without it its rows are left out.
+deps-bench: deps-dev
+	@./scripts/need ssh:openssh-client sftp:openssh-client ssh-keygen:openssh-client python3:python3

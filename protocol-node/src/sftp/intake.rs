@@ -110,21 +110,23 @@ impl Channel {
         let (handles, handle_jobs) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
         let (paths, path_jobs) = mpsc::channel(MAX_OTHER_REQUESTS);
         let ended = CancellationToken::new();
-        let worker = worker::Worker::new(
+        // boxed: it is moved through three futures, and each would keep room for it
+        let worker = Box::new(worker::Worker::new(
             Arc::clone(&shared),
             Arc::clone(&memory.answers),
             replies,
             handle_jobs,
             path_jobs,
             output,
-        );
+        ));
         let (stop, all_closed) = (ended.clone(), Arc::clone(&shared));
         let task = async move {
             let finished = stop.run_until_cancelled(worker.run()).await;
             // aborts what is open; the tasks of uploads end when they have no more senders
             all_closed.close_all();
             if finished.is_some() {
-                stop.run_until_cancelled(at_end).await;
+                // boxed: the task would keep room for it from the start
+                stop.run_until_cancelled(Box::pin(at_end)).await;
             }
             stop.cancel();
         };
@@ -223,7 +225,8 @@ impl Channel {
         if let Some(charge) = self.memory.writes.try_charge(bytes) {
             return Ok(charge);
         }
-        let waiting = timeout(WRITE_DEADLINE, Arc::clone(&self.memory.writes).charge(bytes));
+        // boxed: the connection's task would keep room for it all the time
+        let waiting = Box::pin(timeout(WRITE_DEADLINE, Arc::clone(&self.memory.writes).charge(bytes)));
         match self.ended.run_until_cancelled(waiting).await {
             Some(Ok(Some(charge))) => Ok(charge),
             Some(Err(_)) => Err(Refused::WriteStuck),

@@ -117,7 +117,7 @@ impl Worker {
     }
 
     /// Works until the client has sent its last request and all is answered, or the transport takes no more.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         std::future::poll_fn(|cx| self.poll(cx)).await;
     }
 

@@ -93,7 +93,9 @@ pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAd
 
 async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Handler, mut place: Place) {
     let deadline = Instant::now() + LOGIN_DEADLINE;
-    let begun = timeout_at(deadline, server::run_stream(Arc::clone(&shared.ssh), stream, handler)).await;
+    // boxed, as are the ends below: this task would keep room for them as long as the session lasts
+    let beginning = Box::pin(server::run_stream(Arc::clone(&shared.ssh), stream, handler));
+    let begun = timeout_at(deadline, beginning).await;
     let mut session = match begun {
         Ok(Ok(session)) => session,
         Ok(Err(error)) => return tracing::debug!(%error, "a connection ended before the protocol began"),
@@ -104,9 +106,9 @@ async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Hand
         () = watch.logged_in.cancelled() => place.logging_in = None,
         () = sleep_until(deadline) => {
             tracing::info!(deadline_s = LOGIN_DEADLINE.as_secs(), "a client did not log in in time");
-            return end(watch, session).await;
+            return Box::pin(end(watch, session)).await;
         }
-        () = shared.draining.cancelled() => return disconnect(watch, session, "the server is stopping").await,
+        () = shared.draining.cancelled() => return Box::pin(disconnect(watch, session, "the server is stopping")).await,
     }
     loop {
         let look = if shared.draining.is_cancelled() { LOOK_DRAINING } else { LOOK };
@@ -116,11 +118,11 @@ async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Hand
             () = sleep(look) => {}
         }
         if shared.draining.is_cancelled() && !watch.is_busy() {
-            return disconnect(watch, session, "the server is stopping").await;
+            return Box::pin(disconnect(watch, session, "the server is stopping")).await;
         }
         if watch.is_idle() {
             tracing::info!(limit_s = IDLE_LIMIT.as_secs(), "a client was idle for too long");
-            return disconnect(watch, session, "idle for too long").await;
+            return Box::pin(disconnect(watch, session, "idle for too long")).await;
         }
     }
 }

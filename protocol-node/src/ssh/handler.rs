@@ -142,9 +142,12 @@ impl Handler {
 impl russh::server::Handler for Handler {
     type Error = SessionError;
 
+    // What runs once in a session is boxed: the library keeps room for the largest of these futures as long as the session
+    // lasts, and a login's, with its requests to DynamoDB, is larger than all the rest of an idle session.
+
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, SessionError> {
         let password = Zeroizing::new(password.to_owned());
-        Ok(self.log_in(user, Proof::Password(password)).await)
+        Ok(self.log_in(user, Proof::Password(password)).boxed().await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, SessionError> {
@@ -152,7 +155,7 @@ impl russh::server::Handler for Handler {
             Ok(key) if transport::accepts(offer.algorithm) && user.len() <= MAX_USER_BYTES => key,
             _ => return Ok(refused()),
         };
-        let known = self.shared.accounts.knows_key(user, &key, &self.origin);
+        let known = self.shared.accounts.knows_key(user, &key, &self.origin).boxed();
         Ok(match timeout(CHECK_DEADLINE, known).await {
             Ok(Ok(true)) => Auth::Accept,
             Ok(Ok(false) | Err(_)) | Err(_) => refused(),
@@ -161,7 +164,9 @@ impl russh::server::Handler for Handler {
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, SessionError> {
         match key.public_key.to_bytes() {
-            Ok(bytes) if transport::accepts(key.algorithm) => Ok(self.log_in(user, Proof::PublicKey(bytes)).await),
+            Ok(bytes) if transport::accepts(key.algorithm) => {
+                Ok(self.log_in(user, Proof::PublicKey(bytes)).boxed().await)
+            }
             _ => Ok(refused()),
         }
     }

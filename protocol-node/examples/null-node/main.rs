@@ -1,0 +1,63 @@
+//! A node whose files are nothing, for measuring SSH and the SFTP engine alone (`make bench`).
+//!
+//! It is the node's own door and engine, compiled from the same files, on a [`backend`] of its own. It lives here and
+//! not behind a setting, so that no production program can be told to throw files away or to let everybody in.
+//!
+//! `null-node 127.0.0.1:0` prints `listening sftp <address>` and ends with its standard input.
+
+#![expect(unreachable_pub, reason = "what is public in the node's library is a module of a program here")]
+
+mod backend;
+#[expect(dead_code, reason = "nobody asks for the public lines and the fingerprints here")]
+#[path = "../../src/host_keys.rs"]
+mod host_keys;
+#[path = "../../src/sftp/mod.rs"]
+mod sftp;
+#[expect(unused_imports, reason = "the type of the open door, which has no name here")]
+#[path = "../../src/ssh/mod.rs"]
+mod ssh;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+
+/// What the door asks of `crate::state`.
+mod state {
+    /// Accounts and files, shared by all sessions.
+    #[derive(Clone)]
+    pub struct State {
+        /// Logins.
+        pub accounts: crate::backend::Accounts,
+        /// Files.
+        pub vfs: crate::backend::Vfs,
+        /// Memory.
+        pub budget: app::budget::Budget,
+    }
+}
+
+/// More than any measurement opens, all from loopback.
+const LIMITS: ssh::Limits = ssh::Limits { connections: 20_000, per_address: 20_000, logging_in: 20_000 };
+
+/// The default of the node.
+const BUDGET_MIB: usize = 512;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address: SocketAddr = std::env::args().nth(1).ok_or("usage: null-node <address>")?.parse()?;
+    if !address.ip().is_loopback() {
+        return Err("only loopback: everybody is let in".into());
+    }
+    let keys = host_keys::host_keys(b"a key for measurements, known to everybody")?;
+    let state = state::State {
+        accounts: backend::Accounts,
+        vfs: backend::Vfs::new(),
+        budget: app::budget::Budget::new(BUDGET_MIB)?,
+    };
+    let door = ssh::Door::bind(address, &keys, &state, LIMITS)?.open()?;
+    println!("listening sftp {}", door.address());
+    let mut input = tokio::io::stdin();
+    while let Ok(1..) = input.read(&mut [0; 256]).await {}
+    door.stop(Duration::from_secs(1)).await;
+    Ok(())
+}

@@ -1,0 +1,122 @@
+"""The tables, in Markdown, and the targets that they are held against."""
+
+TITLES = {"CPU s/GiB": "server CPU s/GiB", "peak MiB": "server peak MiB", "CPU ms/file": "server CPU ms/file"}
+
+
+def shown(value):
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def table(results, word):
+    """One row for each contender of the cases whose titles hold `word`."""
+    cases = {title: runs for title, runs in results.items() if word in title}
+    if not cases:
+        return ""
+    columns = []
+    for runs in cases.values():
+        for numbers in runs.values():
+            columns += [name for name in numbers if name not in columns]
+    lines = ["| what | server | " + " | ".join(TITLES.get(name, name) for name in columns) + " |"]
+    lines.append("|---|---|" + "--:|" * len(columns))
+    for title, runs in cases.items():
+        for server, numbers in runs.items():
+            cells = " | ".join(shown(numbers.get(name)) for name in columns)
+            lines.append(f"| {title} | {server} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def ratio(results, title, number, ours, peer, lower_is_better=False):
+    runs = results.get(title, {})
+    try:
+        mine, other = runs[ours][number], runs[peer][number]
+        return other / mine if lower_is_better else mine / other
+    except (KeyError, ZeroDivisionError):
+        return None
+
+
+class Targets:
+    """Rows: what, target, measured, met."""
+
+    def __init__(self, results):
+        self.results, self.rows = results, []
+
+    def at_least(self, what, target, value, unit="×"):
+        self._row(what, f"≥ {target:g} {unit}", value, unit, value is not None and value >= target)
+
+    def at_most(self, what, target, value, unit):
+        self._row(what, f"≤ {target:g} {unit}", value, unit, value is not None and value <= target)
+
+    def _row(self, what, target, value, unit, met):
+        if value is not None:
+            self.rows.append(f"| {what} | {target} | {shown(value)} {unit} | {'yes' if met else '**no**'} |")
+
+    def number(self, title, server, name):
+        return self.results.get(title, {}).get(server, {}).get(name)
+
+    def all(self):
+        for way in ["up", "down"]:
+            title = f"{way}, null storage, aes128-gcm"
+            self.at_most(f"{title}: CPU", 1.0, self.number(title, "Towpath", "CPU s/GiB"), "s/GiB")
+            for peer in ["OpenSSH, RAM disk", "OpenSSH, /dev/null"]:
+                per_cpu = ratio(self.results, title, "CPU s/GiB", "Towpath", peer, lower_is_better=True)
+                self.at_least(f"{title}: speed for each CPU second, against {peer}", 2, per_cpu)
+        for way, target in [("up", 2), ("down", 3)]:
+            for cipher in ["aes128-gcm", "chacha20-poly1305"]:
+                title = f"{way}, shaped S3, {cipher}"
+                faster = ratio(self.results, title, "MiB/s", "Towpath", "rclone")
+                self.at_least(f"{title}: speed against rclone", target, faster)
+                cpu = ratio(self.results, title, "CPU s/GiB", "Towpath", "rclone", lower_is_better=True)
+                self.at_least(f"{title}: CPU against rclone (3 × is a third)", 3, cpu)
+            title = f"{way}, shaped S3, aes128-gcm"
+            of_s3 = ratio(self.results, title, "MiB/s", "Towpath", "S3 alone")
+            if of_s3 is not None:
+                mine = self.number(title, "Towpath", "MiB/s")
+                null = self.number(f"{way}, null storage, aes128-gcm", "Towpath", "MiB/s")
+                best = max(of_s3, mine / null if null else 0)
+                self.at_least(f"{title}: share of null storage, or of S3 alone", 80, best * 100, "%")
+        for title in self.results:
+            if "× 4 KiB" in title:
+                target = 1.8 if title.endswith("1 session") else 3
+                faster = ratio(self.results, title, "files/s", "Towpath", "rclone")
+                self.at_least(f"{title}: against rclone", target, faster)
+            if title.startswith("list "):
+                faster = ratio(self.results, title, "total s", "Towpath", "rclone", lower_is_better=True)
+                self.at_least(f"{title}: total, against rclone", 3, faster)
+            if "idle sessions, Towpath" in title:
+                self.at_most(title, 64, self.number(title, "Towpath", "KiB a session"), "KiB")
+            if title.startswith("handshakes"):
+                for server, numbers in self.results[title].items():
+                    if server.startswith("Towpath"):
+                        self.at_least(f"{title}: {server}", 1000, numbers["a second for each core"], "/s a core")
+        return ["| what | target | measured | met |", "|---|---|---|---|", *self.rows]
+
+
+SECTIONS = [
+    ("One stream, null storage", "null storage"),
+    ("One stream, plain S3", "plain S3, aes128-gcm"),
+    ("", "plain S3, chacha20"),
+    ("One stream, shaped S3", "shaped S3, aes128-gcm"),
+    ("", "shaped S3, chacha20"),
+    ("Small files", "× 4 KiB"),
+    ("Listings", "list "),
+    ("Idle sessions", "idle sessions"),
+    ("Handshakes", "handshakes"),
+]
+
+
+def markdown(results, machine, how):
+    lines = ["| machine | |", "|---|---|", *(f"| {name} | {value} |" for name, value in machine), "", how, ""]
+    lines += ["### Targets", "", *Targets(results).all(), ""]
+    tables = []
+    for title, word in SECTIONS:
+        rows = table(results, word)
+        if not rows:
+            continue
+        if title:
+            tables.append(f"### {title}\n\n{rows}")
+        elif tables:
+            # the same columns, so the rows go on below
+            tables[-1] += "\n".join(rows.splitlines()[2:]) + "\n"
+    return "\n".join(lines) + "\n" + "\n".join(tables)
