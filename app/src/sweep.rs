@@ -124,7 +124,7 @@ impl Sweep {
                 change
             }
             Verdict::DidNot | Verdict::FinishRename => {
-                self.stores.intents.drop(&intent).await?;
+                self.stores.intents.give_up(&intent, now).await?;
                 return Ok(Some(false));
             }
         };

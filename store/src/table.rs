@@ -13,7 +13,7 @@
 //! | admin (unique in the deployment) | `ADMIN#<name>` | `ADMIN` | Get, consistent: 1 |
 //! | admins of an organization | `ORG#<org>` | `ADMIN#<name>` | Query; names only |
 //! | what the first start created | `DEPLOYMENT` | `BOOTSTRAP` | Get, consistent: 1, once a start |
-//! | intent of an upload, delete or rename | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key |
+//! | intent of an upload, delete or rename | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key; `ttl` of one day on those that the sweep gave up |
 //! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, twice a minute on each node; only intents are in the index: 1 WCU more for each |
 //! | who took a version of an object away | `GONE#<org>#<object key>` | `<version>` | written in one transaction with the intent: 4 WCU for both; Update when a version was replaced: 1; read by the sweep alone; `ttl` one day |
 //! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 50 operations: 2 WCU for all of them; Get, consistent: 1 |
