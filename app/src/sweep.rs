@@ -113,7 +113,7 @@ impl Sweep {
                     // it was completed at the last moment: the next round counts it
                     return Ok(None);
                 }
-                self.stores.intents.drop(&intent).await?;
+                self.stores.intents.give_up(&intent, now).await?;
                 return Ok(Some(false));
             }
         };

@@ -180,10 +180,12 @@ impl Intents {
         Ok(Some(claim))
     }
 
-    /// A sign of life of an operation that lasts; `false` if the intent is gone.
+    /// A sign of life of an operation that lasts; `false` if the intent is gone or was given up.
     pub async fn keep(&self, intent: &Intent, now: Timestamp) -> Result<bool, IntentError> {
         self.update(&intent.organization, &intent.key, &intent.operation, "SET sweep_at = :at", |update| {
-            update.expression_attribute_values(":at", number(now.plus_millis(self.lease_millis)))
+            update
+                .condition_expression("attribute_exists(sweep_shard)")
+                .expression_attribute_values(":at", number(now.plus_millis(self.lease_millis)))
         })
         .await
     }
@@ -241,8 +243,33 @@ impl Intents {
         }
     }
 
-    /// Removes the intent of an operation that did not happen, and its claim first.
+    /// Removes the intent of an operation that did not happen, and its claim first. For the operation itself, which knows.
     pub async fn drop(&self, intent: &Intent) -> Result<(), IntentError> {
+        self.drop_claim(intent).await?;
+        let request = self.dynamodb.delete_item().table_name(&self.table).set_key(Some(item_key(
+            &intent.organization,
+            &intent.key,
+            &intent.operation,
+        )));
+        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+        Ok(())
+    }
+
+    /// For the sweep, which found that the operation has not happened: its claim goes, and nobody looks for it any more.
+    /// The record stays for a day, because the operation may live after all, cut off from DynamoDB for longer than its
+    /// lease: what it then makes visible is counted with this record, once.
+    pub async fn give_up(&self, intent: &Intent, now: Timestamp) -> Result<(), IntentError> {
+        self.drop_claim(intent).await?;
+        let expression = "SET #ttl = :ttl REMOVE sweep_shard, sweep_at";
+        self.update(&intent.organization, &intent.key, &intent.operation, expression, |update| {
+            let expires = AttributeValue::N((now.seconds() + CLAIM_SECONDS).to_string());
+            update.expression_attribute_names("#ttl", TTL).expression_attribute_values(":ttl", expires)
+        })
+        .await
+        .map(|_| ())
+    }
+
+    async fn drop_claim(&self, intent: &Intent) -> Result<(), IntentError> {
         if let Some((key, removed)) = intent.removes() {
             let key = table::removal(&intent.organization, key, &removed.version());
             let request = self
@@ -263,16 +290,10 @@ impl Intents {
                 Ok(_) | Err(_) => {}
             }
         }
-        let request = self.dynamodb.delete_item().table_name(&self.table).set_key(Some(item_key(
-            &intent.organization,
-            &intent.key,
-            &intent.operation,
-        )));
-        patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
         Ok(())
     }
 
-    /// All intents on one key.
+    /// All intents on one key, but for those that were given up.
     pub async fn on_key(&self, organization: &OrganizationId, key: &str) -> Result<Vec<Intent>, IntentError> {
         let request = self
             .dynamodb
@@ -282,7 +303,8 @@ impl Intents {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(table::intents(organization, key)));
         let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
-        answer.items().iter().map(|item| read(item).map(|overdue| overdue.intent)).collect()
+        let kept = answer.items().iter().filter(|item| item.contains_key(SWEEP_AT));
+        kept.map(|item| read(item).map(|overdue| overdue.intent)).collect()
     }
 
     /// Up to `limit` intents of one shard whose lease has passed.

@@ -95,6 +95,27 @@ async fn an_upload_that_lives_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_outlives_its_lease_is_counted_and_announced_once() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    let mut upload = ana.open_write(&path("/a"), WHOLE).await.unwrap();
+    send(&mut upload, &content(10)).await.unwrap();
+    let recorded =
+        async || world.stores.intents.on_key(&world.organization, key(&world, "/a").as_str()).await.unwrap().len() == 1;
+    while !recorded().await {
+        tokio::task::yield_now().await;
+    }
+    // its node is cut off from DynamoDB for too long, and another one sweeps
+    assert_eq!(world.sweep().round(clock::now().plus_millis(LEASE_MILLIS + 1)).await.dropped, 1);
+    assert_eq!(world.sweep().round(clock::now().plus_millis(3 * LEASE_MILLIS)).await, Default::default());
+    upload.finish().await.unwrap();
+    assert_eq!(world.announced().await, ["file.created /home/ana/a 10"]);
+    let usage = world.usage().await;
+    assert_eq!((usage.bytes, usage.files), (10, 1));
+    assert_eq!(world.keys().await, [("home/ana/a".to_owned(), 10)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_was_replaced_before_it_was_settled_is_still_announced() {
     let world = World::start().await;
     let ana = world.session(Level::Full);

@@ -21,10 +21,10 @@ use store::settling::Settling;
 /// message is given again.
 const STANDSTILL: Duration = Duration::from_secs(60);
 
-/// Records that stay, some for a time. Whatever else is in the table was left behind.
-const KEPT: [&str; 9] = ["ORG#", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#", "GONE#", "PARTIAL#"];
-/// Those that stay for a time.
-const EXPIRING: [&str; 2] = ["GONE#", "PARTIAL#"];
+/// Records that stay, and those that expire: claims, interrupted uploads, and intents that were given up. Whatever else is in the table was left
+/// behind.
+const KEPT: [&str; 7] = ["ORG#", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#"];
+const EXPIRING: [&str; 3] = ["GONE#", "PARTIAL#", "INTENT#"];
 
 /// All checks; every part must run. Panics with everything that is wrong.
 pub(crate) async fn everything(stage: &Stage, ledger: &Ledger) {
@@ -53,7 +53,7 @@ pub(crate) async fn everything(stage: &Stage, ledger: &Ledger) {
 async fn quiet(aws: &Aws, stage: &Stage, events: usize) {
     let (mut last, mut since) = (String::new(), Instant::now());
     loop {
-        let intents = scan(aws).await.iter().filter(|item| item.pk.starts_with("INTENT#")).count();
+        let intents = scan(aws).await.iter().filter(|item| item.pk.starts_with("INTENT#") && !item.expires).count();
         let (waiting, dead) = (messages(aws, "").await, messages(aws, "-dead").await);
         let told = stage.receiver.told().len();
         if intents == 0 && waiting == 0 && told >= events {
@@ -112,9 +112,8 @@ async fn table(aws: &Aws, bucket: &Bucket) -> Vec<String> {
     let mut wrong = Vec::new();
     let items = scan(aws).await;
     for item in &items {
-        if !KEPT.iter().any(|kept| item.pk.starts_with(kept))
-            || (EXPIRING.iter().any(|kept| item.pk.starts_with(kept)) && !item.expires)
-        {
+        let among = |prefixes: &[&str]| prefixes.iter().any(|prefix| item.pk.starts_with(prefix));
+        if !among(&KEPT) && !(among(&EXPIRING) && item.expires) {
             wrong.push(format!("a record is left behind: {}", item.pk));
         }
     }
