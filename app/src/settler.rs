@@ -260,7 +260,7 @@ async fn correct(
     for (at, place) in places.into_iter().rev() {
         let Some(one) = operations.get_mut(at) else { continue };
         let Some(taken) = one.taken.get_mut(place) else { continue };
-        match stores.settling.instead(organization, taken).await? {
+        match stores.settling.instead(organization, &one.operation, taken).await? {
             Some(instead) if instead.version != taken.version => *taken = instead,
             _ => {
                 let counted = one.taken.remove(place);

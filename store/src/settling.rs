@@ -195,11 +195,23 @@ impl Settling {
         update.build()
     }
 
-    /// What a delete took away, of whose version somebody else has counted that it is gone: if that was a replacement by
-    /// as many bytes, then the replacement, which S3 could not tell from it; else nothing.
-    pub async fn instead(&self, organization: &OrganizationId, taken: &Taken) -> Result<Option<Taken>, SettleError> {
-        if taken.how != Gone::Removed {
-            return Ok(None);
+    /// What `operation` is to count instead of a version of which somebody else has counted that it is gone. Where a
+    /// version was replaced by the same bytes, S3 could not tell the two apart:
+    ///
+    /// * a delete of the first took the second away, if the first was counted by its replacement;
+    /// * a replacement of the first was taken away at once, if the first was counted by a delete.
+    ///
+    /// In all other cases the delete found nothing: nothing is counted instead.
+    pub async fn instead(
+        &self,
+        organization: &OrganizationId,
+        operation: &OperationId,
+        taken: &Taken,
+    ) -> Result<Option<Taken>, SettleError> {
+        if let Gone::Replaced { made_bytes } = taken.how {
+            let same = i64::try_from(made_bytes) == Ok(-taken.part.bytes);
+            let own = Taken { version: operation.to_string(), how: Gone::Removed, ..taken.clone() };
+            return Ok(same.then_some(own));
         }
         let key = table::removal(organization, &taken.key, &taken.version);
         let request = self

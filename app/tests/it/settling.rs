@@ -332,3 +332,28 @@ async fn a_version_that_two_operations_took_away_is_counted_once() {
         assert_eq!((world.usage().await.bytes, world.usage().await.files), (30, 1));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_the_same_bytes_are_counted_whatever_their_order() {
+    // the second made the same bytes as the first, so the delete of the first took the second away
+    for delete_first in [false, true] {
+        let world = World::start().await;
+        let ana = world.session(Level::Full);
+        put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+        assert_eq!((world.usage().await.bytes, world.usage().await.files), (10, 1));
+        let first = seen(&world, "/a").await;
+        let [upload, delete] = [(1, Change::Upload), (2, Change::Delete)].map(|(number, change)| {
+            intent(&world, "/a", OperationId::from_random([number; 16]), change, Some(first.clone()))
+        });
+        world.stores.intents.record(&delete, clock::now()).await.unwrap();
+        world.stores.intents.record(&upload, clock::now()).await.unwrap();
+        let settler = Settler::start(world.stores.clone());
+        let upload = Done::of(upload, UsageChange::written(10, Some(&first)));
+        let delete = Done::of(delete, UsageChange::removed(&first));
+        for done in if delete_first { [delete, upload] } else { [upload, delete] } {
+            settler.hand_over(done).await;
+            assert!(settler.settled(std::time::Duration::from_secs(20)).await);
+        }
+        assert_eq!((world.usage().await.bytes, world.usage().await.files), (0, 0), "delete first: {delete_first}");
+    }
+}
