@@ -106,6 +106,23 @@ impl Objects {
         .await
     }
 
+    /// Whether it is neither completed nor aborted: then no completion without an answer has happened.
+    pub async fn is_open(&self, upload: &MultipartUpload) -> Result<bool, ObjectError> {
+        let request = self
+            .once
+            .list_parts()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .max_parts(1);
+        match repeatedly(async || Ok(request.clone().send().await?)).await {
+            Ok(_) => Ok(true),
+            Err(ObjectError::NoSuchUpload) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Throws the parts away. Gone already is fine.
     pub async fn abort_multipart(&self, upload: &MultipartUpload) -> Result<(), ObjectError> {
         let request = self

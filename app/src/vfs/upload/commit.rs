@@ -143,7 +143,7 @@ impl Writer {
             }
             if unclear {
                 // a try without an answer may have made the file, and somebody have replaced it since
-                recorded = self.begin_again(whole, recorded)?;
+                recorded = self.begin_again(whole, recorded).await?;
             }
             recorded.saw(&self.session, now.as_ref(), clock::now()).await?;
         }
@@ -152,11 +152,15 @@ impl Writer {
         Err(FileError::new(FileErrorKind::Changed, text))
     }
 
-    /// The parts of a multipart upload carry their operation's id since its beginning; a small file can be sent again.
-    fn begin_again(&self, whole: &Whole, recorded: Recorded) -> Result<Recorded, FileError> {
+    /// A small file can be sent again. The parts of a multipart upload carry their operation's id since its beginning; but
+    /// while the upload is open, nothing was made of them, and they can be completed still.
+    async fn begin_again(&self, whole: &Whole, recorded: Recorded) -> Result<Recorded, FileError> {
         match whole {
             Whole::Small(_) => Ok(recorded.into_new_operation(&new_operation())),
-            Whole::Parts(..) => {
+            Whole::Parts(upload, _) => {
+                if self.session.shared.objects.is_open(upload).await.map_err(object_failure)? {
+                    return Ok(recorded);
+                }
                 let text =
                     "the file may have been stored and replaced by somebody else at once; send it again if needed";
                 Err(FileError::new(FileErrorKind::Changed, text))
