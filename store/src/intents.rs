@@ -8,7 +8,7 @@
 //! passed ([`Intents::claim`]).
 
 use crate::aws::Aws;
-use crate::patience::patiently;
+use crate::patience::{conditionally, patiently};
 use crate::table::{self, PK, SK, SWEEP_AT, SWEEP_INDEX, SWEEP_SHARD, TTL, VERSION, sweep_partition};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -234,13 +234,7 @@ impl Intents {
             .condition_expression("sweep_at = :seen")
             .expression_attribute_values(":at", number(now.plus_millis(self.lease_millis)))
             .expression_attribute_values(":seen", number(overdue.due));
-        match patiently(|| request.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(IntentError::of(error)),
-        }
+        conditionally(|| request.clone().send()).await.map_err(IntentError::of)
     }
 
     /// Removes the intent of an operation that did not happen, and its claim first. For the operation itself, which knows.
@@ -282,13 +276,8 @@ impl Intents {
                 .condition_expression("#operation = :operation AND attribute_not_exists(counted)")
                 .expression_attribute_names("#operation", "operation")
                 .expression_attribute_values(":operation", AttributeValue::S(intent.operation.to_string()));
-            match patiently(|| request.clone().send()).await {
-                Err(error) if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                    return Err(IntentError::of(error));
-                }
-                // done, or somebody else's
-                Ok(_) | Err(_) => {}
-            }
+            // if it is somebody else's, there is nothing to drop
+            conditionally(|| request.clone().send()).await.map_err(IntentError::of)?;
         }
         Ok(())
     }
@@ -345,13 +334,7 @@ impl Intents {
             .update_expression(expression)
             .condition_expression("attribute_exists(pk)");
         let request = values(update);
-        match patiently(|| request.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(IntentError::of(error)),
-        }
+        conditionally(|| request.clone().send()).await.map_err(IntentError::of)
     }
 }
 

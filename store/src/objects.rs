@@ -31,7 +31,6 @@ const OPERATION: &str = "towpath-operation";
 /// The bucket, as Towpath uses it.
 #[derive(Clone)]
 pub struct Objects {
-    s3: aws_sdk_s3::Client,
     once: aws_sdk_s3::Client,
     patient: aws_sdk_s3::Client,
     bucket: String,
@@ -72,7 +71,6 @@ impl Objects {
     /// On the bucket of the settings.
     pub fn new(aws: &Aws) -> Self {
         Self {
-            s3: aws.s3.clone(),
             once: aws.s3_once.clone(),
             patient: aws.s3_patient.clone(),
             bucket: aws.settings.bucket.clone(),

@@ -5,10 +5,10 @@
 //! when it looks at names, housekeeping those of an organization when it finds old multipart uploads.
 
 use crate::aws::Aws;
-use crate::patience::patiently;
+use crate::patience::{conditionally, patiently};
 use crate::table::{self, PK, SK, TTL, VERSION};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use domain::id::{CredentialId, OrganizationId};
 use domain::partial::PartialUpload;
 use std::collections::HashMap;
@@ -77,13 +77,7 @@ impl Partials {
             .condition_expression("attribute_not_exists(pk) OR #upload = :upload")
             .expression_attribute_names("#upload", "upload")
             .expression_attribute_values(":upload", AttributeValue::S(partial.upload.clone()));
-        match patiently(|| request.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok(conditionally(|| request.clone().send()).await?)
     }
 
     /// What is kept for one name.
@@ -102,7 +96,8 @@ impl Partials {
         answer.item().map(read).transpose()
     }
 
-    /// Takes one out, to go on with it or to end it: of several who try, one succeeds. `false`: it is gone, or another one.
+    /// Takes one out, to go on with it or to end it: of several who try, one succeeds. `false`: it is gone, or another one, or
+    /// it was ours and DynamoDB's answer got lost; then nobody has it, and housekeeping ends the parts by their age.
     pub async fn take(&self, partial: &PartialUpload) -> Result<bool, PartialError> {
         let request = self
             .dynamodb
@@ -111,15 +106,8 @@ impl Partials {
             .set_key(Some(item_key(&partial.organization, &partial.credential, &partial.key)))
             .condition_expression("#upload = :upload")
             .expression_attribute_names("#upload", "upload")
-            .expression_attribute_values(":upload", AttributeValue::S(partial.upload.clone()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::None);
-        match patiently(|| request.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
+            .expression_attribute_values(":upload", AttributeValue::S(partial.upload.clone()));
+        Ok(conditionally(|| request.clone().send()).await?)
     }
 
     /// Those of a credential.

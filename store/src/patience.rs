@@ -32,6 +32,22 @@ where
     }
 }
 
+/// A write with a condition: whether it held. After a retry a failed condition may be our own success, so the condition is
+/// to allow for that, or the caller for a wrong `false`.
+pub(crate) async fn conditionally<T, E, R, F>(call: impl FnMut() -> F) -> Result<bool, SdkError<E, R>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E, R>>>,
+{
+    match patiently(call).await {
+        Ok(_) => Ok(true),
+        Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+            Some("ConditionalCheckFailedException") => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
 fn is_passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     let Some(service) = error.as_service_error() else {
         // no answer: cut, timed out, unreadable

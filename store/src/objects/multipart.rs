@@ -44,16 +44,15 @@ impl Objects {
         let mut parts = Vec::new();
         let mut after = None;
         loop {
-            let page = self
-                .s3
+            let request = self
+                .once
                 .list_parts()
                 .bucket(&self.bucket)
                 .set_expected_bucket_owner(self.owner.clone())
                 .key(upload.key.as_str())
                 .upload_id(&upload.id)
-                .set_part_number_marker(after.take())
-                .send()
-                .await?;
+                .set_part_number_marker(after.take());
+            let page = repeatedly(async || Ok(request.clone().send().await?)).await?;
             for part in page.parts() {
                 parts.push(StoredPart {
                     number: part.part_number().and_then(|number| u32::try_from(number).ok()).unwrap_or(0),
@@ -194,15 +193,14 @@ impl Objects {
         from: Option<UploadsFrom>,
     ) -> Result<(Vec<FoundUpload>, Option<UploadsFrom>), ObjectError> {
         let UploadsFrom(key_marker, id_marker) = from.unwrap_or(UploadsFrom(None, None));
-        let page = self
-            .s3
+        let request = self
+            .once
             .list_multipart_uploads()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
             .set_key_marker(key_marker)
-            .set_upload_id_marker(id_marker)
-            .send()
-            .await?;
+            .set_upload_id_marker(id_marker);
+        let page = repeatedly(async || Ok(request.clone().send().await?)).await?;
         let old = page.uploads().iter().filter(|upload| timestamp(upload.initiated()) < before);
         let found = old.filter_map(|upload| {
             let (organization, key) = ObjectKey::from_bucket(upload.key()?.to_owned())?;
