@@ -4,7 +4,7 @@
 //! A session looks at the records of its credential when it looks at names, at most every [`FRESH`]. If they
 //! cannot be read, names are shown without them: only going on with an upload demands the record itself.
 
-use super::{FileSession, Vfs};
+use super::FileSession;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::partial::PartialUpload;
 use domain::path::ObjectKey;
@@ -175,13 +175,6 @@ impl FileSession {
         {
             tracing::info!(%error, "an interrupted upload is left to housekeeping");
         }
-    }
-}
-
-impl Vfs {
-    /// Whether interrupted uploads are kept, and for how long.
-    pub fn resuming(&self) -> &Resuming {
-        &self.0.resuming
     }
 }
 
