@@ -193,30 +193,9 @@ async fn mark(stores: &SettlingStores, done: &Done) -> bool {
     true
 }
 
-/// Counts in one transaction, or in several where a version was taken away more than once.
+/// Counts, until all happened or somebody else did it: in one transaction, or in several where a version was taken away more
+/// than once.
 async fn count(
-    stores: &SettlingStores,
-    organization: &OrganizationId,
-    credential: &CredentialId,
-    mut operations: Vec<Settled>,
-) {
-    while !operations.is_empty() {
-        let mut seen = HashSet::new();
-        let (now, later) = operations.into_iter().partition(|one| {
-            let names: Vec<_> = one.taken.iter().map(|taken| (taken.key.clone(), taken.version.clone())).collect();
-            let first = names.iter().all(|name| !seen.contains(name));
-            if first {
-                seen.extend(names);
-            }
-            first
-        });
-        count_at_once(stores, organization, credential, now).await;
-        operations = later;
-    }
-}
-
-/// One transaction, tried until it happened or somebody else did it.
-async fn count_at_once(
     stores: &SettlingStores,
     organization: &OrganizationId,
     credential: &CredentialId,
@@ -224,29 +203,45 @@ async fn count_at_once(
 ) {
     let mut retry = Retry::new("usage");
     while !operations.is_empty() {
-        let failed = match stores.settling.settle(organization, credential, &operations, clock::now()).await {
-            Ok(()) => return,
+        let (mut now, later) = each_version_once(operations);
+        let failed = match stores.settling.settle(organization, credential, &now, clock::now()).await {
+            Ok(()) => {
+                now.clear();
+                None
+            }
             Err(SettleError::SettledAlready(gone)) => {
                 debug!(operations = gone.len(), "settled by somebody else");
                 let mut at = 0;
-                operations.retain(|_| {
+                now.retain(|_| {
                     at += 1;
                     !gone.contains(&(at - 1))
                 });
-                continue;
+                None
             }
-            Err(SettleError::CountedAlready(places)) => {
-                match correct(stores, organization, &mut operations, places).await {
-                    Ok(()) => continue,
-                    Err(error) => error,
-                }
-            }
-            Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => error,
+            Err(SettleError::CountedAlready(places)) => correct(stores, organization, &mut now, places).await.err(),
+            Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => Some(error),
         };
-        if !retry.pause(&failed).await {
+        if let Some(failed) = failed
+            && !retry.pause(&failed).await
+        {
             return;
         }
+        now.extend(later);
+        operations = now;
     }
+}
+
+/// Those that one transaction can hold, which may name each record once, and the others.
+fn each_version_once(operations: Vec<Settled>) -> (Vec<Settled>, Vec<Settled>) {
+    let mut named = HashSet::new();
+    operations.into_iter().partition(|one| {
+        let names: Vec<_> = one.taken.iter().map(|taken| (taken.key.clone(), taken.version.clone())).collect();
+        let first = names.iter().all(|name| !named.contains(name));
+        if first {
+            named.extend(names);
+        }
+        first
+    })
 }
 
 /// Leaves versions out that somebody else has counted, or puts those in their place that went instead.

@@ -307,53 +307,61 @@ async fn living_upload(world: &World) -> String {
     panic!("the intent does not name its upload");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_two_operations_took_away_is_counted_once() {
-    for one_batch in [false, true] {
+/// A file of 10 bytes, counted, and two operations that both saw it and both succeeded at S3, where they believe that they took
+/// it away: an upload of `made` bytes, and a delete. To be settled in some order.
+struct BothTookIt {
+    world: World,
+    settler: Settler,
+    upload: Done,
+    delete: Done,
+}
+
+impl BothTookIt {
+    async fn with_upload_of(made: u64) -> Self {
         let world = World::start().await;
-        let ana = world.session(Level::Full);
-        put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+        put(&world.session(Level::Full), "/a", &content(10), WHOLE).await.unwrap();
         assert_eq!((world.usage().await.bytes, world.usage().await.files), (10, 1));
         let first = seen(&world, "/a").await;
-        // one replaced it; the other's delete found nothing, because the replacement was deleted, and S3 called that a success
         let [upload, delete] = [(1, Change::Upload), (2, Change::Delete)].map(|(number, change)| {
             intent(&world, "/a", OperationId::from_random([number; 16]), change, Some(first.clone()))
         });
         world.stores.intents.record(&delete, clock::now()).await.unwrap();
         world.stores.intents.record(&upload, clock::now()).await.unwrap();
-        let settler = Settler::start(world.stores.clone());
+        let upload = Done::of(upload, UsageChange::written(made, Some(&first)));
+        let delete = Done::of(delete, UsageChange::removed(&first));
+        Self { settler: Settler::start(world.stores.clone()), world, upload, delete }
+    }
+
+    /// Settles them, one after the other or at once, and answers the usage.
+    async fn settled(self, delete_first: bool, at_once: bool) -> (i64, i64) {
+        let Self { world, settler, upload, delete } = self;
         let wait = async || assert!(settler.settled(std::time::Duration::from_secs(20)).await);
-        settler.hand_over(Done::of(upload, UsageChange::written(30, Some(&first)))).await;
-        if !one_batch {
-            wait().await;
+        for done in if delete_first { [delete, upload] } else { [upload, delete] } {
+            settler.hand_over(done).await;
+            if !at_once {
+                wait().await;
+            }
         }
-        settler.hand_over(Done::of(delete, UsageChange::removed(&first))).await;
         wait().await;
-        assert_eq!((world.usage().await.bytes, world.usage().await.files), (30, 1));
+        let usage = world.usage().await;
+        (usage.bytes, usage.files)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_two_operations_took_away_is_counted_once() {
+    // the replacement was deleted by a third, so the delete found nothing, which S3 calls a success
+    for (delete_first, at_once) in [(false, false), (true, false), (false, true), (true, true)] {
+        let usage = BothTookIt::with_upload_of(30).await.settled(delete_first, at_once).await;
+        assert_eq!(usage, (30, 1), "delete first: {delete_first}, at once: {at_once}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_of_the_same_bytes_are_counted_whatever_their_order() {
-    // the second made the same bytes as the first, so the delete of the first took the second away
-    for delete_first in [false, true] {
-        let world = World::start().await;
-        let ana = world.session(Level::Full);
-        put(&ana, "/a", &content(10), WHOLE).await.unwrap();
-        assert_eq!((world.usage().await.bytes, world.usage().await.files), (10, 1));
-        let first = seen(&world, "/a").await;
-        let [upload, delete] = [(1, Change::Upload), (2, Change::Delete)].map(|(number, change)| {
-            intent(&world, "/a", OperationId::from_random([number; 16]), change, Some(first.clone()))
-        });
-        world.stores.intents.record(&delete, clock::now()).await.unwrap();
-        world.stores.intents.record(&upload, clock::now()).await.unwrap();
-        let settler = Settler::start(world.stores.clone());
-        let upload = Done::of(upload, UsageChange::written(10, Some(&first)));
-        let delete = Done::of(delete, UsageChange::removed(&first));
-        for done in if delete_first { [delete, upload] } else { [upload, delete] } {
-            settler.hand_over(done).await;
-            assert!(settler.settled(std::time::Duration::from_secs(20)).await);
-        }
-        assert_eq!((world.usage().await.bytes, world.usage().await.files), (0, 0), "delete first: {delete_first}");
+    // S3 cannot tell the replacement from the first, so the delete took the replacement away
+    for (delete_first, at_once) in [(false, false), (true, false), (false, true), (true, true)] {
+        let usage = BothTookIt::with_upload_of(10).await.settled(delete_first, at_once).await;
+        assert_eq!(usage, (0, 0), "delete first: {delete_first}, at once: {at_once}");
     }
 }
