@@ -1,11 +1,12 @@
 //! The same operations while AWS misbehaves: what is acknowledged is there, and is counted and announced.
 
-use crate::world::{WHOLE, World, content, get, path, put};
+use crate::world::{WHOLE, World, content, get, path, put, send};
 use domain::access::Level;
 use domain::file_error::FileErrorKind;
 use futures_util::StreamExt as _;
 use offline_aws::FaultPlan;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use store::clock;
 use store::intents::LEASE_MILLIS;
 
@@ -70,4 +71,32 @@ async fn errors_lost_answers_and_conflicts_lose_and_miscount_nothing() {
     announced.dedup();
     let downloads = expected.len();
     assert_eq!(announced.len(), 60 + 45 + downloads, "60 uploads, 45 further operations, {downloads} downloads");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_answer_got_lost_and_that_was_replaced_at_once_is_acknowledged() {
+    const BYTES: usize = 100_000;
+    let world = World::start().await;
+    let (ana, ben) = (world.session(Level::Full), world.session(Level::Full));
+    let mut upload = ana.open_write(&path("/a"), WHOLE).await.unwrap();
+    send(&mut upload, &content(BYTES)).await.unwrap();
+    let mut plan = FaultPlan::default();
+    plan.s3.lost_answer_rate = 1.0;
+    world.offline.faults().set(plan);
+    let finishing = tokio::spawn(upload.finish());
+    // by then the pauses between its tries are long enough for somebody else to come in between
+    while world.offline.faults().counters().s3.lost_answers < 9 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.offline.faults().set(FaultPlan::default());
+    put(&ben, "/a", &content(7), WHOLE).await.unwrap();
+    finishing.await.unwrap().unwrap();
+    assert!(get(&ana, "/a").await.unwrap() == content(7), "it must not be sent over the newer file again");
+    let mut announced = world.announced().await;
+    announced.retain(|text| text.starts_with("file.created"));
+    announced.sort();
+    assert_eq!(announced, ["file.created /home/ana/a 100000", "file.created /home/ana/a 7"]);
+    let usage = world.usage().await;
+    assert_eq!((usage.bytes, usage.files), (7, 1));
+    assert_eq!(world.keys().await.len(), 1);
 }

@@ -131,6 +131,8 @@ impl Writer {
     /// Follows whatever is at the name until the write succeeds, or must not happen. The answered intent names what was
     /// replaced. On an error the intent is dropped, unless the write may have happened: then the sweep decides.
     async fn make_visible(&self, whole: &Whole, mut recorded: Recorded) -> Result<Recorded, FileError> {
+        // whether a try of this operation ended without an answer, in this round or an earlier one
+        let mut unclear = false;
         for _ in 0..ROUNDS {
             let (condition, operation) =
                 (precondition(recorded.intent().seen.as_ref()), recorded.intent().operation.clone());
@@ -138,7 +140,7 @@ impl Writer {
             let Err(failed) = recorded.during(&self.session, writing).await else {
                 return Ok(recorded);
             };
-            let unclear = failed.tried_before || failed.error.outcome_unknown();
+            unclear |= failed.tried_before || failed.error.outcome_unknown();
             let now = self.session.shared.objects.head(&*self.proof).await.map_err(object_failure)?;
             if unclear && now.as_ref().and_then(|info| info.operation.as_ref()) == Some(&operation) {
                 return Ok(recorded);
@@ -156,6 +158,7 @@ impl Writer {
                 // a try without an answer may have made the file, and somebody have replaced it since. Parts have no such
                 // doubt: S3 says NoSuchUpload when they have become an object, and any other answer means that they have not
                 recorded = recorded.into_new_operation(&new_operation());
+                unclear = false;
             }
             recorded.saw(&self.session, now.as_ref(), clock::now()).await?;
         }
