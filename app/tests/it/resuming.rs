@@ -135,9 +135,7 @@ async fn an_older_file_stays_for_everybody_else_until_the_upload_is_whole() {
     let whole = content(20 * MIB);
     // S3 tells whole seconds: the interruption is to be of a later one
     let written = ben.stat(&path("/a")).await.unwrap().modified;
-    while clock::now().seconds() <= written.seconds() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    later_than(written).await;
     interrupted(&world.session(Level::Full), "/a", &whole, 20 * MIB).await;
     let ana = world.session(Level::Full);
     assert_eq!(size(&ana, "/a").await, Ok(16 * MIB as u64));
@@ -148,6 +146,36 @@ async fn an_older_file_stays_for_everybody_else_until_the_upload_is_whole() {
     upload.finish().await.unwrap();
     assert!(get(&ben, "/a").await.unwrap() == whole);
     world.nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_file_of_somebody_else_takes_its_place() {
+    let world = World::keeping().await;
+    let whole = content(20 * MIB);
+    interrupted(&world.session(Level::Full), "/a", &whole, 20 * MIB).await;
+    // S3 tells whole seconds: the file is to be of a later one
+    let kept = world.session(Level::Full).stat(&path("/a")).await.unwrap().modified;
+    later_than(kept).await;
+    put(&world.session_of(CredentialId::from_random([9; 15])), "/a", &content(99), WHOLE).await.unwrap();
+    let ana = world.session(Level::Full);
+    assert_eq!(size(&ana, "/a").await, Ok(99));
+    assert!(get(&ana, "/a").await.unwrap() == content(99));
+    assert_eq!(names(&ana, "/").await.unwrap(), ["a"]);
+    // and nothing is put behind it
+    let mut upload = ana.open_write(&path("/a"), RESUME).await.unwrap();
+    upload.write(16 * MIB as u64, whole.slice(16 * MIB..)).await.unwrap_err();
+    upload.abort().await;
+    let now = clock::now();
+    let after = now.plus_millis(25 * 3_600_000);
+    assert_eq!(world.sweep().abort_orphans(now.plus_millis(1000), after).await.unwrap(), 1);
+    world.nothing_left().await;
+}
+
+/// Waits for the next second.
+async fn later_than(time: domain::time::Timestamp) {
+    while clock::now().seconds() <= time.seconds() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,8 @@ mod load;
 mod parts;
 mod receiver;
 mod sftp;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod stage;
 mod version;
 mod workers;

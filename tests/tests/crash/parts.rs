@@ -3,13 +3,13 @@
 //! `towpath-dev` starts them once, creates the first accounts and stops; with what it gave its parts (program, arguments,
 //! variables) they are started here.
 
+use crate::shared::{self, program};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use store::aws::{Aws, AwsSettings};
+use store::aws::Aws;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -42,14 +42,6 @@ pub(crate) struct Parts {
     env: BTreeMap<String, String>,
     recipes: BTreeMap<&'static str, Recipe>,
     running: BTreeMap<&'static str, Running>,
-}
-
-/// The programs of this build, beside the test binary.
-fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
-    path
 }
 
 /// A base from which ten ports are free now, below those that the system gives to outgoing connections: a part must
@@ -110,7 +102,7 @@ impl Parts {
     }
 
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.env.get(name).unwrap_or_else(|| panic!("{name} is not in dev.env"))
+        shared::named(&self.env, name)
     }
 
     /// Starts these and waits until they listen.
@@ -181,19 +173,7 @@ impl Parts {
 
     /// The offline AWS.
     pub(crate) async fn aws(&self) -> Aws {
-        let settings = AwsSettings {
-            endpoint: Some(self.get("AWS_ENDPOINT_URL").to_owned()),
-            region: Some(self.get("AWS_REGION").to_owned()),
-            static_credentials: Some((
-                self.get("AWS_ACCESS_KEY_ID").to_owned(),
-                self.get("AWS_SECRET_ACCESS_KEY").to_owned(),
-            )),
-            bucket: self.get("TOWPATH_BUCKET").to_owned(),
-            bucket_owner: None,
-            table: self.get("TOWPATH_TABLE").to_owned(),
-            events_queue_url: self.get("TOWPATH_EVENTS_QUEUE_URL").to_owned(),
-        };
-        Aws::connect(settings).await.unwrap()
+        shared::aws(&self.env).await
     }
 }
 

@@ -17,5 +17,7 @@ mod pressure;
 mod raw;
 mod receiver;
 mod resume;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod stack;
 mod webhooks;

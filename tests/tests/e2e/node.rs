@@ -2,7 +2,8 @@
 
 use crate::clients::{Client, Proof};
 use crate::raw::{Dial, PATIENCE, Ssh};
-use crate::stack::{Stack, program};
+use crate::shared::program;
+use crate::stack::Stack;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

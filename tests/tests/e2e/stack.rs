@@ -1,5 +1,6 @@
 //! One `towpath-dev` with a state folder and ports of its own.
 
+use crate::shared::{self, program};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
@@ -8,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use store::aws::{Aws, AwsSettings};
+use store::aws::Aws;
 use tempfile::TempDir;
 
 /// How long a start may take. It takes a tenth of a second on a quiet machine.
@@ -23,14 +24,6 @@ pub(crate) struct Stack {
     pub(crate) state: PathBuf,
     pub(crate) port_base: u16,
     folder: Option<TempDir>,
-}
-
-/// The programs of this build, beside the test binary.
-pub(crate) fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
-    path
 }
 
 /// A base from which ten ports are free now.
@@ -95,7 +88,7 @@ impl Stack {
     }
 
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.env.get(name).unwrap_or_else(|| panic!("{name} is not in dev.env"))
+        shared::named(&self.env, name)
     }
 
     /// Ends it as Ctrl-C does; whether it said that all went well.
@@ -115,19 +108,7 @@ impl Stack {
 
     /// The offline AWS behind it.
     pub(crate) async fn aws(&self) -> Aws {
-        let settings = AwsSettings {
-            endpoint: Some(self.get("AWS_ENDPOINT_URL").to_owned()),
-            region: Some(self.get("AWS_REGION").to_owned()),
-            static_credentials: Some((
-                self.get("AWS_ACCESS_KEY_ID").to_owned(),
-                self.get("AWS_SECRET_ACCESS_KEY").to_owned(),
-            )),
-            bucket: self.get("TOWPATH_BUCKET").to_owned(),
-            bucket_owner: None,
-            table: self.get("TOWPATH_TABLE").to_owned(),
-            events_queue_url: self.get("TOWPATH_EVENTS_QUEUE_URL").to_owned(),
-        };
-        Aws::connect(settings).await.unwrap()
+        shared::aws(&self.env).await
     }
 
     /// All keys with sizes, without the organization's prefix; and the promise that nothing is left behind.
