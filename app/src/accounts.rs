@@ -2,8 +2,10 @@
 //!
 //! Every refusal looks the same to the client and takes a multiple of the same time; the log says the reason. A
 //! password that was right is remembered for a minute, under the credential's revision, so that clients that open a
-//! connection for each file do not cost a hash each; any change of the credential ends that at once.
+//! connection for each file do not cost a hash each; any change of the credential ends that at once. An API key is a
+//! password for its owner ([`api_keys`]).
 
+mod api_keys;
 mod remembered;
 
 use crate::hashing::Hashing;
@@ -170,7 +172,10 @@ impl Inner {
     async fn try_log_in(&self, attempt: &Attempt) -> Result<Principal, Failure> {
         match &attempt.proof {
             Proof::PublicKey(key) => self.try_key(&attempt.user, key, &attempt.origin).await,
-            Proof::Password(password) => self.try_password(&attempt.user, password, &attempt.origin).await,
+            Proof::Password(password) => match identity::api_key_login(&attempt.user) {
+                Some(name) => self.try_api_key(name, password, &attempt.origin).await,
+                None => self.try_password(&attempt.user, password, &attempt.origin).await,
+            },
         }
     }
 

@@ -126,7 +126,7 @@ fn secrets_place(organization: &OrganizationId) -> Place<'_> {
 
 async fn create(records: &Records, request: &BootstrapRequest) -> Result<Bootstrapped, ManagementError> {
     let at = now();
-    let tenant = organization(&request.organization, at);
+    let mut tenant = organization(&request.organization, at);
     let operator = organization("operator", at);
     let generate = || password::generate(&tenant.password_policy, &random());
     let key = KeyText::generate(&random());
@@ -148,6 +148,7 @@ async fn create(records: &Records, request: &BootstrapRequest) -> Result<Bootstr
         admin(&request.admin, &tenant, admin_hash.map_err(ManagementError::internal)?),
         admin(&request.operator, &operator, operator_hash.map_err(ManagementError::internal)?),
     ];
+    tenant.root_credential = Some(credential.id.clone());
     let api_key = site_key(&tenant, &key, at);
     let sealed = if request.keep_secrets {
         let text = secrets.to_text().map_err(ManagementError::internal)?;

@@ -76,6 +76,11 @@ impl Budget {
         now(&self.slots, bytes)
     }
 
+    /// What [`Budget::try_slot`] could give now, in bytes.
+    pub fn free_for_slots(&self) -> usize {
+        self.slots.available_permits().saturating_mul(UNIT)
+    }
+
     /// Memory for requests and answers that a door holds, if there is some.
     pub fn try_door(&self, bytes: usize) -> Option<Reserved> {
         now(&self.door, bytes)

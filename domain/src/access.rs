@@ -7,6 +7,7 @@ mod verbs;
 
 pub use verbs::{Level, Permissions, UnknownVerb, Verb, Verbs};
 
+use crate::api_key::ApiKeyId;
 use crate::file_error::{FileError, FileErrorKind};
 use crate::id::{CredentialId, OrganizationId};
 use crate::path::{Chroot, InvalidPath, Located, Location, Name, VPath};
@@ -24,6 +25,8 @@ pub struct Principal {
     pub chroot: Chroot,
     /// What it may do there.
     pub permissions: Permissions,
+    /// The API key that was its password.
+    pub api_key: Option<ApiKeyId>,
 }
 
 /// A kind of file operation. The verb is asked of the folder that holds the path (of the folder itself for listings),

@@ -191,6 +191,7 @@ impl Credential {
             user_name: self.user_name.to_string(),
             chroot: Chroot::new(self.organization.clone(), self.chroot.clone(), self.home.clone()),
             permissions: self.permissions.clone(),
+            api_key: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Who is it? Decided on loaded records; loading them and hashing in turn is `app::accounts`.
 
+use crate::access::Principal;
+use crate::api_key::{AuthState, Denied, KeyKind, KeyOwner};
 use crate::credential::{Credential, State};
 use crate::event::Origin;
 use crate::inbound;
@@ -35,6 +37,81 @@ pub enum Refusal {
     /// Not one of its keys.
     #[error("unknown key")]
     UnknownKey,
+    /// An API key, shown as a password, does not do.
+    #[error("API key: {0}")]
+    ApiKey(#[from] KeyRefusal),
+}
+
+/// Why an API key is no password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRefusal {
+    /// Not a key, not one of ours, or with another secret.
+    #[error("unknown")]
+    Unknown,
+    /// Switched off.
+    #[error("inactive")]
+    Inactive,
+    /// Its time is over.
+    #[error("expired")]
+    Expired,
+    /// Not from this address.
+    #[error("address not allowed")]
+    Address,
+    /// Too many uses in this minute.
+    #[error("over its limit of requests")]
+    Limited,
+    /// The user name says another key.
+    #[error("the user name names another key")]
+    OtherName,
+    /// An admin's key, or one that acts as somebody else at each request: files have credentials.
+    #[error("its owner is no credential")]
+    Owner,
+    /// The owner does not want that.
+    #[error("its owner does not allow API keys")]
+    NotAllowed,
+    /// It may do nothing with the owner's files; a site-wide key must name its scopes for files.
+    #[error("no scope for files")]
+    NoFiles,
+}
+
+impl From<Denied> for KeyRefusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unknown => Self::Unknown,
+            Denied::Inactive => Self::Inactive,
+            Denied::Expired => Self::Expired,
+            Denied::Address => Self::Address,
+            Denied::Limited(_) => Self::Limited,
+        }
+    }
+}
+
+/// The name behind `@api-`: whoever signs in with it shows an API key as password. No credential's name begins so.
+pub fn api_key_login(user: &str) -> Option<&str> {
+    user.strip_prefix("@api-")
+}
+
+/// Who acts after a login with an API key: its owner, with what the key leaves of its rights.
+pub fn act_as_owner(key: &AuthState, credential: &Credential) -> Result<Principal, KeyRefusal> {
+    match (key.kind, &key.owner) {
+        (KeyKind::User, Some(KeyOwner::Credential(owner))) if *owner == credential.id => {
+            if !credential.allow_api_key_auth {
+                return Err(KeyRefusal::NotAllowed);
+            }
+        }
+        (KeyKind::Site, None) if credential.is_default => {
+            // a key that may do everything in the API was made for that, and not to read every file
+            if key.permissions.are_unlimited() {
+                return Err(KeyRefusal::NoFiles);
+            }
+        }
+        _ => return Err(KeyRefusal::Owner),
+    }
+    let permissions = credential.permissions.limited_to(key.permissions.file_verbs());
+    if permissions.permit_nothing() {
+        return Err(KeyRefusal::NoFiles);
+    }
+    Ok(Principal { permissions, api_key: Some(key.id.clone()), ..credential.principal() })
 }
 
 /// Whether this credential may log in at all, now and from there.
@@ -75,6 +152,7 @@ pub fn check_key(credential: &Credential, found: Option<&SshKey>, blob: &[u8]) -
 mod tests {
     use super::*;
     use crate::access::{Level, Permissions};
+    use crate::api_key::{GENERATE_BYTES, KeyText, Scope, Scopes};
     use crate::credential::{StoredPassword, UserName};
     use crate::event::Protocol;
     use crate::id::{CredentialId, OrganizationId};
@@ -118,6 +196,42 @@ mod tests {
         assert_eq!(check(&organization, &credential), Ok(()));
         credential.state = State::Inactive;
         assert_eq!(check(&organization, &credential), Err(Refusal::Inactive));
+    }
+
+    #[test]
+    fn an_api_key_signs_in_as_its_owner_with_what_both_may_do() {
+        let (organization, mut credential) = records();
+        let text = KeyText::generate(&[5; GENERATE_BYTES]);
+        let mut key = AuthState {
+            id: text.id().clone(),
+            organization: organization.id,
+            kind: KeyKind::User,
+            owner: Some(KeyOwner::Credential(credential.id.clone())),
+            permissions: Scopes::only([Scope::ReadFiles, Scope::WriteFiles]),
+            allowed_ips: Vec::new(),
+            hash: text.hash(),
+            state: State::Active,
+            expires_at: None,
+            limit: 1,
+            used: 0,
+        };
+        let check = |key: &AuthState, credential: &Credential| act_as_owner(key, credential).map(|who| who.permissions);
+        assert_eq!(check(&key, &credential), Err(KeyRefusal::NotAllowed));
+        credential.allow_api_key_auth = true;
+        // the owner may only read
+        assert_eq!(check(&key, &credential), Ok(Permissions::from_level(Level::ReadOnly).unwrap()));
+        key.permissions = Scopes::only([Scope::WriteFiles, Scope::ReadAdmin]);
+        assert_eq!(check(&key, &credential), Err(KeyRefusal::NoFiles));
+        key.permissions = Scopes::everything();
+        assert_eq!(check(&key, &credential), Ok(credential.permissions.clone()));
+        key.owner = Some(KeyOwner::Admin("ana".into()));
+        assert_eq!(check(&key, &credential), Err(KeyRefusal::Owner));
+        (key.kind, key.owner) = (KeyKind::Site, None);
+        assert_eq!(check(&key, &credential), Err(KeyRefusal::Owner));
+        credential.is_default = true;
+        assert_eq!(check(&key, &credential), Err(KeyRefusal::NoFiles));
+        key.permissions = Scopes::only([Scope::ReadFiles]);
+        assert_eq!(act_as_owner(&key, &credential).map(|who| who.api_key), Ok(Some(key.id)));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod path;
 pub mod queue_message;
 pub mod rate;
 pub mod sealed;
+pub mod spread;
 pub mod ssh_key;
 pub mod time;
 pub mod upload;

@@ -1,6 +1,6 @@
 //! The tenant and its settings.
 
-use crate::id::OrganizationId;
+use crate::id::{CredentialId, OrganizationId};
 use crate::inbound::InboundRule;
 use crate::password::PasswordPolicy;
 use crate::time::Timestamp;
@@ -64,6 +64,9 @@ pub struct Organization {
     /// Files; 0 is no limit.
     #[serde(default)]
     pub quota_files: u64,
+    /// The credential that sees all its files, and as which site-wide keys sign in.
+    #[serde(default)]
+    pub root_credential: Option<CredentialId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its settings last changed.
@@ -80,6 +83,7 @@ impl Organization {
             password_readable: PasswordReadable::default(),
             share_policy: SharePolicy::default(),
             notification_email: None,
+            root_credential: None,
             inbound_rules,
             close_sessions_on_change: false,
             default_requests: DEFAULT_REQUESTS,

@@ -15,7 +15,7 @@ mod write;
 
 pub use attempts::WriteError;
 pub use error::ObjectError;
-pub use listing::{Listed, ListedKind, Page};
+pub use listing::{ListFrom, Listed, ListedKind, Page};
 pub use multipart::{FoundUpload, MultipartUpload, UploadsFrom};
 pub use read::Body;
 pub use write::Precondition;

@@ -1,14 +1,16 @@
 //! STAT and listings.
 
+mod pages;
+
 use super::{Entry, EntryKind, FileSession, object_failure};
 use domain::access::{self, List, Shown, Stat};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::partial::PartialUpload;
 use domain::path::VPath;
+use pages::{Folder, PageError, Pages};
 use std::collections::HashMap;
 use store::clock;
-use store::objects::{Listed, ListedKind, ObjectError, Page};
-use tokio::task::JoinHandle;
+use store::objects::{ListFrom, Listed, ListedKind};
 
 impl FileSession {
     /// One file or folder.
@@ -45,11 +47,11 @@ impl FileSession {
         let proof = match access::show(&self.principal, List, path)? {
             Shown::Above(name) => {
                 let only = vec![folder(name.as_str().to_owned())];
-                return Ok(Listing { ready: Some(only), next: None, interrupted: HashMap::new() });
+                return Ok(Listing { ready: Some(only), more: None, interrupted: HashMap::new() });
             }
             Shown::Inside(proof) => proof,
         };
-        let (first, partials) = tokio::join!(self.shared.objects.list(&proof, None), self.partials());
+        let (first, partials) = tokio::join!(self.shared.objects.list(&proof, ListFrom::Start), self.partials());
         let first = first.map_err(object_failure)?;
         let prefix = proof.location().folder_key();
         let directly_inside = |partial: &PartialUpload| {
@@ -65,65 +67,35 @@ impl FileSession {
                 None => FileError::no_such_file(),
             });
         }
-        let next = first.next.clone().map(|from| Fetch { session: self.clone(), proof, from });
-        Ok(Listing { ready: Some(entries(first)), next: next.map(Fetch::start), interrupted })
+        let more = Pages::after(Folder { session: self.clone(), proof }, &first);
+        Ok(Listing { ready: Some(entries(first.entries)), more: Some(more), interrupted })
     }
 }
 
-/// A listing under way. It holds at most two pages of 1,000 entries: one being delivered, one being fetched.
+/// A listing under way. It holds a page of 1,000 entries that is delivered and the one that comes next; of a large folder up
+/// to seven more, whose memory is reserved.
 pub struct Listing {
     ready: Option<Vec<Entry>>,
-    next: Option<Fetching>,
+    more: Option<Pages>,
     /// Interrupted uploads in this folder, by name, that no page has shown yet.
     interrupted: HashMap<String, PartialUpload>,
-}
-
-struct Fetching(JoinHandle<Result<(Page, Fetch), ObjectError>>);
-
-impl Drop for Fetching {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-struct Fetch {
-    session: FileSession,
-    proof: access::Authorized<List>,
-    from: String,
-}
-
-impl Fetch {
-    fn start(self) -> Fetching {
-        Fetching(tokio::spawn(async move {
-            let page = self.session.shared.objects.list(&self.proof, Some(self.from.clone())).await?;
-            Ok((page, self))
-        }))
-    }
 }
 
 impl Listing {
     /// The next entries, at most 1,000, never empty; `None` at the end.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, FileError> {
         loop {
-            let page = match (self.ready.take(), self.next.take()) {
-                (Some(page), next) => {
-                    self.next = next;
-                    page
-                }
-                (None, Some(mut fetching)) => {
-                    let fetched = (&mut fetching.0).await.map_err(|error| {
-                        FileError::new(FileErrorKind::Internal, "the listing was interrupted").with_source(error)
-                    })?;
-                    let (page, fetch) = fetched.map_err(object_failure)?;
-                    self.next = page.next.clone().map(|from| Fetch { from, ..fetch }.start());
-                    entries(page)
-                }
-                (None, None) => {
-                    let now = clock::now();
-                    let left = self.interrupted.drain().filter(|(_, partial)| partial.stands(None, now));
-                    let left: Vec<Entry> = left.map(|(name, partial)| interrupted(name, &partial)).collect();
-                    return Ok((!left.is_empty()).then_some(left));
-                }
+            let page = match self.ready.take() {
+                Some(page) => page,
+                None => match self.fetched().await? {
+                    Some(page) => page,
+                    None => {
+                        let now = clock::now();
+                        let left = self.interrupted.drain().filter(|(_, partial)| partial.stands(None, now));
+                        let left: Vec<Entry> = left.map(|(name, partial)| interrupted(name, &partial)).collect();
+                        return Ok((!left.is_empty()).then_some(left));
+                    }
+                },
             };
             let page = self.with_interrupted(page);
             // a page may hold nothing but the folder's own marker, or names that no client could use
@@ -135,6 +107,17 @@ impl Listing {
 }
 
 impl Listing {
+    async fn fetched(&mut self) -> Result<Option<Vec<Entry>>, FileError> {
+        let Some(more) = &mut self.more else { return Ok(None) };
+        match more.next().await {
+            Ok(page) => Ok(page.map(entries)),
+            Err(PageError::Storage(error)) => Err(object_failure(error)),
+            Err(PageError::Interrupted(error)) => {
+                Err(FileError::new(FileErrorKind::Internal, "the listing was interrupted").with_source(error))
+            }
+        }
+    }
+
     /// Shows interrupted uploads in the place of the older files of their names.
     fn with_interrupted(&mut self, mut page: Vec<Entry>) -> Vec<Entry> {
         if self.interrupted.is_empty() {
@@ -156,8 +139,8 @@ fn interrupted(name: String, partial: &PartialUpload) -> Entry {
     Entry { name, kind: EntryKind::File, bytes: partial.bytes, modified: partial.kept_at }
 }
 
-fn entries(page: Page) -> Vec<Entry> {
-    page.entries.into_iter().map(entry).collect()
+fn entries(page: Vec<Listed>) -> Vec<Entry> {
+    page.into_iter().map(entry).collect()
 }
 
 fn entry(listed: Listed) -> Entry {

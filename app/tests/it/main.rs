@@ -9,6 +9,7 @@
 
 mod faults;
 mod files;
+mod listings;
 mod resuming;
 mod settling;
 mod world;

@@ -97,6 +97,7 @@ impl World {
             user_name: "ana".into(),
             chroot: Chroot::new(self.organization.clone(), path(mount), path("/home/ana")),
             permissions: Permissions::from_level(level).unwrap(),
+            api_key: None,
         };
         let client_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         self.vfs.session(principal, Origin { protocol: Protocol::Sftp, client_ip, session_id: "s1".into() })

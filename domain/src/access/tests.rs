@@ -13,6 +13,7 @@ fn principal(permissions: Permissions, mount: &str) -> Principal {
         user_name: "ana".into(),
         chroot: Chroot::new(organization, path(mount), path("/home/ana")),
         permissions,
+        api_key: None,
     }
 }
 

@@ -130,6 +130,12 @@ impl Verbs {
         Self(self.0 & other.0)
     }
 
+    /// What either holds.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether it holds nothing.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -247,6 +253,12 @@ impl Permissions {
     /// Whether a folder inside `folder` (or it itself, unless it is the root) has rules of its own.
     pub fn has_rules_below(&self, folder: &VPath) -> bool {
         self.0.keys().any(|rule| !rule.is_root() && rule.below(folder).is_some())
+    }
+
+    /// The same rules, of each only what `verbs` holds as well: what an API key leaves of its owner's rights.
+    #[must_use]
+    pub fn limited_to(&self, verbs: Verbs) -> Self {
+        Self(self.0.iter().map(|(folder, own)| (folder.clone(), own.intersection(verbs))).collect())
     }
 
     /// Whether nothing is permitted anywhere, which means no login.

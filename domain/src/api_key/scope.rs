@@ -1,5 +1,6 @@
 //! `Permissions` of an API key: what each guards is in docs/API.md.
 
+use crate::access::{Verb, Verbs};
 use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -106,6 +107,35 @@ impl Scopes {
         self.0.as_ref().is_none_or(|scopes| scopes.contains(&scope))
     }
 
+    /// What it may do with files; `*` without a limit.
+    pub fn file_verbs(&self) -> Verbs {
+        use Verb::{
+            ChangeTimes, CopyFiles, CreateFolders, DeleteFiles, DeleteFolders, Download, List, Overwrite, RenameFiles,
+            RenameFolders, Upload,
+        };
+        let Some(scopes) = &self.0 else { return Verbs::ALL };
+        let of = |scope: &Scope| match scope {
+            Scope::ReadFiles => Verbs::of(&[List, Download]),
+            Scope::WriteFiles => {
+                Verbs::of(&[Upload, CreateFolders, RenameFiles, RenameFolders, CopyFiles, ChangeTimes])
+            }
+            Scope::DeleteFiles => Verbs::of(&[DeleteFiles, DeleteFolders, Overwrite]),
+            Scope::ReadAdmin
+            | Scope::ReadAnalyze
+            | Scope::ReadOrganize
+            | Scope::ReadSearch
+            | Scope::WriteAdmin
+            | Scope::WriteAnalyze
+            | Scope::WriteOrganize => Verbs::NONE,
+        };
+        scopes.iter().map(of).fold(Verbs::NONE, Verbs::union)
+    }
+
+    /// Whether it holds everything because nobody limited it.
+    pub const fn are_unlimited(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The list, if it is limited.
     pub fn limited_to(&self) -> Option<Vec<&'static str>> {
         self.0.as_ref().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect())
@@ -133,6 +163,16 @@ mod tests {
             assert_eq!(serde_json::to_string(scope).unwrap(), format!("{:?}", scope.as_str()));
         }
         assert!(Scope::parse("write:everything").is_err());
+    }
+
+    #[test]
+    fn scopes_for_files_are_verbs() {
+        let verbs = |scopes: &[Scope]| Scopes::only(scopes.iter().copied()).file_verbs();
+        assert_eq!(verbs(&[Scope::ReadAdmin, Scope::WriteAnalyze]), Verbs::NONE);
+        assert_eq!(verbs(&[Scope::ReadFiles]).names(), ["list", "download"]);
+        assert_eq!(verbs(&[Scope::WriteFiles]).names(), ["rename", "upload", "create_dirs", "copy", "chtimes"]);
+        assert_eq!(verbs(&[Scope::DeleteFiles, Scope::ReadFiles]).names(), ["delete", "list", "download", "overwrite"]);
+        assert_eq!(Scopes::everything().file_verbs(), Verbs::ALL);
     }
 
     #[test]

@@ -90,3 +90,53 @@ async fn a_second_bootstrap_finds_the_first() {
     assert_eq!((secrets.user.as_str(), &secrets.password), ("root-user-name", &world.secrets.password));
     assert!(world.records.admin("admin").await.unwrap().is_some_and(|admin| admin.is_full()));
 }
+
+#[tokio::test]
+async fn an_api_key_is_a_password_for_its_owner() {
+    let world = World::start().await;
+    let accounts = Accounts::new(world.records.clone(), LoginTimes::default());
+    let partner = json!({"UserName": "partner-one", "Permission": "read-write", "AllowApiKeyAuth": true});
+    let partner = world.admin("POST", "/users", &partner.to_string()).await.expect(201).text("/Id");
+    let make = async |body: serde_json::Value| {
+        let made = world.admin("POST", "/api-keys", &body.to_string()).await.expect(201);
+        (made.text("/Id"), made.text("/Key"))
+    };
+    let owner = json!({"OwnerType": "credential", "OwnerId": partner, "Name": "nightly sync", "Expiration": "30d",
+        "Permissions": ["read:files", "write:admin"]});
+    let (id, key) = make(owner).await;
+    // by id or by name, as the credential, with what both may do
+    for name in [format!("@api-{id}"), "@api-nightly sync".to_owned()] {
+        let principal = log_in(&accounts, &name, &key).await.unwrap();
+        assert_eq!(principal.user_name, "partner-one");
+        assert_eq!(principal.api_key.unwrap().as_str(), id);
+        let rights = principal.permissions.at(&domain::path::VPath::root());
+        assert_eq!(rights.names(), ["list", "download"]);
+    }
+    let refused = async |name: &str, key: &str| log_in(&accounts, name, key).await.err() == Some(LoginError::Refused);
+    assert!(refused("@api-another name", &key).await);
+    assert!(refused(&format!("@api-{id}"), &format!("{key}x")).await);
+    assert!(refused("partner-one", &key).await);
+    // the credential's own checks hold
+    world.call("PATCH", &format!("/users/{partner}"), r#"{"State":"inactive"}"#).await.expect(200);
+    assert!(refused(&format!("@api-{id}"), &key).await);
+    let change = r#"{"State":"active","AllowApiKeyAuth":false}"#;
+    world.admin("PATCH", &format!("/users/{partner}"), change).await.expect(200);
+    assert!(refused(&format!("@api-{id}"), &key).await);
+    world.admin("PATCH", &format!("/users/{partner}"), r#"{"AllowApiKeyAuth":true}"#).await.expect(200);
+    assert!(log_in(&accounts, &format!("@api-{id}"), &key).await.is_ok());
+    // and the key's
+    world.admin("DELETE", &format!("/api-keys/{id}"), "").await.expect(200);
+    assert!(refused(&format!("@api-{id}"), &key).await);
+
+    // a site-wide key is the root credential, if its scopes name files
+    let (id, key) = make(json!({"Name": "all", "Expiration": "never"})).await;
+    assert!(refused(&format!("@api-{id}"), &key).await);
+    let limited = json!({"Name": "files", "Expiration": "never", "Permissions": ["read:files", "write:files"]});
+    let (id, key) = make(limited).await;
+    let principal = log_in(&accounts, &format!("@api-{id}"), &key).await.unwrap();
+    assert_eq!(principal.user_name, world.secrets.user);
+    // an admin's key is none for files
+    let admin = json!({"OwnerType": "admin", "OwnerId": "admin", "Name": "a", "Expiration": "30d"});
+    let (id, key) = make(admin).await;
+    assert!(refused(&format!("@api-{id}"), &key).await);
+}

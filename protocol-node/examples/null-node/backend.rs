@@ -30,6 +30,7 @@ impl Accounts {
             user_name: attempt.user,
             chroot: Chroot::new(organization, VPath::root(), VPath::root()),
             permissions: Permissions::everywhere(Verbs::ALL),
+            api_key: None,
         })
     }
     pub async fn knows_key(&self, _user: &str, _key: &[u8], _origin: &Origin) -> Result<bool, LoginError> {

@@ -59,10 +59,10 @@ pub(crate) struct PathJob {
     pub(crate) operation: Operation,
 }
 
-/// The lanes to the worker.
-struct Lanes {
-    handles: mpsc::Sender<HandleJob>,
-    paths: mpsc::Sender<PathJob>,
+/// What goes to the worker. One queue for both lanes: an idle session pays for the first block of each.
+pub(crate) enum Job {
+    Handle(HandleJob),
+    Path(PathJob),
 }
 
 /// What a channel is doing, seen from outside.
@@ -91,8 +91,8 @@ pub(crate) struct Channel {
     begun: bool,
     login: VPath,
     shared: Arc<Shared>,
-    /// `None` after the client's EOF.
-    lanes: Option<Lanes>,
+    /// To the worker; `None` after the client's EOF.
+    jobs: Option<mpsc::Sender<Job>>,
     memory: Memory,
     ended: CancellationToken,
     _end: DropGuard,
@@ -107,18 +107,11 @@ impl Channel {
     {
         let login = files.login_folder();
         let (shared, replies) = Shared::new(files, tasks.clone(), Arc::clone(&memory.requests));
-        let (handles, handle_jobs) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
-        let (paths, path_jobs) = mpsc::channel(MAX_OTHER_REQUESTS);
+        let (jobs, to_do) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
         let ended = CancellationToken::new();
         // boxed: it is moved through three futures, and each would keep room for it
-        let worker = Box::new(worker::Worker::new(
-            Arc::clone(&shared),
-            Arc::clone(&memory.answers),
-            replies,
-            handle_jobs,
-            path_jobs,
-            output,
-        ));
+        let worker =
+            Box::new(worker::Worker::new(Arc::clone(&shared), Arc::clone(&memory.answers), replies, to_do, output));
         let (stop, all_closed) = (ended.clone(), Arc::clone(&shared));
         let task = async move {
             let finished = stop.run_until_cancelled(worker.run()).await;
@@ -136,7 +129,7 @@ impl Channel {
             begun: false,
             login,
             shared,
-            lanes: Some(Lanes { handles, paths }),
+            jobs: Some(jobs),
             memory,
             _end: ended.clone().drop_guard(),
             ended,
@@ -169,7 +162,7 @@ impl Channel {
 
     /// The client sends nothing more: what it has asked is answered, what it left open is aborted.
     pub(crate) fn finish(&mut self) {
-        self.lanes = None;
+        self.jobs = None;
         self.shared.close_all();
     }
 
@@ -300,19 +293,19 @@ impl Channel {
     fn path(&mut self, id: u32, ask: &PathAsk<'_>) -> Result<(), Refused> {
         self.count(Class::Other)?;
         match paths::resolve(&self.login, ask) {
-            Ok(Resolved::Operation(operation)) => {
-                let lanes = self.lanes.as_ref().ok_or(Refused::Ended)?;
-                let sent = lanes.paths.try_send(PathJob { id, operation });
-                sent.map_err(|_| Refused::Ended)
-            }
+            Ok(Resolved::Operation(operation)) => self.to_worker(Job::Path(PathJob { id, operation })),
             Ok(Resolved::Answer(body)) => self.answer(id, Class::Other, body),
             Err(error) => self.answer(id, Class::Other, error.into()),
         }
     }
 
     fn to_handles(&self, job: HandleJob) -> Result<(), Refused> {
-        let lanes = self.lanes.as_ref().ok_or(Refused::Ended)?;
-        lanes.handles.try_send(job).map_err(|_| Refused::Ended)
+        self.to_worker(Job::Handle(job))
+    }
+
+    fn to_worker(&self, job: Job) -> Result<(), Refused> {
+        let jobs = self.jobs.as_ref().ok_or(Refused::Ended)?;
+        jobs.try_send(job).map_err(|_| Refused::Ended)
     }
 
     fn count(&self, class: Class) -> Result<(), Refused> {

@@ -4,7 +4,7 @@
 //! reads are, goes into the output without waking anybody.
 
 use super::handles::Shared;
-use super::intake::{HandleJob, PathJob};
+use super::intake::{HandleJob, Job, PathJob};
 use super::memory::{Charge, Pool};
 use super::order::Ticket;
 use super::reader::{self, too_slow};
@@ -17,6 +17,7 @@ use domain::file_error::{FileError, FileErrorKind};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -39,18 +40,22 @@ enum Returned {
     Path(Ticket),
 }
 
-type Job = BoxFuture<'static, (Reply, Returned)>;
+type Running = BoxFuture<'static, (Reply, Returned)>;
 
 /// The state machine.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     replies: mpsc::Receiver<Reply>,
+    jobs: mpsc::Receiver<Job>,
+    /// The client has sent its last request.
+    ended: bool,
+    /// The two lanes. What they hold is counted: they are never longer than what may be unanswered.
     handle_jobs: Lane<HandleJob>,
     path_jobs: Lane<PathJob>,
     /// Answered in the order of the requests, though they are done side by side: OpenSSH's `scp` takes the first answer
     /// that is out of order for the end of the file, and cuts it there without an error.
-    reads: FuturesOrdered<Job>,
-    paths: FuturesUnordered<Job>,
+    reads: FuturesOrdered<Running>,
+    paths: FuturesUnordered<Running>,
     /// Jobs behind earlier ones on the same paths, oldest first.
     waiting: Vec<(Ticket, PathJob)>,
     /// The connection's memory for answers.
@@ -64,28 +69,16 @@ pub(crate) struct Worker {
     sending: Option<BoxFuture<'static, bool>>,
 }
 
-/// A queue whose first job can be looked at.
-struct Lane<T> {
-    queue: mpsc::Receiver<T>,
-    first: Option<T>,
-    ended: bool,
-}
+/// Jobs that wait, oldest first. Gives its memory back when it is empty, but for what the next one needs.
+struct Lane<T>(VecDeque<T>);
 
 impl<T> Lane<T> {
-    fn new(queue: mpsc::Receiver<T>) -> Self {
-        Self { queue, first: None, ended: false }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(first));
+    fn take(&mut self) -> Option<T> {
+        let job = self.0.pop_front();
+        if self.0.is_empty() && self.0.capacity() > 4 {
+            self.0 = VecDeque::new();
         }
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let polled = self.queue.poll_recv(cx);
-        self.ended = matches!(polled, Poll::Ready(None));
-        polled
+        job
     }
 }
 
@@ -95,15 +88,16 @@ impl Worker {
         shared: Arc<Shared>,
         memory: Arc<Pool>,
         replies: mpsc::Receiver<Reply>,
-        handle_jobs: mpsc::Receiver<HandleJob>,
-        path_jobs: mpsc::Receiver<PathJob>,
+        jobs: mpsc::Receiver<Job>,
         output: Output,
     ) -> Self {
         Self {
             shared,
             replies,
-            handle_jobs: Lane::new(handle_jobs),
-            path_jobs: Lane::new(path_jobs),
+            jobs,
+            ended: false,
+            handle_jobs: Lane(VecDeque::new()),
+            path_jobs: Lane(VecDeque::new()),
             reads: FuturesOrdered::new(),
             paths: FuturesUnordered::new(),
             waiting: Vec::new(),
@@ -134,17 +128,15 @@ impl Worker {
                 progress = true;
             }
             progress |= self.gather(cx);
-            progress |= self.start_paths(cx);
+            self.take_jobs(cx);
+            progress |= self.start_paths();
             progress |= self.start_reads(cx);
             if self.sending.is_none() && !self.out.is_empty() {
                 self.send();
                 progress = true;
             }
             if !progress {
-                let done = self.handle_jobs.ended
-                    && self.path_jobs.ended
-                    && self.sending.is_none()
-                    && self.shared.unanswered() == 0;
+                let done = self.ended && self.sending.is_none() && self.shared.unanswered() == 0;
                 return if done { Poll::Ready(()) } else { Poll::Pending };
             }
         }
@@ -178,11 +170,24 @@ impl Worker {
         progress
     }
 
-    fn start_paths(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Sorts new jobs into their lanes.
+    fn take_jobs(&mut self, cx: &mut Context<'_>) {
+        while !self.ended
+            && let Poll::Ready(job) = self.jobs.poll_recv(cx)
+        {
+            match job {
+                Some(Job::Handle(job)) => self.handle_jobs.0.push_back(job),
+                Some(Job::Path(job)) => self.path_jobs.0.push_back(job),
+                None => self.ended = true,
+            }
+        }
+    }
+
+    fn start_paths(&mut self) -> bool {
         let mut progress = false;
         while self.has_room()
             && self.paths.len() + self.waiting.len() < MAX_RUNNING_PATHS
-            && let Poll::Ready(Some(job)) = self.path_jobs.poll(cx)
+            && let Some(job) = self.path_jobs.take()
         {
             let ticket = self.shared.order().begin(job.operation.touch(), job.operation.paths());
             self.waiting.push((ticket, job));
@@ -210,7 +215,7 @@ impl Worker {
         let mut progress = false;
         while self.has_room()
             && self.reads.len() < MAX_RUNNING_READS
-            && let Poll::Ready(Some(job)) = self.handle_jobs.poll(cx)
+            && let Some(job) = self.handle_jobs.take()
         {
             let answer_bytes = match &job {
                 HandleJob::Read { download, offset, len, .. } => reader::read_len(download, *offset, *len),
@@ -218,10 +223,10 @@ impl Worker {
                 HandleJob::Close { .. } => 0,
             };
             let Some(charge) = self.charge(cx, answer_bytes) else {
-                self.handle_jobs.first = Some(job);
+                self.handle_jobs.0.push_front(job);
                 break;
             };
-            let mut future: Job = match job {
+            let mut future: Running = match job {
                 HandleJob::Read { id, download, offset, .. } => read(id, download, offset, answer_bytes, charge),
                 HandleJob::ReadFolder { id, folder } => Box::pin(async move {
                     let now = store::clock::now();
@@ -312,7 +317,7 @@ impl Worker {
     }
 }
 
-fn read(id: u32, download: crate::backend::Download, offset: u64, len: usize, charge: Charge) -> Job {
+fn read(id: u32, download: crate::backend::Download, offset: u64, len: usize, charge: Charge) -> Running {
     Box::pin(async move {
         let body = if len == 0 { Body::EOF } else { reader::read(download, offset, len).await };
         let class = Class::Data;

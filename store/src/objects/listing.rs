@@ -18,6 +18,17 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// Where a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListFrom {
+    /// At the first key.
+    Start,
+    /// Where the page before ended ([`Page::next`]).
+    Token(String),
+    /// At the first name behind this one.
+    After(String),
+}
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -48,7 +59,7 @@ pub enum ListedKind {
 
 impl Objects {
     /// Up to 1,000 entries directly in a folder.
-    pub async fn list(&self, folder: &Authorized<List>, from: Option<String>) -> Result<Page, ObjectError> {
+    pub async fn list(&self, folder: &Authorized<List>, from: ListFrom) -> Result<Page, ObjectError> {
         self.list_key(&folder.location().folder_key(), from, Some("/"), 1000).await
     }
 
@@ -58,21 +69,27 @@ impl Objects {
         folder: &Authorized<A>,
         from: Option<String>,
     ) -> Result<Page, ObjectError> {
+        let from = from.map_or(ListFrom::Start, ListFrom::Token);
         self.list_key(&folder.location().folder_key(), from, None, 1000).await
     }
 
     /// The first keys in a folder, marker included: enough to tell whether it exists and whether it is empty.
     pub async fn peek<A: Action>(&self, folder: &Authorized<A>) -> Result<Page, ObjectError> {
-        self.list_key(&folder.location().folder_key(), None, None, 2).await
+        self.list_key(&folder.location().folder_key(), ListFrom::Start, None, 2).await
     }
 
     async fn list_key(
         &self,
         prefix: &ObjectKey,
-        from: Option<String>,
+        from: ListFrom,
         delimiter: Option<&str>,
         limit: i32,
     ) -> Result<Page, ObjectError> {
+        let (token, after) = match from {
+            ListFrom::Start => (None, None),
+            ListFrom::Token(token) => (Some(token), None),
+            ListFrom::After(name) => (None, Some(format!("{}{name}", prefix.as_str()))),
+        };
         let request = self
             .once
             .list_objects_v2()
@@ -80,7 +97,8 @@ impl Objects {
             .set_expected_bucket_owner(self.owner.clone())
             .prefix(prefix.as_str())
             .set_delimiter(delimiter.map(str::to_owned))
-            .set_continuation_token(from)
+            .set_continuation_token(token)
+            .set_start_after(after)
             .max_keys(limit)
             // keys that somebody else put there may hold characters that XML cannot carry
             .encoding_type(EncodingType::Url);

@@ -16,6 +16,10 @@ use tokio::time::{Instant, Sleep, sleep};
 const BURST: Duration = Duration::from_millis(20);
 const WAIT: Duration = Duration::from_millis(2);
 
+/// What one pass carries at least: a TLS record, which is what S3 sends at a time. With less, the connection would never
+/// sleep and pass a few bytes in each of a million writes, at the cost of the processor that client and server share.
+const LEAST: f64 = 16.0 * 1024.0;
+
 /// The service a connection talks to, shared between the connection and its requests.
 #[derive(Clone, Default)]
 pub(crate) struct Peer(Arc<AtomicU8>);
@@ -59,7 +63,7 @@ impl Bucket {
         Self { tokens: 0.0, filled: Instant::now(), wait: None }
     }
 
-    /// How many bytes may pass now; at least one.
+    /// How many bytes may pass now; at least [`LEAST`], or what a slower connection earns in [`BURST`].
     fn poll(&mut self, rate: f64, cx: &mut Context<'_>) -> Poll<usize> {
         loop {
             if let Some(wait) = &mut self.wait {
@@ -68,9 +72,10 @@ impl Bucket {
             }
             let now = Instant::now();
             let earned = rate * now.duration_since(self.filled).as_secs_f64();
-            self.tokens = (self.tokens + earned).min(rate * BURST.as_secs_f64()).max(f64::MIN);
+            let most = (rate * BURST.as_secs_f64()).max(1.0);
+            self.tokens = (self.tokens + earned).min(most);
             self.filled = now;
-            if self.tokens >= 1.0 {
+            if self.tokens >= LEAST.min(most) {
                 return Poll::Ready(whole(self.tokens));
             }
             self.wait = Some(Box::pin(sleep(WAIT)));
