@@ -27,6 +27,7 @@ use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::path::{Location, VPath};
+use domain::upload::COPY_PART_BYTES;
 use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
@@ -58,6 +59,8 @@ struct Shared {
     settler: Settler,
     budget: Budget,
     resuming: Resuming,
+    /// The largest part that S3 is asked to copy.
+    copy_bytes: u64,
     /// Every file that is open for reading, for taking back what nobody reads.
     reads: download::Registry,
     /// What goes on after its session: aborted uploads, and operations that nobody waits for any more.
@@ -73,9 +76,19 @@ impl Vfs {
             settler,
             budget,
             resuming,
+            copy_bytes: COPY_PART_BYTES,
             reads: download::Registry::default(),
             cleanups: TaskTracker::new(),
         }))
+    }
+
+    /// With smaller parts for copies that S3 makes, for tests without files of gigabytes. Before the first session.
+    #[must_use]
+    pub fn with_copies_of(mut self, bytes: u64) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.copy_bytes = bytes;
+        }
+        self
     }
 
     /// The files as one session sees them.

@@ -36,6 +36,9 @@ pub struct Intent {
     /// with the intent.
     #[serde(default)]
     pub upload: Option<String>,
+    /// The upload goes on behind the bytes of the object that was seen, so its parts are of use with that object alone.
+    #[serde(default)]
+    pub appends: bool,
 }
 
 /// What is to happen to the key.

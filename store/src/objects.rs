@@ -16,7 +16,7 @@ mod write;
 pub use attempts::WriteError;
 pub use error::ObjectError;
 pub use listing::{Listed, ListedKind, Page};
-pub use multipart::{FoundUpload, MultipartUpload, UploadsFrom};
+pub use multipart::{CopiedPart, FoundUpload, MultipartUpload, UploadsFrom};
 pub use read::Body;
 pub use write::Precondition;
 

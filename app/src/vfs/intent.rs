@@ -153,6 +153,7 @@ impl FileSession {
             seen: seen.map(seen_of),
             made_bytes: None,
             upload: None,
+            appends: false,
         }
     }
 

@@ -78,9 +78,9 @@ type ByKey = HashMap<String, PartialUpload>;
 pub(super) type Progress = Arc<AtomicU64>;
 
 impl Beyond {
-    /// An upload to this key begins.
-    pub(super) fn begins(&self, key: &ObjectKey) -> Progress {
-        let progress = Progress::default();
+    /// An upload to this key begins, which shows `bytes` until it has taken some.
+    pub(super) fn begins(&self, key: &ObjectKey, bytes: u64) -> Progress {
+        let progress = Progress::new(AtomicU64::new(bytes));
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         uploads.retain(|_, other| other.strong_count() > 0);
         uploads.insert(key.as_str().to_owned(), Arc::downgrade(&progress));

@@ -42,6 +42,7 @@ fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen:
         seen,
         made_bytes: None,
         upload: None,
+        appends: false,
     }
 }
 

@@ -10,6 +10,7 @@ use domain::event::{Event, Origin, Protocol};
 use domain::file_error::FileErrorKind;
 use domain::id::{CredentialId, OrganizationId};
 use domain::path::{Chroot, VPath};
+use domain::upload::COPY_PART_BYTES;
 use offline_aws::{OfflineAws, Options};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -40,15 +41,20 @@ impl World {
     }
 
     pub(crate) async fn with_budget(mib: usize) -> Self {
-        Self::with(mib, Duration::ZERO).await
+        Self::with(mib, Duration::ZERO, COPY_PART_BYTES).await
+    }
+
+    /// One in which S3 copies no more than this at once, so that small files are copied in several parts.
+    pub(crate) async fn copying(bytes: u64) -> Self {
+        Self::with(Budget::LEAST_MIB, Duration::ZERO, bytes).await
     }
 
     /// One that keeps interrupted uploads.
     pub(crate) async fn keeping() -> Self {
-        Self::with(Budget::LEAST_MIB, Duration::from_secs(24 * 3600)).await
+        Self::with(Budget::LEAST_MIB, Duration::from_secs(24 * 3600), COPY_PART_BYTES).await
     }
 
-    async fn with(mib: usize, keep_for: Duration) -> Self {
+    async fn with(mib: usize, keep_for: Duration, copies: u64) -> Self {
         let offline = OfflineAws::start(Options::default()).await.unwrap();
         let mut settings = AwsSettings {
             endpoint: Some(offline.endpoint()),
@@ -71,6 +77,7 @@ impl World {
         let resuming = Resuming { partials: Partials::new(&aws), keep_for };
         let budget = Budget::new(mib).unwrap();
         let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget, resuming.clone());
+        let vfs = vfs.with_copies_of(copies);
         let organization = OrganizationId::from_random([3; 16]);
         let credential = CredentialId::from_random([4; 15]);
         Self { offline, aws, vfs, stores, objects, resuming, organization, credential }
@@ -187,7 +194,12 @@ pub(crate) fn content(bytes: usize) -> Bytes {
 
 /// Writes in pieces of a client's size.
 pub(crate) async fn send(upload: &mut Upload, content: &Bytes) -> Result<(), FileErrorKind> {
-    for at in (0..content.len()).step_by(32_768) {
+    send_from(upload, content, 0).await
+}
+
+/// Writes what comes from `from` on.
+pub(crate) async fn send_from(upload: &mut Upload, content: &Bytes, from: usize) -> Result<(), FileErrorKind> {
+    for at in (from..content.len()).step_by(32_768) {
         let piece = content.slice(at..content.len().min(at + 32_768));
         upload.write(at as u64, piece).await.map_err(|error| error.kind())?;
     }

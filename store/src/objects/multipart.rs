@@ -1,21 +1,32 @@
 //! Large files: parts in parallel, then one request that makes them an object.
 
 use super::attempts::{WriteError, attempts, repeatedly};
-use super::{OPERATION, ObjectError, Objects, Precondition, timestamp};
+use super::write::copy_source;
+use super::{ETag, OPERATION, ObjectError, Objects, Precondition, timestamp};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
-use domain::access::{Authorized, Upload};
+use domain::access::{Action, Authorized, Upload};
 use domain::id::{OperationId, OrganizationId};
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
 use domain::upload::StoredPart;
+use std::ops::Range;
 
 /// A multipart upload that S3 knows.
 #[derive(Clone, Debug)]
 pub struct MultipartUpload {
     key: ObjectKey,
     id: String,
+}
+
+/// What of a file is copied as a part.
+#[derive(Clone, Debug)]
+pub struct CopiedPart {
+    /// The bytes.
+    pub range: Range<u64>,
+    /// Whether that is the whole file.
+    pub whole: bool,
 }
 
 impl MultipartUpload {
@@ -112,6 +123,38 @@ impl Objects {
         .await?;
         let etag = sent.e_tag.ok_or(ObjectError::Incomplete("a part's ETag"))?;
         Ok(StoredPart { number, bytes, etag, crc32: sent.checksum_crc32 })
+    }
+
+    /// Makes a range of the version `etag` of a file part `number`, copied by S3: `PreconditionFailed` or `NotFound` if the
+    /// file is another one by now. For parts up to S3's limit for one copy, 5 GiB, of the whole file or of one over 5 MiB.
+    pub async fn copy_part<A: Action>(
+        &self,
+        upload: &MultipartUpload,
+        number: u32,
+        from: &Authorized<A>,
+        etag: &ETag,
+        part: CopiedPart,
+    ) -> Result<StoredPart, ObjectError> {
+        let source = from.location().file_key().ok_or(ObjectError::NotFound)?;
+        let bytes = part.range.end - part.range.start;
+        // S3 takes a range only of a file over 5 MiB
+        let range = (!part.whole).then(|| format!("bytes={}-{}", part.range.start, part.range.end.saturating_sub(1)));
+        let request = self
+            .patient
+            .upload_part_copy()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .set_expected_source_bucket_owner(self.owner.clone())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .part_number(part_number(number))
+            .copy_source(copy_source(&self.bucket, &source))
+            .copy_source_if_match(etag.as_str())
+            .set_copy_source_range(range);
+        let copied = repeatedly(async || Ok(request.clone().send().await?)).await?;
+        let result = copied.copy_part_result.ok_or(ObjectError::Incomplete("a copied part"))?;
+        let etag = result.e_tag.ok_or(ObjectError::Incomplete("a part's ETag"))?;
+        Ok(StoredPart { number, bytes, etag, crc32: result.checksum_crc32 })
     }
 
     /// Makes the parts, reviewed and in order, an object.

@@ -4,7 +4,7 @@ use super::attempts::repeatedly;
 use super::{ETag, OPERATION, ObjectError, ObjectInfo, Objects, timestamp};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use domain::access::{Action, Authorized, Download};
+use domain::access::{Action, Authorized, Download, Upload};
 use domain::id::OperationId;
 use domain::path::ObjectKey;
 use std::collections::HashMap;
@@ -92,6 +92,21 @@ impl Objects {
     /// A range of the version `etag`; `PreconditionFailed` or `NotFound` if the file has changed since.
     pub async fn read(&self, file: &Authorized<Download>, etag: &ETag, range: Range<u64>) -> Result<Body, ObjectError> {
         let key = file.location().file_key().ok_or(ObjectError::NotFound)?;
+        self.read_key(&key, etag, range).await
+    }
+
+    /// The same for a file that is written on: its bytes go into the new version and to nobody else.
+    pub async fn read_on(
+        &self,
+        file: &Authorized<Upload>,
+        etag: &ETag,
+        range: Range<u64>,
+    ) -> Result<Body, ObjectError> {
+        let key = file.location().file_key().ok_or(ObjectError::NotFound)?;
+        self.read_key(&key, etag, range).await
+    }
+
+    async fn read_key(&self, key: &ObjectKey, etag: &ETag, range: Range<u64>) -> Result<Body, ObjectError> {
         let request = self
             .once
             .get_object()

@@ -162,7 +162,7 @@ fn no_file() -> WriteError {
 }
 
 /// The header `x-amz-copy-source`: the key percent-encoded, with its slashes as they are.
-fn copy_source(bucket: &str, key: &ObjectKey) -> String {
+pub(super) fn copy_source(bucket: &str, key: &ObjectKey) -> String {
     use std::fmt::Write as _;
     let mut encoded = format!("{bucket}/");
     for byte in key.as_str().bytes() {

@@ -36,6 +36,11 @@ impl Writer {
         if self.changed_nothing(bytes) {
             return Ok(());
         }
+        if self.undecided {
+            // nothing was written, and the client has set another size
+            self.undecided = false;
+            self.announce()?;
+        }
         let checked = self.check(bytes);
         let whole = match checked {
             Ok(()) => self.whole(bytes).await,
@@ -185,6 +190,10 @@ impl Writer {
 
     /// Why a file that is there now must stay.
     fn refuses(&self, exists: bool) -> Option<FileError> {
+        if self.appends || (self.mode.append && !self.mode.truncate) {
+            let text = "somebody else changed the file while it was appended to: nothing was appended";
+            return Some(FileError::new(FileErrorKind::Changed, text));
+        }
         if !exists {
             return None;
         }
