@@ -17,7 +17,7 @@ use domain::intent::{Change, renamed};
 use domain::kept_time::KeptTime;
 use domain::path::{ObjectKey, VPath};
 use std::time::Duration;
-use store::objects::{ObjectError, ObjectInfo, Precondition, WriteError};
+use store::objects::{MultipartUpload, ObjectError, ObjectInfo, Precondition, WriteError};
 
 /// How often a rename looks again when others change the source or the target.
 const ROUNDS: u32 = 6;
@@ -93,7 +93,8 @@ impl FileSession {
         };
         let condition = precondition(recorded.intent().seen.as_ref());
         // the source's maker is noted while S3 copies, because the source will be gone before this is settled
-        let copying = self.copy_file(source, info, target, &condition, &mut recorded).await;
+        let begun = self.begin_large(info, target, &mut recorded).await;
+        let copying = self.copy_file(begun, source, info, target, (&condition, &operation));
         let (copied, marked, kept) = tokio::join!(
             recorded.during(self, copying),
             self.mark_made(&from_key, info),
@@ -108,36 +109,38 @@ impl FileSession {
         self.take_away(source, info, recorded).await.map(|()| true)
     }
 
-    /// Begins to copy a file, and answers what copies it.
-    async fn copy_file<'a, A: Removes>(
-        &'a self,
-        source: &'a Authorized<A>,
-        info: &'a ObjectInfo,
-        target: &'a Authorized<Upload>,
-        condition: &'a Precondition,
+    /// Begins the multipart upload of a file that is too large for one copy, and names it in the intent.
+    async fn begin_large(
+        &self,
+        info: &ObjectInfo,
+        target: &Authorized<Upload>,
         recorded: &mut Recorded,
-    ) -> impl Future<Output = Result<(), WriteError>> + use<'a, A> {
-        let (objects, part_bytes) = (&self.shared.objects, self.shared.copy_bytes);
-        let operation = recorded.intent().operation.clone();
-        let mut upload = None;
-        if is_large(info.bytes, part_bytes)
-            && let Some(key) = target.location().file_key()
-        {
-            let begun = objects.begin_copy(key, &operation, info).await;
-            if let Ok(begun) = &begun {
-                recorded.copies_by(self, begun).await;
+    ) -> Result<Option<MultipartUpload>, WriteError> {
+        let Some(key) = target.location().file_key().filter(|_| is_large(info.bytes, self.shared.copy_bytes)) else {
+            return Ok(None);
+        };
+        let begun = self.shared.objects.begin_copy(key, &recorded.intent().operation, info).await;
+        // nothing has begun that could become visible
+        let upload = begun.map_err(|error| WriteError { error, tried_before: false })?;
+        recorded.copies_by(self, &upload).await;
+        Ok(Some(upload))
+    }
+
+    /// Copies a file, in parts if they have begun.
+    async fn copy_file<A: Removes>(
+        &self,
+        begun: Result<Option<MultipartUpload>, WriteError>,
+        source: &Authorized<A>,
+        info: &ObjectInfo,
+        target: &Authorized<Upload>,
+        (condition, operation): (&Precondition, &OperationId),
+    ) -> Result<(), WriteError> {
+        let objects = &self.shared.objects;
+        match (begun?, source.location().file_key()) {
+            (Some(upload), Some(from)) => {
+                copy_in_parts(objects, &upload, &from, info, self.shared.copy_bytes, condition).await
             }
-            upload = Some(begun);
-        }
-        async move {
-            match (upload, source.location().file_key()) {
-                (Some(Ok(upload)), Some(from)) => {
-                    copy_in_parts(objects, &upload, &from, info, part_bytes, condition).await
-                }
-                // nothing has begun that could become visible
-                (Some(Err(error)), _) => Err(WriteError { error, tried_before: false }),
-                _ => objects.copy(source, info, target, condition, &operation).await,
-            }
+            _ => objects.copy(source, info, target, condition, operation).await,
         }
     }
 

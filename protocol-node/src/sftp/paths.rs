@@ -178,11 +178,9 @@ fn disk(used_bytes: u64, used_files: u64) -> Bytes {
     const LONGEST_NAME: u64 = 255;
     let free = DISK_BLOCKS.saturating_sub(used_bytes.div_ceil(BLOCK_BYTES));
     let free_files = DISK_FILES.saturating_sub(used_files);
-    let fields = [
-        [BLOCK_BYTES, BLOCK_BYTES, DISK_BLOCKS, free, free].as_slice(),
-        [DISK_FILES, free_files, free_files, 0, NO_SET_UID, LONGEST_NAME].as_slice(),
-    ];
-    fields.into_iter().flatten().flat_map(|field| field.to_be_bytes()).collect()
+    let blocks = [BLOCK_BYTES, BLOCK_BYTES, DISK_BLOCKS, free, free];
+    let rest = [DISK_FILES, free_files, free_files, 0, NO_SET_UID, LONGEST_NAME];
+    blocks.into_iter().chain(rest).flat_map(u64::to_be_bytes).collect()
 }
 
 async fn open(shared: &Arc<Shared>, path: VPath, how: flags::Open) -> Result<u64, FileError> {

@@ -188,9 +188,14 @@ impl FileSession {
         let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(&info) };
         let mut recorded = self.record(self.intent(&operation, &to_key, change, None, None)).await?;
         let condition = precondition(None);
-        let file = self.copy_file(&source, &info, &target, &condition, &mut recorded).await;
-        let copying =
-            async { if marker { objects.copy_folder(&source, &info, &target, &operation).await } else { file.await } };
+        let begun = if marker { Ok(None) } else { self.begin_large(&info, &target, &mut recorded).await };
+        let copying = async {
+            if marker {
+                objects.copy_folder(&source, &info, &target, &operation).await
+            } else {
+                self.copy_file(begun, &source, &info, &target, (&condition, &operation)).await
+            }
+        };
         let kept = async { if marker { Ok(None) } else { self.recorded_time(&from_key).await } };
         let (copied, marked, kept) =
             tokio::join!(recorded.during(self, copying), self.mark_made(&from_key, &info), kept);
