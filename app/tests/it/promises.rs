@@ -260,6 +260,7 @@ async fn the_first_names_of_a_listing_do_not_wait_for_the_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes two minutes: make test-full"]
 async fn a_failure_of_the_storage_comes_with_close_and_sending_again_is_safe() {
     let world = World::start().await;
     let ana = world.session(Level::Full);
@@ -279,6 +280,7 @@ async fn a_failure_of_the_storage_comes_with_close_and_sending_again_is_safe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute: make test-full"]
 async fn an_upload_that_gets_no_memory_fails_and_says_so() {
     let world = World::start().await;
     let ana = world.session(Level::Full);
@@ -303,6 +305,7 @@ async fn an_upload_that_gets_no_memory_fails_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes two minutes: make test-full"]
 async fn close_fails_if_the_time_cannot_be_kept() {
     let world = World::start().await;
     let ana = world.session(Level::Full);
@@ -318,6 +321,8 @@ async fn close_fails_if_the_time_cannot_be_kept() {
     world.offline.faults().set(plan);
     let refused = upload.finish().await.unwrap_err();
     assert!(refused.kind() == Unavailable && refused.message().contains("time"), "{refused}");
+    let refused = ana.set_modified(&path("/a"), Timestamp::from_millis(7)).await.unwrap_err();
+    assert_eq!(refused.kind(), Unavailable);
     world.offline.faults().set(FaultPlan::default());
     assert_eq!(get(&ana, "/a").await.unwrap(), content(10));
     ana.set_modified(&path("/a"), Timestamp::from_millis(1_000_000_000_000)).await.unwrap();
