@@ -4,16 +4,19 @@
 //! the object and at the other intents of its key, and either counts and announces the operation or drops the intent
 //! ([`domain::intent::judge`]). Any number of sweeps may run; each intent is claimed by one.
 
+mod folders;
 mod parts;
 
 use crate::settler::{Done, SettlingStores, settle};
 use crate::vfs::{DiscardError, Resuming, seen_of};
 use domain::intent::{Change, Evidence, Intent, Seen, Verdict, judge, renamed};
+use domain::kept_time::KeptTime;
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
 use store::intents::{IntentError, Overdue};
 use store::objects::{ETag, ObjectError, Objects};
 use store::table::SWEEP_SHARDS;
+use store::times::TimesError;
 use tracing::{info, warn};
 
 /// How many intents of a shard one round takes.
@@ -37,6 +40,8 @@ enum SweepError {
     Intent(#[from] IntentError),
     #[error(transparent)]
     Object(#[from] ObjectError),
+    #[error(transparent)]
+    Times(#[from] TimesError),
     #[error(transparent)]
     Partial(#[from] DiscardError),
     #[error("the intent's key is not one of its organization's files")]
@@ -87,7 +92,18 @@ impl Sweep {
         swept
     }
 
-    /// `None` if somebody else has it.
+    /// Finishes one operation now, for somebody who waits for it; `false` if it is not over yet.
+    pub async fn finish_one(&self, overdue: &Overdue, now: Timestamp) -> bool {
+        match self.finish(overdue, now).await {
+            Ok(done) => done.is_some(),
+            Err(error) => {
+                warn!(%error, operation = %overdue.intent.operation, "an interrupted operation waits for the next round");
+                false
+            }
+        }
+    }
+
+    /// `None` if somebody else has it, or it is not over.
     async fn finish(&self, overdue: &Overdue, now: Timestamp) -> Result<Option<bool>, SweepError> {
         if !self.stores.intents.claim(overdue, now).await? {
             return Ok(None);
@@ -96,7 +112,13 @@ impl Sweep {
             return Ok(None);
         };
         let verdict = match judge(&intent, &evidence) {
-            Verdict::FinishRename => self.finish_rename(&intent).await?,
+            Verdict::FinishFolder => {
+                let Change::RenameFolder { from } = &intent.change else {
+                    return Ok(None);
+                };
+                return Ok(self.finish_folder(&intent, from).await?.then_some(true));
+            }
+            Verdict::FinishRename => self.finish_rename(&intent, evidence.now.as_ref(), now).await?,
             verdict => verdict,
         };
         let mut intent = intent;
@@ -106,7 +128,7 @@ impl Sweep {
                 intent.keep_both();
                 renamed(intent.seen.as_ref())
             }
-            Verdict::DidNot | Verdict::FinishRename => {
+            Verdict::DidNot | Verdict::FinishRename | Verdict::FinishFolder => {
                 if let Some(upload) = &intent.upload
                     && !self.end_parts(&intent, upload, &evidence, now).await?
                 {
@@ -132,7 +154,11 @@ impl Sweep {
     async fn evidence(&self, intent: &Intent) -> Result<Option<(Intent, Evidence)>, SweepError> {
         let source_now = match &intent.change {
             Change::RenameTo { from, .. } => self.at(intent, from).await?,
-            Change::Upload | Change::MakeFolder | Change::Delete | Change::DeleteFolder => None,
+            Change::Upload
+            | Change::MakeFolder
+            | Change::Delete
+            | Change::DeleteFolder
+            | Change::RenameFolder { .. } => None,
         };
         let now = self.at(intent, &intent.key).await?;
         let others = self.stores.intents.on_key(&intent.organization, &intent.key).await?;
@@ -177,13 +203,21 @@ impl Sweep {
     }
 
     /// The copy exists, the source does, too: the delete that was authorized with the rename.
-    async fn finish_rename(&self, intent: &Intent) -> Result<Verdict, SweepError> {
+    async fn finish_rename(&self, intent: &Intent, copy: Option<&Seen>, now: Timestamp) -> Result<Verdict, SweepError> {
         let Change::RenameTo { from, source } = &intent.change else {
             return Ok(Verdict::DidNot);
         };
         let key = recorded_key(intent, from)?;
         // the rename may have died before its mark: with the source goes the evidence of who made it
         self.stores.intents.mark_made(&intent.organization, from, source).await?;
+        // so does the time that a client gave it
+        let kept = self.stores.times.get(&intent.organization, from).await?;
+        if let Some(copy) = copy.filter(|copy| made_by(copy, intent))
+            && let Some(kept) = kept.filter(|kept| kept.is_of(&source.etag, source.modified))
+        {
+            let kept = KeptTime::of(copy, kept.arrived, kept.modified, now);
+            self.stores.times.put(&intent.organization, &recorded_key(intent, &intent.key)?, &kept).await?;
+        }
         match self.objects.delete_recorded(&key, &ETag::new(source.etag.as_str())).await {
             Ok(()) => Ok(Verdict::Happened(renamed(intent.seen.as_ref()))),
             Err(failed) => match failed.error {

@@ -11,6 +11,7 @@ mod intent;
 mod listing;
 mod partial;
 mod rename;
+mod times;
 mod upload;
 
 pub use download::Download;
@@ -21,16 +22,17 @@ pub use partial::{DiscardError, Resuming};
 pub use upload::Upload;
 
 use crate::budget::Budget;
-use crate::settler::Settler;
+use crate::settler::{Settler, SettlingStores};
 use domain::access::Principal;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::path::{Location, VPath};
+use domain::upload::COPY_PART_BYTES;
 use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
-use store::intents::{IntentError, Intents};
+use store::intents::IntentError;
 use store::objects::{ObjectError, Objects};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -48,16 +50,27 @@ pub struct WriteMode {
     pub append: bool,
 }
 
+/// What a credential has stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes.
+    pub used_bytes: u64,
+    /// Files.
+    pub used_files: u64,
+}
+
 /// The files of the process: stores, memory budget, settler. Cheap to clone.
 #[derive(Clone)]
 pub struct Vfs(Arc<Shared>);
 
 struct Shared {
     objects: Objects,
-    intents: Intents,
+    stores: SettlingStores,
     settler: Settler,
     budget: Budget,
     resuming: Resuming,
+    /// The largest part that S3 is asked to copy.
+    copy_bytes: u64,
     /// Every file that is open for reading, for taking back what nobody reads.
     reads: download::Registry,
     /// What goes on after its session: aborted uploads, and operations that nobody waits for any more.
@@ -66,16 +79,26 @@ struct Shared {
 
 impl Vfs {
     /// The files of a process.
-    pub fn new(objects: Objects, intents: Intents, settler: Settler, budget: Budget, resuming: Resuming) -> Self {
+    pub fn new(objects: Objects, stores: SettlingStores, settler: Settler, budget: Budget, resuming: Resuming) -> Self {
         Self(Arc::new(Shared {
             objects,
-            intents,
+            stores,
             settler,
             budget,
             resuming,
+            copy_bytes: COPY_PART_BYTES,
             reads: download::Registry::default(),
             cleanups: TaskTracker::new(),
         }))
+    }
+
+    /// With smaller parts for copies that S3 makes, for tests without files of gigabytes. Before the first session.
+    #[must_use]
+    pub fn with_copies_of(mut self, bytes: u64) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.copy_bytes = bytes;
+        }
+        self
     }
 
     /// The files as one session sees them.
@@ -124,6 +147,17 @@ impl FileSession {
         let interrupted =
             |error| FileError::new(FileErrorKind::Internal, "the operation was interrupted").with_source(error);
         self.shared.cleanups.spawn(operation).await.map_err(interrupted)?
+    }
+
+    /// What the credential has stored, as it is counted.
+    pub async fn space(&self) -> Result<Space, FileError> {
+        let usage = self.shared.stores.settling.usage(&self.principal.organization, &self.principal.credential).await;
+        let usage = usage.map_err(|error| {
+            FileError::new(FileErrorKind::Unavailable, "what is stored cannot be told now; try again")
+                .with_source(error)
+        })?;
+        let positive = |counted: i64| u64::try_from(counted).unwrap_or(0);
+        Ok(Space { used_bytes: positive(usage.bytes), used_files: positive(usage.files) })
     }
 
     /// What happened to a file of this session, as it will be announced.

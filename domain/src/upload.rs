@@ -5,6 +5,8 @@
 //! [`MAX_FILE_BYTES`]. A part is held in memory until S3 has it, so 64 MiB is also the largest slot of the node's
 //! memory budget.
 
+use std::ops::Range;
+
 /// A file up to this size is one PUT, from one buffer.
 pub const SMALL_FILE_BYTES: usize = 256 * 1024;
 
@@ -41,6 +43,20 @@ pub fn part_bytes(number: u32) -> Option<usize> {
         return None;
     }
     STEPS.iter().find(|(to, _)| number <= *to).map(|(_, size)| *size)
+}
+
+/// What one part is when S3 copies it from an object: S3 takes 5 GiB, and copies several of this size at the same time.
+pub const COPY_PART_BYTES: u64 = 1 << 30;
+
+/// The ranges of an object of `bytes` bytes as parts of at most `most`, of about the same size. Empty for what is too
+/// small to be a part at all: less than S3's minimum, which is half of the least `most` that makes sense.
+pub fn copy_plan(bytes: u64, most: u64) -> Vec<Range<u64>> {
+    if bytes < MIN_PART_BYTES as u64 {
+        return Vec::new();
+    }
+    let count = bytes.div_ceil(most.max(2 * MIN_PART_BYTES as u64));
+    let each = bytes.div_ceil(count);
+    (0..count).map(|at| at * each..((at + 1) * each).min(bytes)).collect()
 }
 
 /// A part that S3 has.
@@ -162,7 +178,30 @@ mod tests {
         assert_eq!(numbers(Vec::new()), [0; 0]);
     }
 
+    #[test]
+    fn an_object_is_copied_in_few_parts() {
+        const GIB: u64 = 1 << 30;
+        let min = MIN_PART_BYTES as u64;
+        let ends = |bytes| copy_plan(bytes, GIB).into_iter().map(|range| (range.start, range.end)).collect::<Vec<_>>();
+        assert_eq!(ends(0), []);
+        assert_eq!(ends(min - 1), []);
+        assert_eq!(ends(min), [(0, min)]);
+        assert_eq!(ends(GIB), [(0, GIB)]);
+        assert_eq!(ends(GIB + 1), [(0, GIB / 2 + 1), (GIB / 2 + 1, GIB + 1)]);
+        // what is behind the copied parts still fits: few numbers are used up
+        assert!(copy_plan(MAX_FILE_BYTES, COPY_PART_BYTES).len() < 600);
+        assert!(copy_plan(5 << 40, COPY_PART_BYTES).len() <= MAX_PARTS as usize);
+    }
+
     proptest! {
+        #[test]
+        fn copied_parts_are_within_s3s_limits_and_nothing_is_left_out(bytes in 5u64 << 20..5 << 40, most in 100u64 << 20..5 << 30) {
+            let plan = copy_plan(bytes, most);
+            prop_assert_eq!((plan[0].start, plan[plan.len() - 1].end), (0, bytes));
+            prop_assert!(plan.windows(2).all(|pair| pair[0].end == pair[1].start));
+            prop_assert!(plan.iter().all(|range| range.end - range.start >= MIN_PART_BYTES as u64 && range.end - range.start <= most));
+        }
+
         #[test]
         fn parts_in_any_order_pass_and_one_less_does_not(count in 1u32..40, tail in 0u64..9, at in 0usize..40) {
             let mut parts: Vec<_> = (1..=count).map(|number| part(number, 8 * MIB as u64)).collect();

@@ -4,7 +4,7 @@
 //! * a file whose name holds `broken` fails to be written and read.
 
 use app::accounts::{Attempt, LoginError, Proof};
-use app::vfs::{Entry, EntryKind, WriteMode};
+use app::vfs::{Entry, EntryKind, Space, WriteMode};
 use bytes::Bytes;
 use domain::access::{Permissions, Principal, Verbs};
 use domain::event::Origin;
@@ -13,6 +13,7 @@ use domain::id::{CredentialId, OrganizationId};
 use domain::path::{Chroot, VPath};
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +56,7 @@ impl Accounts {
 #[derive(Clone, Default)]
 pub struct Vfs {
     pub tree: Tree,
+    times: Arc<Mutex<BTreeMap<VPath, Timestamp>>>,
     released: CancellationToken,
 }
 
@@ -94,7 +96,13 @@ impl Vfs {
             name: path.name().unwrap_or_default().to_owned(),
             kind: if found.is_some() { EntryKind::File } else { EntryKind::Folder },
             bytes: found.map_or(0, |bytes| bytes.len() as u64),
-            modified: Timestamp::from_millis(1_739_120_350_000),
+            modified: self
+                .times
+                .lock()
+                .unwrap()
+                .get(path)
+                .copied()
+                .unwrap_or(Timestamp::from_millis(1_739_120_350_000)),
         })
     }
 }
@@ -145,11 +153,20 @@ impl FileSession {
         tree.insert(to.clone(), moved);
         Ok(())
     }
+    pub async fn space(&self) -> Result<Space, FileError> {
+        Ok(Space { used_bytes: 10_000, used_files: 3 })
+    }
+    pub async fn set_modified(&self, path: &VPath, modified: Timestamp) -> Result<(), FileError> {
+        self.0.pass(path).await?;
+        self.0.entry(path).ok_or_else(FileError::no_such_file)?;
+        self.0.times.lock().unwrap().insert(path.clone(), modified);
+        Ok(())
+    }
     pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
         let entry = self.0.entry(path).ok_or_else(FileError::no_such_file)?;
         let bytes = self.0.tree.lock().unwrap().get(path).cloned().flatten();
         let bytes = bytes.ok_or_else(|| FileError::new(FileErrorKind::IsAFolder, "a folder"))?;
-        Ok(Download { entry: Arc::new(entry), bytes, vfs: self.0.clone() })
+        Ok(Download { path: path.clone(), entry: Arc::new(entry), bytes, vfs: self.0.clone() })
     }
     pub async fn open_write(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
         match self.0.entry(path) {
@@ -157,7 +174,7 @@ impl FileSession {
             None if !mode.create => return Err(FileError::no_such_file()),
             Some(_) | None => {}
         }
-        Ok(Upload { path: path.clone(), bytes: Vec::new(), vfs: self.0.clone() })
+        Ok(Upload { path: path.clone(), bytes: Vec::new(), modified: None, vfs: self.0.clone() })
     }
 }
 
@@ -175,6 +192,7 @@ impl Listing {
 
 #[derive(Clone)]
 pub struct Download {
+    path: VPath,
     entry: Arc<Entry>,
     bytes: Bytes,
     vfs: Vfs,
@@ -183,6 +201,12 @@ pub struct Download {
 impl Download {
     pub fn entry(&self) -> &Entry {
         &self.entry
+    }
+    pub fn md5(&self) -> Option<[u8; 16]> {
+        None
+    }
+    pub fn path(&self) -> &VPath {
+        &self.path
     }
     pub async fn read(&self, offset: u64, len: usize) -> Result<Vec<Bytes>, FileError> {
         self.vfs.pass(&VPath::parse(&self.entry.name).unwrap()).await?;
@@ -203,6 +227,7 @@ impl Download {
 pub struct Upload {
     path: VPath,
     bytes: Vec<u8>,
+    modified: Option<Timestamp>,
     vfs: Vfs,
 }
 
@@ -216,14 +241,23 @@ impl Upload {
         self.bytes[offset..offset + data.len()].copy_from_slice(&data);
         Ok(())
     }
+    pub async fn copy_from(&mut self, from: &Download, range: Range<u64>, at: u64) -> Result<(), FileError> {
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        self.write(at, from.bytes.slice(range)).await
+    }
     pub fn bytes(&self) -> u64 {
         self.bytes.len() as u64
     }
     pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
         if bytes == self.bytes() { Ok(()) } else { Err(FileError::new(FileErrorKind::Unsupported, "not that size")) }
     }
+    pub fn set_modified(&mut self, modified: Timestamp) -> Result<(), FileError> {
+        self.modified = Some(modified);
+        Ok(())
+    }
     pub async fn finish(self) -> Result<(), FileError> {
         self.vfs.pass(&self.path).await?;
+        self.vfs.times.lock().unwrap().extend(self.modified.map(|modified| (self.path.clone(), modified)));
         self.vfs.tree.lock().unwrap().insert(self.path.clone(), Some(self.bytes.into()));
         Ok(())
     }

@@ -16,7 +16,7 @@ mod write;
 pub use attempts::WriteError;
 pub use error::ObjectError;
 pub use listing::{ListFrom, Listed, ListedKind, Page};
-pub use multipart::{FoundUpload, MultipartUpload, UploadsFrom};
+pub use multipart::{CopiedPart, FoundUpload, MultipartUpload, UploadsFrom};
 pub use read::Body;
 pub use write::Precondition;
 
@@ -27,6 +27,9 @@ use domain::time::Timestamp;
 
 /// The metadata key that names the operation which made the object.
 const OPERATION: &str = "towpath-operation";
+
+/// The metadata key of copies that names when the file arrived, in milliseconds.
+const ARRIVED: &str = "towpath-arrived";
 
 /// The bucket, as Towpath uses it.
 #[derive(Clone)]
@@ -51,6 +54,10 @@ pub struct ObjectInfo {
     pub etag: ETag,
     /// When S3 got it.
     pub modified: Timestamp,
+    /// When the file arrived: before S3 got this object, if a rename has copied it.
+    pub arrived: Timestamp,
+    /// The MD5 of its bytes, where the ETag is one.
+    pub md5: Option<[u8; 16]>,
     /// The operation that made it; absent for what somebody put into the bucket directly.
     pub operation: Option<OperationId>,
 }

@@ -46,7 +46,8 @@ impl Sweep {
         evidence: &Evidence,
         now: Timestamp,
     ) -> Result<Option<PartialUpload>, ObjectError> {
-        let Some(begun) = intent.event.as_ref().map(|event| event.created_at).filter(|_| self.resuming.keeps()) else {
+        let keeps = self.resuming.keeps() && !intent.appends;
+        let Some(begun) = intent.event.as_ref().map(|event| event.created_at).filter(|_| keeps) else {
             return Ok(None);
         };
         if evidence.now.as_ref().is_some_and(|object| object.modified >= begun) {

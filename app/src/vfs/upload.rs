@@ -5,8 +5,10 @@
 //! it, its multipart upload is completed, kept with a record or aborted, and its intent settled or dropped; what a
 //! crash leaves is found by the sweep.
 
+mod append;
 mod buffer;
 mod commit;
+mod copied;
 mod going_on;
 mod parts;
 
@@ -20,10 +22,10 @@ use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::partial::PartialUpload;
 use domain::path::{ObjectKey, VPath};
+use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
 use parts::Parts;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use store::clock;
 use store::objects::ObjectInfo;
 use tokio::sync::OwnedSemaphorePermit;
@@ -40,11 +42,16 @@ struct Writer {
     proof: Arc<Authorized<access::Upload>>,
     mode: WriteMode,
     operation: OperationId,
-    /// The intent, being written since OPEN and kept alive since; taken at the end. With an interrupted upload at the name
-    /// it waits for the first write, which tells whose operation this is.
+    /// The intent, being written since OPEN and kept alive since; taken at the end. Where the first write decides what this
+    /// is to be, it waits for that.
     intent: Option<Kept>,
-    /// An interrupted upload of the name, until the first write tells what it is to be.
+    /// Whether the first write decides: it may go on with an interrupted upload of the name, or behind the file that is
+    /// there, or replace either.
+    undecided: bool,
+    /// An interrupted upload of the name, until the first write.
     interrupted: Option<PartialUpload>,
+    /// The file that is there stays the beginning of this one.
+    appends: bool,
     /// The bytes taken, for whoever looks at the name in this session.
     progress: Progress,
     /// The file that was there at OPEN, if the mode needed to know.
@@ -77,14 +84,18 @@ impl FileSession {
         let operation = new_operation();
         let proof = Arc::new(proof);
         let parts = Parts::new(self.clone(), Arc::clone(&proof), operation.clone());
+        let there = interrupted.as_ref().map(|partial| partial.bytes);
+        let there = there.or(existing.as_ref().map(|info| info.bytes).filter(|_| !mode.truncate)).unwrap_or(0);
         let mut writer = Box::new(Writer {
             session: self.clone(),
             proof,
             mode,
             operation,
             intent: None,
+            undecided: there > 0,
             interrupted,
-            progress: self.beyond.begins(&key),
+            appends: false,
+            progress: self.beyond.begins(&key, there),
             existing,
             buffer: Buffer::new(),
             _place: place,
@@ -92,7 +103,7 @@ impl FileSession {
             declared: None,
             failure: None,
         });
-        if writer.interrupted.is_none() {
+        if !writer.undecided {
             writer.announce()?;
         }
         Ok(Upload(Some(writer)))
@@ -131,9 +142,6 @@ impl FileSession {
                 "a file of this name exists, and may not be replaced",
             ));
         }
-        if mode.append && interrupted.is_none() && existing.as_ref().is_some_and(|info| info.bytes > 0) {
-            return Err(unsupported("appending to a file is not supported: send it whole"));
-        }
         Ok((existing, interrupted))
     }
 }
@@ -146,30 +154,37 @@ impl Upload {
         if let Some(failure) = &writer.failure {
             return Err(failure.repeat());
         }
-        if let Some(partial) = writer.interrupted.take()
-            && !data.is_empty()
-            && let Err(error) = writer.choose(partial, offset).await
-        {
-            writer.failure = Some(error.repeat());
-            return Err(error);
+        if writer.undecided && !data.is_empty() {
+            writer.undecided = false;
+            if let Err(error) = writer.decide(offset).await {
+                writer.failure = Some(error.repeat());
+                return Err(error);
+            }
         }
         let offset = if writer.mode.append { writer.buffer.end() } else { offset };
         let result = writer.take(offset, data).await;
         match &result {
-            Ok(()) => writer.progress.store(writer.buffer.end(), Ordering::Relaxed),
+            Ok(()) => writer.progress.set_bytes(writer.buffer.end()),
             Err(error) => writer.failure = Some(error.repeat()),
         }
         result
     }
 
-    /// The bytes taken so far, from the start without a gap.
+    /// The size of the file as it would be now: what was there, if it is written on, and the bytes taken so far without a
+    /// gap.
     pub fn bytes(&self) -> u64 {
-        self.0.as_ref().map_or(0, |writer| writer.buffer.end())
+        self.0.as_ref().map_or(0, |writer| writer.progress.bytes())
     }
 
     /// The client says how long the file is to be (FSETSTAT size).
     pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
         self.writer()?.declared = Some(bytes);
+        Ok(())
+    }
+
+    /// The time that the client gives the file; durable when [`Upload::finish`] succeeds.
+    pub fn set_modified(&mut self, modified: Timestamp) -> Result<(), FileError> {
+        self.writer()?.progress.set_modified(modified);
         Ok(())
     }
 
@@ -225,6 +240,18 @@ impl Drop for Upload {
 }
 
 impl Writer {
+    /// What this is to be, by the place of its first write.
+    async fn decide(&mut self, offset: u64) -> Result<(), FileError> {
+        if let Some(partial) = self.interrupted.take() {
+            return self.choose(partial, offset).await;
+        }
+        let existing = self.existing.clone();
+        match existing.filter(|info| self.mode.append || offset == info.bytes) {
+            Some(existing) => self.go_on_behind(existing).await,
+            None => self.announce(),
+        }
+    }
+
     async fn take(&mut self, offset: u64, data: Bytes) -> Result<(), FileError> {
         if offset.saturating_add(data.len() as u64) > MAX_FILE_BYTES {
             let text = format!("files over {} GiB are not supported", MAX_FILE_BYTES >> 30);

@@ -7,9 +7,14 @@
     reason = "a test ends at what it did not expect"
 )]
 
+mod appending;
+mod copied;
 mod faults;
 mod files;
+mod folders;
 mod listings;
+mod promises;
 mod resuming;
 mod settling;
+mod times;
 mod world;

@@ -1,7 +1,7 @@
 //! Uploads whose connection broke: what stays of them, who sees it, and how they go on.
 
-use crate::world::{WHOLE, World, content, get, names, path, put, send};
-use app::vfs::{FileSession, Upload, WriteMode};
+use crate::world::{WHOLE, World, content, get, names, path, put, send, send_from};
+use app::vfs::{FileSession, WriteMode};
 use bytes::Bytes;
 use domain::access::Level;
 use domain::file_error::FileErrorKind;
@@ -25,14 +25,6 @@ async fn interrupted(session: &FileSession, at: &str, content: &Bytes, sent: usi
 
 async fn size(session: &FileSession, at: &str) -> Result<u64, FileErrorKind> {
     session.stat(&path(at)).await.map(|entry| entry.bytes).map_err(|error| error.kind())
-}
-
-async fn send_from(upload: &mut Upload, content: &Bytes, from: usize) -> Result<(), FileErrorKind> {
-    for at in (from..content.len()).step_by(32_768) {
-        let piece = content.slice(at..content.len().min(at + 32_768));
-        upload.write(at as u64, piece).await.map_err(|error| error.kind())?;
-    }
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

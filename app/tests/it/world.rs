@@ -9,7 +9,8 @@ use domain::access::{Level, Permissions, Principal};
 use domain::event::{Event, Origin, Protocol};
 use domain::file_error::FileErrorKind;
 use domain::id::{CredentialId, OrganizationId};
-use domain::path::{Chroot, VPath};
+use domain::path::{Chroot, Located, ObjectKey, VPath};
+use domain::upload::COPY_PART_BYTES;
 use offline_aws::{OfflineAws, Options};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use store::messages::Messages;
 use store::objects::Objects;
 use store::partials::Partials;
 use store::settling::{Settling, Usage};
+use store::times::Times;
 
 /// How a client opens a file to write it whole.
 pub(crate) const WHOLE: WriteMode = WriteMode { create: true, exclusive: false, truncate: true, append: false };
@@ -40,15 +42,20 @@ impl World {
     }
 
     pub(crate) async fn with_budget(mib: usize) -> Self {
-        Self::with(mib, Duration::ZERO).await
+        Self::with(mib, Duration::ZERO, COPY_PART_BYTES).await
+    }
+
+    /// One in which S3 copies no more than this at once, so that small files are copied in several parts.
+    pub(crate) async fn copying(bytes: u64) -> Self {
+        Self::with(Budget::LEAST_MIB, Duration::ZERO, bytes).await
     }
 
     /// One that keeps interrupted uploads.
     pub(crate) async fn keeping() -> Self {
-        Self::with(Budget::LEAST_MIB, Duration::from_secs(24 * 3600)).await
+        Self::with(Budget::LEAST_MIB, Duration::from_secs(24 * 3600), COPY_PART_BYTES).await
     }
 
-    async fn with(mib: usize, keep_for: Duration) -> Self {
+    async fn with(mib: usize, keep_for: Duration, copies: u64) -> Self {
         let offline = OfflineAws::start(Options::default()).await.unwrap();
         let mut settings = AwsSettings {
             endpoint: Some(offline.endpoint()),
@@ -64,13 +71,18 @@ impl World {
         store::table::create_table(&aws.dynamodb, &aws.settings.table).await.unwrap();
         settings.events_queue_url = store::resources::make_queue(&aws, "events").await.unwrap();
         let aws = Aws::connect(settings).await.unwrap();
-        let stores =
-            SettlingStores { intents: Intents::new(&aws), settling: Settling::new(&aws), queue: Messages::new(&aws) };
+        let stores = SettlingStores {
+            intents: Intents::new(&aws),
+            settling: Settling::new(&aws),
+            queue: Messages::new(&aws),
+            times: Times::new(&aws),
+        };
         let objects = Objects::new(&aws);
         let settler = Settler::start(stores.clone());
         let resuming = Resuming { partials: Partials::new(&aws), keep_for };
         let budget = Budget::new(mib).unwrap();
-        let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget, resuming.clone());
+        let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget, resuming.clone());
+        let vfs = vfs.with_copies_of(copies);
         let organization = OrganizationId::from_random([3; 16]);
         let credential = CredentialId::from_random([4; 15]);
         Self { offline, aws, vfs, stores, objects, resuming, organization, credential }
@@ -90,13 +102,22 @@ impl World {
         self.session_as(credential, Level::Full, "/")
     }
 
+    /// A session with permissions that no level has.
+    pub(crate) fn session_with(&self, permissions: Permissions) -> FileSession {
+        self.session_of_all(self.credential.clone(), permissions, "/")
+    }
+
     fn session_as(&self, credential: CredentialId, level: Level, mount: &str) -> FileSession {
+        self.session_of_all(credential, Permissions::from_level(level).unwrap(), mount)
+    }
+
+    fn session_of_all(&self, credential: CredentialId, permissions: Permissions, mount: &str) -> FileSession {
         let principal = Principal {
             organization: self.organization.clone(),
             credential,
             user_name: "ana".into(),
             chroot: Chroot::new(self.organization.clone(), path(mount), path("/home/ana")),
-            permissions: Permissions::from_level(level).unwrap(),
+            permissions,
             api_key: None,
         };
         let client_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -139,6 +160,15 @@ impl World {
     pub(crate) async fn usage(&self) -> Usage {
         assert!(self.vfs.settled(Duration::from_secs(20)).await, "not settled in time");
         self.stores.settling.usage(&self.organization, &self.credential).await.unwrap()
+    }
+
+    /// The key of a file of the home.
+    pub(crate) fn key(&self, at: &str) -> ObjectKey {
+        let chroot = Chroot::new(self.organization.clone(), path("/"), path("/home/ana"));
+        match chroot.locate(&path(at)).unwrap() {
+            Located::Inside(location) => location.file_key().unwrap(),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn sweep(&self) -> Sweep {
@@ -188,7 +218,12 @@ pub(crate) fn content(bytes: usize) -> Bytes {
 
 /// Writes in pieces of a client's size.
 pub(crate) async fn send(upload: &mut Upload, content: &Bytes) -> Result<(), FileErrorKind> {
-    for at in (0..content.len()).step_by(32_768) {
+    send_from(upload, content, 0).await
+}
+
+/// Writes what comes from `from` on.
+pub(crate) async fn send_from(upload: &mut Upload, content: &Bytes, from: usize) -> Result<(), FileErrorKind> {
+    for at in (from..content.len()).step_by(32_768) {
         let piece = content.slice(at..content.len().min(at + 32_768));
         upload.write(at as u64, piece).await.map_err(|error| error.kind())?;
     }

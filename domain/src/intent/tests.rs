@@ -19,6 +19,7 @@ fn intent(change: Change) -> Intent {
         seen: None,
         made_bytes: None,
         upload: None,
+        appends: false,
     }
 }
 

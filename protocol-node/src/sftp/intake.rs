@@ -250,8 +250,7 @@ impl Channel {
                 work.try_send(Work::Stat { id }).map_err(|_| Refused::Ended)
             }
             (HandleAsk::SetStat(wanted), Open::Upload { work, .. }) => {
-                let size = wanted.size;
-                work.try_send(Work::SetSize { id, size }).map_err(|_| Refused::Ended)
+                work.try_send(Work::Set { id, wanted }).map_err(|_| Refused::Ended)
             }
             (HandleAsk::Stat, Open::Download(download)) => {
                 let shown = download.entry().into();
@@ -260,15 +259,34 @@ impl Channel {
             (HandleAsk::SetStat(wanted), Open::Download(_)) if wanted.size.is_some() => {
                 self.answer(id, Class::Other, wrong("this handle is not open for writing"))
             }
+            (HandleAsk::SetStat(wanted), Open::Download(download)) if wanted.modified.is_some() => {
+                self.to_paths(id, Operation::set(download.path().clone(), wanted))
+            }
             (HandleAsk::ReadFolder, Open::Folder(folder)) => self.to_handles(HandleJob::ReadFolder { id, folder }),
             (HandleAsk::ReadFolder, Open::Upload { .. } | Open::Download(_)) => {
                 self.answer(id, Class::Other, wrong("this handle is not a folder"))
+            }
+            (HandleAsk::Hash(ask), Open::Download(download)) => {
+                self.to_paths(id, Operation::hash(download.path().clone(), ask))
+            }
+            (HandleAsk::CopyData { offset, length, to, at }, Open::Download(from)) => match self.shared.get(to) {
+                Some(Open::Upload { work, .. }) => {
+                    let copy = Work::Copy { id, from, offset, length, at };
+                    work.try_send(copy).map_err(|_| Refused::Ended)
+                }
+                Some(Open::Download(_) | Open::Folder(_)) => {
+                    self.answer(id, Class::Other, wrong("the handle to copy to is not open for writing"))
+                }
+                None => self.answer(id, Class::Other, no_handle()),
+            },
+            (HandleAsk::Hash(_) | HandleAsk::CopyData { .. }, Open::Upload { .. } | Open::Folder(_)) => {
+                self.answer(id, Class::Other, wrong("this handle is not open for reading"))
             }
             (HandleAsk::Stat | HandleAsk::Sync, Open::Folder(_)) => {
                 self.answer(id, Class::Other, wrong("this handle is a folder"))
             }
             // Syncing: a file is durable at its CLOSE, all at once, and before that there is nothing to lose. Setting:
-            // modes, owners and times are accepted and not kept.
+            // modes and owners are accepted and not kept.
             (HandleAsk::Sync | HandleAsk::SetStat(_), _) => self.answer(id, Class::Other, Body::Ok),
             // taken out before
             (HandleAsk::Read { .. } | HandleAsk::Write { .. } | HandleAsk::Close, _) => {
@@ -293,10 +311,14 @@ impl Channel {
     fn path(&mut self, id: u32, ask: &PathAsk<'_>) -> Result<(), Refused> {
         self.count(Class::Other)?;
         match paths::resolve(&self.login, ask) {
-            Ok(Resolved::Operation(operation)) => self.to_worker(Job::Path(PathJob { id, operation })),
+            Ok(Resolved::Operation(operation)) => self.to_paths(id, operation),
             Ok(Resolved::Answer(body)) => self.answer(id, Class::Other, body),
             Err(error) => self.answer(id, Class::Other, error.into()),
         }
+    }
+
+    fn to_paths(&self, id: u32, operation: Operation) -> Result<(), Refused> {
+        self.to_worker(Job::Path(PathJob { id, operation }))
     }
 
     fn to_handles(&self, job: HandleJob) -> Result<(), Refused> {

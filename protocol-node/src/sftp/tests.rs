@@ -1,5 +1,7 @@
 //! The engine without a transport: requests in, answers out, and an output that can be shut.
 
+mod extensions;
+
 use super::intake::Refused;
 use super::*;
 use crate::doubles::Vfs;
@@ -211,6 +213,64 @@ async fn a_file_goes_in_and_out() {
     assert_eq!(client.status(6, fields().string(&handle).u64(0).string("x")).await.0, 4);
     assert_eq!(client.status(4, fields().string(&handle)).await.0, 0);
     assert_eq!(client.status(4, fields().string(&handle)).await, (4, "no such handle".to_owned()));
+}
+
+#[tokio::test]
+async fn times_are_set_on_paths_and_on_every_handle() {
+    const TIMES: u32 = 8;
+    let vfs = Vfs::default();
+    vfs.put("/a", "abc");
+    let mut client = Client::new(&vfs).await;
+    // each answer is followed by what a STAT shows: the last four bytes are the time of the last change
+    let time = async |client: &mut Client| {
+        let shown = client.call(17, fields().string("/a")).await;
+        u32::from_be_bytes(*shown.last_chunk().unwrap())
+    };
+    assert_eq!(client.status(9, fields().string("/a").u32(TIMES).u32(5).u32(1_000_000_001)).await.0, 0);
+    assert_eq!(time(&mut client).await, 1_000_000_001);
+    let handle = client.open("/a", READ).await;
+    assert_eq!(client.status(10, fields().string(&handle).u32(TIMES).u32(5).u32(1_000_000_002)).await.0, 0);
+    assert_eq!(time(&mut client).await, 1_000_000_002);
+    let handle = client.open("/a", CREATE).await;
+    assert_eq!(client.status(10, fields().string(&handle).u32(TIMES).u32(5).u32(u32::MAX)).await.0, 0);
+    assert_eq!(time(&mut client).await, 1_000_000_002, "not before CLOSE");
+    assert_eq!(client.status(4, fields().string(&handle)).await.0, 0);
+    assert_eq!(time(&mut client).await, u32::MAX);
+    // of two on one path that are sent at once the later counts
+    let first = client.send(9, fields().string("/a").u32(TIMES).u32(5).u32(7)).await;
+    let second = client.send(9, fields().string("/a").u32(TIMES).u32(5).u32(8)).await;
+    assert_eq!(time(&mut client).await, 8);
+    for id in [first, second] {
+        assert_eq!(status(&client.answer(id).await).0, 0);
+    }
+    assert_eq!(client.status(9, fields().string("/none").u32(TIMES).u32(5).u32(7)).await.0, 2);
+}
+
+#[tokio::test]
+async fn sizes_modes_and_owners_that_clients_set() {
+    let vfs = Vfs::default();
+    vfs.put("/a", "abc");
+    let mut client = Client::new(&vfs).await;
+    let before = client.call(17, fields().string("/a")).await;
+    // the size that it has, and another
+    assert_eq!(client.status(9, fields().string("/a").u32(1).u64(3)).await.0, 0);
+    assert_eq!(client.status(9, fields().string("/a").u32(1).u64(2)).await.0, 8);
+    // owner and group, and mode
+    assert_eq!(client.status(9, fields().string("/a").u32(2).u32(7).u32(7)).await.0, 0);
+    assert_eq!(client.status(9, fields().string("/a").u32(4).u32(0o600)).await.0, 0);
+    assert_eq!(client.call(17, fields().string("/a")).await, before);
+    assert_eq!(client.status(9, fields().string("/none").u32(4).u32(0o600)).await.0, 2);
+}
+
+#[tokio::test]
+async fn folders_have_a_bound_of_their_own() {
+    let vfs = Vfs::default();
+    let mut client = Client::new(&vfs).await;
+    for _ in 0..MAX_FOLDERS {
+        assert_eq!(client.call(11, fields().string("/")).await[0], 102);
+    }
+    let (code, message) = client.status(11, fields().string("/")).await;
+    assert!(code == 4 && message.contains("16 folders"), "{message}");
 }
 
 #[tokio::test]

@@ -4,14 +4,14 @@
 //! It answers into a queue that always has room and thus never waits for output, because the bytes that it has not
 //! taken keep the connection from being read.
 
-use super::attributes::Shown;
+use super::attributes::{Shown, Wanted};
 use super::handles::{Shared, Slot};
 use super::memory::Charge;
 use super::order::Ticket;
 use super::reader::too_slow;
 use super::reply::{Body, Class, Reply};
 use super::{CLOSE_DEADLINE, MAX_DATA_REQUESTS, MAX_OTHER_REQUESTS, WRITE_DEADLINE};
-use crate::backend::Upload;
+use crate::backend::{Download, Upload};
 use bytes::Bytes;
 use domain::file_error::FileError;
 use std::sync::Arc;
@@ -30,7 +30,9 @@ pub(crate) enum Work {
         charge: Charge,
     },
     /// FSETSTAT.
-    SetSize { id: u32, size: Option<u64> },
+    Set { id: u32, wanted: Wanted },
+    /// `copy-data` from a file; a length of 0 is all of it.
+    Copy { id: u32, from: Download, offset: u64, length: u64, at: u64 },
     /// FSTAT.
     Stat { id: u32 },
     /// CLOSE, and the ticket that makes later requests for this path wait for it.
@@ -65,8 +67,12 @@ impl Writer {
                     drop(charge);
                     answer(&self.shared, id, Class::Data, body);
                 }
-                Work::SetSize { id, size } => {
-                    let body = self.set_size(size).await;
+                Work::Set { id, wanted } => {
+                    let body = self.set(wanted).await;
+                    answer(&self.shared, id, Class::Other, body);
+                }
+                Work::Copy { id, from, offset, length, at } => {
+                    let body = self.copy(&from, offset, length, at).await;
                     answer(&self.shared, id, Class::Other, body);
                 }
                 Work::Stat { id } => {
@@ -101,11 +107,34 @@ impl Writer {
         self.note(outcome)
     }
 
-    async fn set_size(&mut self, size: Option<u64>) -> Body {
+    async fn copy(&mut self, from: &Download, offset: u64, length: u64, at: u64) -> Body {
         if let Some(error) = &self.failed {
             return error.repeat().into();
         }
-        let Some(size) = size else { return Body::Ok };
+        let size = from.entry().bytes;
+        let start = offset.min(size);
+        let end = if length == 0 { size } else { start.saturating_add(length).min(size) };
+        let outcome = match timeout(CLOSE_DEADLINE, self.upload.copy_from(from, start..end, at)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(too_slow(CLOSE_DEADLINE)),
+        };
+        match self.note(outcome) {
+            // as OpenSSH's server answers when there was less than asked for
+            Body::Ok if length > end - start => Body::EOF,
+            body => body,
+        }
+    }
+
+    async fn set(&mut self, wanted: Wanted) -> Body {
+        if let Some(error) = &self.failed {
+            return error.repeat().into();
+        }
+        if let Some(modified) = wanted.modified
+            && let Err(error) = self.upload.set_modified(modified)
+        {
+            return self.note(Err(error));
+        }
+        let Some(size) = wanted.size else { return Body::Ok };
         let outcome = match timeout(WRITE_DEADLINE, self.upload.set_bytes(size)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(too_slow(WRITE_DEADLINE)),

@@ -1,7 +1,7 @@
 //! Making, copying and deleting objects, conditionally.
 
 use super::attempts::{WriteError, attempts};
-use super::{ETag, OPERATION, ObjectError, ObjectInfo, Objects};
+use super::{ARRIVED, ETag, OPERATION, ObjectError, ObjectInfo, Objects};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::MetadataDirective;
 use bytes::Bytes;
@@ -84,7 +84,7 @@ impl Objects {
     ) -> Result<(), WriteError> {
         let source = from.location().file_key().ok_or_else(no_file)?;
         let target = to.location().file_key().ok_or_else(no_file)?;
-        self.copy_key(&source, version, &target, precondition, operation).await
+        self.copy_recorded(&source, version, &target, precondition, operation).await
     }
 
     /// A copy of a folder's marker.
@@ -96,10 +96,11 @@ impl Objects {
         operation: &OperationId,
     ) -> Result<(), WriteError> {
         let (source, target) = (from.location().folder_key(), to.location().folder_key());
-        self.copy_key(&source, version, &target, &Precondition::Absent, operation).await
+        self.copy_recorded(&source, version, &target, &Precondition::Absent, operation).await
     }
 
-    async fn copy_key(
+    /// A copy of `version` between recorded keys; for finishing an interrupted rename.
+    pub async fn copy_recorded(
         &self,
         source: &ObjectKey,
         version: &ObjectInfo,
@@ -120,7 +121,8 @@ impl Objects {
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
             .metadata_directive(MetadataDirective::Replace)
-            .metadata(OPERATION, operation.as_str());
+            .metadata(OPERATION, operation.as_str())
+            .metadata(ARRIVED, version.arrived.millis().to_string());
         attempts(async || {
             request.clone().send().await?;
             Ok(())
@@ -162,7 +164,7 @@ fn no_file() -> WriteError {
 }
 
 /// The header `x-amz-copy-source`: the key percent-encoded, with its slashes as they are.
-fn copy_source(bucket: &str, key: &ObjectKey) -> String {
+pub(super) fn copy_source(bucket: &str, key: &ObjectKey) -> String {
     use std::fmt::Write as _;
     let mut encoded = format!("{bucket}/");
     for byte in key.as_str().bytes() {

@@ -19,57 +19,96 @@ struct Resumer {
     again: Command,
 }
 
+/// OpenSSH's `sftp` with one command.
+fn sftp(client: &Client, command: &str, limit: &[&str]) -> Command {
+    let batch = client.path(&command.replace(' ', "-"));
+    std::fs::write(&batch, format!("{command}\n")).unwrap();
+    let mut sftp = client.command("sftp");
+    sftp.args(limit).arg("-b").arg(batch).arg(client.target());
+    sftp
+}
+
+fn lftp(client: &Client, stack: &Stack, settings: &str, put: &str) -> Command {
+    let mut command = Command::new("lftp");
+    let known = client.path("known_hosts");
+    let script = format!(
+        "set sftp:connect-program \"ssh -a -x -F none -o UserKnownHostsFile={}\"; {settings} set net:max-retries 1; \
+         open -u {},{} sftp://127.0.0.1:{}; {put}; bye",
+        known.display(),
+        stack.get("TOWPATH_USER"),
+        stack.get("TOWPATH_PASSWORD"),
+        stack.get("TOWPATH_SFTP_PORT"),
+    );
+    command.args(["-c", &script]).current_dir(client.folder.path()).env("HOME", client.folder.path());
+    command
+}
+
+fn curl(client: &Client, stack: &Stack, options: &[&str]) -> Command {
+    let mut command = Command::new("curl");
+    let login = format!("{}:{}", stack.get("TOWPATH_USER"), stack.get("TOWPATH_PASSWORD"));
+    let url = format!("sftp://127.0.0.1:{}/big", stack.get("TOWPATH_SFTP_PORT"));
+    command.args(["-sS", "--insecure", "-u", &login, "-T"]).arg(client.path("big")).args(options).arg(url);
+    command
+}
+
 #[tokio::test]
 async fn openssh_goes_on() {
-    goes_on(|client, _| {
-        std::fs::write(client.path("put"), "put big\n").unwrap();
-        std::fs::write(client.path("reput"), "reput big\n").unwrap();
-        let sftp = |batch: &str, limit: &[&str]| {
-            let mut command = client.command("sftp");
-            command.args(limit).arg("-b").arg(client.path(batch)).arg(client.target());
-            command
-        };
+    goes_on(|client, _| Resumer {
         // in Kbit/s
-        Resumer { slow: sftp("put", &["-l", "160000"]), again: sftp("reput", &[]) }
+        slow: sftp(client, "put big", &["-l", "160000"]),
+        again: sftp(client, "reput big", &[]),
     })
     .await;
 }
 
 #[tokio::test]
 async fn lftp_goes_on() {
-    goes_on(|client, stack| {
-        let lftp = |settings: &str, put: &str| {
-            let mut command = Command::new("lftp");
-            let known = client.path("known_hosts");
-            let script = format!(
-                "set sftp:connect-program \"ssh -a -x -F none -o UserKnownHostsFile={}\"; {settings} set net:max-retries 1; \
-                 open -u {},{} sftp://127.0.0.1:{}; {put}; bye",
-                known.display(),
-                stack.get("TOWPATH_USER"),
-                stack.get("TOWPATH_PASSWORD"),
-                stack.get("TOWPATH_SFTP_PORT"),
-            );
-            command.args(["-c", &script]).current_dir(client.folder.path()).env("HOME", client.folder.path());
-            command
-        };
-        Resumer { slow: lftp("set net:limit-rate 0:20000000;", "put big"), again: lftp("", "put -c big") }
+    goes_on(|client, stack| Resumer {
+        slow: lftp(client, stack, "set net:limit-rate 0:20000000;", "put big"),
+        again: lftp(client, stack, "", "put -c big"),
     })
     .await;
 }
 
 #[tokio::test]
 async fn curl_goes_on() {
-    goes_on(|client, stack| {
-        let curl = |options: &[&str]| {
-            let mut command = Command::new("curl");
-            let login = format!("{}:{}", stack.get("TOWPATH_USER"), stack.get("TOWPATH_PASSWORD"));
-            let url = format!("sftp://127.0.0.1:{}/big", stack.get("TOWPATH_SFTP_PORT"));
-            command.args(["-sS", "--insecure", "-u", &login, "-T"]).arg(client.path("big")).args(options).arg(url);
-            command
-        };
-        Resumer { slow: curl(&["--limit-rate", "20M"]), again: curl(&["-C", "-"]) }
+    goes_on(|client, stack| Resumer {
+        slow: curl(client, stack, &["--limit-rate", "20M"]),
+        again: curl(client, stack, &["-C", "-"]),
     })
     .await;
+}
+
+#[tokio::test]
+async fn clients_write_on_behind_a_file() {
+    let stack = Stack::start();
+    let client = Client::root(&stack);
+    let content: Vec<u8> = (0..12 * MIB / 8).flat_map(|at: usize| at.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
+    // below and above what S3 copies as a part
+    for old in [MIB, 7 * MIB] {
+        let again = [
+            sftp(&client, "reput big", &[]),
+            lftp(&client, &stack, "", "put -c big"),
+            curl(&client, &stack, &["-C", "-"]),
+        ];
+        for mut again in again {
+            std::fs::write(client.path("big"), &content[..old]).unwrap();
+            client.sftp_ok(&["put big"]);
+            std::fs::write(client.path("big"), &content).unwrap();
+            again.stdin(Stdio::null());
+            let output = run(again);
+            assert!(output.status.success(), "{}", text(&output));
+            client.sftp_ok(&["get big back"]);
+            assert!(std::fs::read(client.path("back")).unwrap() == content, "another file came back");
+        }
+        // with the whole of a local file behind it
+        std::fs::write(client.path("big"), b"the end").unwrap();
+        let output = run(curl(&client, &stack, &["--append"]));
+        assert!(output.status.success(), "{}", text(&output));
+        client.sftp_ok(&["get big back"]);
+        assert!(std::fs::read(client.path("back")).unwrap() == [&content[..], b"the end"].concat());
+    }
+    assert_eq!(stack.objects().await.len(), 1);
 }
 
 async fn goes_on(how: impl FnOnce(&Client, &Stack) -> Resumer) {

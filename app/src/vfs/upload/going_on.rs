@@ -21,7 +21,9 @@ impl Writer {
         let location = self.proof.location();
         let key = location.file_key().ok_or_else(FileError::no_such_file)?;
         let event = self.session.event(&self.operation, Topic::FileCreated, file_subject(location, None));
-        let intent = self.session.intent(&self.operation, &key, Change::Upload, Some(event), self.existing.as_ref());
+        let seen = self.existing.as_ref();
+        let mut intent = self.session.intent(&self.operation, &key, Change::Upload, Some(event), seen);
+        intent.appends = self.appends;
         self.intent = Some(self.session.keep(intent, self.parts.begun()));
         Ok(())
     }
@@ -76,6 +78,7 @@ impl Writer {
     /// The client is gone.
     pub(super) async fn keep_durable(&mut self) {
         if self.failure.is_none()
+            && !self.appends
             && self.session.shared.resuming.keeps()
             && let Some(partial) = self.durable().await
         {

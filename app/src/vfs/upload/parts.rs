@@ -4,21 +4,25 @@ use super::FileSession;
 use crate::budget::Reserved;
 use crate::vfs::object_failure;
 use bytes::Bytes;
-use domain::access::{self, Authorized};
+use domain::access::{self, Action, Authorized};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
-use domain::upload::{StoredPart, part_bytes, without_gap};
+use domain::upload::{StoredPart, copy_plan, part_bytes, without_gap};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use store::objects::{MultipartUpload, ObjectError};
-use tokio::sync::{OnceCell, watch};
+use store::objects::{CopiedPart, ETag, MultipartUpload, ObjectError};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinSet;
 
-/// How many parts of one upload are on their way at the same time, while memory is free.
+/// How many parts of one upload are on their way at the same time, while memory is free; and how many S3 copies.
 const PARALLEL: usize = 8;
 
 /// How often an upload that waits for memory looks for some that nobody uses.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the task of a part comes to.
+type Sent = Result<Result<StoredPart, ObjectError>, tokio::task::JoinError>;
 
 /// The parts of one upload.
 pub(super) struct Parts {
@@ -28,6 +32,10 @@ pub(super) struct Parts {
     /// Begun by the first part that is sent.
     multipart: Arc<OnceCell<MultipartUpload>>,
     sending: JoinSet<Result<StoredPart, ObjectError>>,
+    /// Parts that S3 copies. They hold no memory of ours, so nobody waits for them before the end.
+    copying: JoinSet<Result<StoredPart, ObjectError>>,
+    /// How many of those at a time; closed when no more are to begin.
+    copies: Arc<Semaphore>,
     stored: Vec<StoredPart>,
     next: u32,
     /// Told S3's id of the multipart upload when it has begun.
@@ -43,6 +51,8 @@ impl Parts {
             operation,
             multipart: Arc::new(OnceCell::new()),
             sending: JoinSet::new(),
+            copying: JoinSet::new(),
+            copies: Arc::new(Semaphore::new(PARALLEL)),
             stored: Vec::new(),
             next: 1,
             begun: Arc::new(begun),
@@ -73,25 +83,67 @@ impl Parts {
 
     /// Sends a part; its memory is given back when S3 has it.
     pub(super) fn send(&mut self, body: Bytes, memory: Option<Reserved>) -> Result<(), FileError> {
+        let number = self.take_number()?;
+        let begin = self.beginning();
+        let objects = self.session.shared.objects.clone();
+        self.sending.spawn(async move {
+            let part = objects.put_part(&begin.await?, number, body).await;
+            drop(memory);
+            part
+        });
+        Ok(())
+    }
+
+    /// Has S3 copy a range of a version of a file, pinned to its ETag, as the next parts. The range holds at least S3's
+    /// minimum for a part.
+    pub(super) fn copy<A>(
+        &mut self,
+        from: &Arc<Authorized<A>>,
+        (etag, size): (&ETag, u64),
+        part: &Range<u64>,
+    ) -> Result<(), FileError>
+    where
+        A: Action + Send + Sync + 'static,
+    {
+        let plan = copy_plan(part.end - part.start, self.session.shared.copy_bytes);
+        let whole = plan.len() == 1 && *part == (0..size);
+        for range in plan {
+            let range = part.start + range.start..part.start + range.end;
+            let number = self.take_number()?;
+            let begin = self.beginning();
+            let (objects, copies) = (self.session.shared.objects.clone(), Arc::clone(&self.copies));
+            let (from, etag) = (Arc::clone(from), etag.clone());
+            self.copying.spawn(async move {
+                let Ok(_place) = copies.acquire().await else {
+                    return Err(ObjectError::NoSuchUpload);
+                };
+                let upload = begin.await?;
+                objects.copy_part(&upload, number, &from, &etag, CopiedPart { range, whole }).await
+            });
+        }
+        Ok(())
+    }
+
+    fn take_number(&mut self) -> Result<u32, FileError> {
         self.next_bytes()?;
-        let number = self.next;
         self.next += 1;
+        Ok(self.next - 1)
+    }
+
+    /// The multipart upload, begun by whoever needs it first.
+    fn beginning(&self) -> impl Future<Output = Result<MultipartUpload, ObjectError>> + use<> {
         let (multipart, proof, operation) =
             (Arc::clone(&self.multipart), Arc::clone(&self.proof), self.operation.clone());
         let objects = self.session.shared.objects.clone();
         let begun = Arc::clone(&self.begun);
-        self.sending.spawn(async move {
+        async move {
             let begin = async || {
                 let upload = objects.begin_multipart(&proof, &operation).await?;
                 begun.send_replace(Some(upload.id().to_owned()));
                 Ok::<_, ObjectError>(upload)
             };
-            let upload = multipart.get_or_try_init(begin).await?;
-            let part = objects.put_part(upload, number, body).await;
-            drop(memory);
-            part
-        });
-        Ok(())
+            multipart.get_or_try_init(begin).await.cloned()
+        }
     }
 
     /// Memory for the next part: at once while there is some that nobody waits for, else when the parts on their way have
@@ -101,6 +153,9 @@ impl Parts {
         loop {
             while let Some(sent) = self.sending.try_join_next() {
                 self.note(sent)?;
+            }
+            while let Some(copied) = self.copying.try_join_next() {
+                self.note_copy(copied)?;
             }
             if self.sending.len() < PARALLEL
                 && let Some(memory) = self.session.shared.budget.try_slot(bytes)
@@ -132,6 +187,9 @@ impl Parts {
         while let Some(sent) = self.sending.join_next().await {
             self.note(sent)?;
         }
+        while let Some(copied) = self.copying.join_next().await {
+            self.note_copy(copied)?;
+        }
         Ok(())
     }
 
@@ -149,6 +207,13 @@ impl Parts {
                 tracing::debug!(%error, "a part of an interrupted upload did not arrive");
             }
         }
+        // a copy that came later would take the place of a part that is sent then
+        self.copies.close();
+        while let Some(copied) = self.copying.join_next().await {
+            if let Err(error) = self.note_copy(copied) {
+                tracing::debug!(%error, "a part of an interrupted upload was not copied");
+            }
+        }
         let bytes = without_gap(std::mem::take(&mut self.stored)).iter().map(|part| part.bytes).sum();
         self.multipart.get().filter(|_| bytes > 0).map(|upload| (upload.clone(), bytes))
     }
@@ -156,7 +221,8 @@ impl Parts {
     /// Waits for the parts on their way (an aborted multipart upload would keep those that arrive later), then throws all
     /// away.
     pub(super) async fn abort(&mut self) {
-        while self.sending.join_next().await.is_some() {}
+        self.copies.close();
+        while self.sending.join_next().await.is_some() || self.copying.join_next().await.is_some() {}
         if let Some(upload) = self.multipart.get()
             && let Err(error) = self.session.shared.objects.abort_multipart(upload).await
         {
@@ -165,7 +231,15 @@ impl Parts {
         }
     }
 
-    fn note(&mut self, sent: Result<Result<StoredPart, ObjectError>, tokio::task::JoinError>) -> Result<(), FileError> {
+    fn note_copy(&mut self, copied: Sent) -> Result<(), FileError> {
+        match copied {
+            // the version that was to be copied is gone
+            Ok(Err(ObjectError::NotFound)) => Err(object_failure(ObjectError::PreconditionFailed)),
+            copied => self.note(copied),
+        }
+    }
+
+    fn note(&mut self, sent: Sent) -> Result<(), FileError> {
         match sent {
             Ok(Ok(part)) => {
                 self.stored.push(part);

@@ -20,6 +20,9 @@ use s3s::dto::{
 };
 use s3s::{S3Request, s3_error};
 
+/// Ranges are copied only from objects that are larger.
+const RANGES_ABOVE: u64 = 5 * 1024 * 1024;
+
 fn source(source: &CopySource) -> Outcome<(String, String)> {
     match source {
         CopySource::Bucket { bucket, key, version_id: None } => Ok((bucket.to_string(), key.to_string())),
@@ -52,6 +55,13 @@ fn open(work: &Work<'_>, bucket: &str, key: &str, condition: &ReadCondition, ran
     condition.check_source(&record)?;
     let (from, to) = match range {
         None => (0, record.size),
+        Some(_) if record.size <= RANGES_ABOVE => {
+            return Err(s3_error!(
+                InvalidRequest,
+                "The specified copy source is not supported as a byte-range copy source"
+            )
+            .into());
+        }
         Some(range) => copy_range(range, record.size)?,
     };
     let size = to - from;

@@ -224,6 +224,12 @@ async fn copied_parts(world: World) {
     let second = copy(2).copy_source_range("bytes=10-19").send().await.unwrap().copy_part_result.unwrap();
     assert_eq!(code(copy(3).copy_source_range("bytes=0-99999999").send().await), "InvalidArgument");
     assert_eq!(code(copy(3).copy_source_if_match("\"x\"").send().await), "PreconditionFailed");
+    world.put("small", vec![7; MIN]).await;
+    let small = s3.upload_part_copy().bucket(BUCKET).key("k").upload_id(&id).part_number(3).copy_source("bucket/small");
+    assert_eq!(code(small.clone().copy_source_range("bytes=0-9").send().await), "InvalidRequest");
+    small.send().await.unwrap();
+    world.s3.delete_object().bucket(BUCKET).key("small").send().await.unwrap();
+    assert_eq!(code(copy(4).copy_source("bucket/none").send().await), "NoSuchKey");
     world.s3.delete_object().bucket(BUCKET).key("source").send().await.unwrap();
     let named = |number, result: &aws_sdk_s3::types::CopyPartResult| {
         CompletedPart::builder()
