@@ -8,6 +8,7 @@
 
 mod attempts;
 mod error;
+mod held;
 mod listing;
 mod multipart;
 mod read;
@@ -15,6 +16,7 @@ mod write;
 
 pub use attempts::WriteError;
 pub use error::ObjectError;
+pub use held::{Go, Held, hold};
 pub use listing::{ListFrom, Listed, ListedKind, Page};
 pub use multipart::{CopiedPart, FoundUpload, MultipartUpload, UploadsFrom};
 pub use read::Body;

@@ -127,11 +127,19 @@ impl Recorded {
 
 /// An intent that is kept alive beside a lasting operation.
 pub(super) struct Kept {
+    /// What it was begun with.
+    operation: OperationId,
+    seen: Option<Seen>,
     task: JoinHandle<Result<Recorded, FileError>>,
     stop: Arc<Notify>,
 }
 
 impl Kept {
+    /// Whose it is, and on what condition its write will be made.
+    pub(super) fn write(&self) -> (OperationId, Precondition) {
+        (self.operation.clone(), precondition(self.seen.as_ref()))
+    }
+
     /// The intent, durable.
     pub(super) async fn take(self) -> Result<Recorded, FileError> {
         self.stop.notify_one();
@@ -171,6 +179,7 @@ impl FileSession {
     pub(super) fn keep(&self, intent: Intent, mut begun: watch::Receiver<Option<String>>) -> Kept {
         let stop = Arc::new(Notify::new());
         let (session, stopped) = (self.clone(), Arc::clone(&stop));
+        let (operation, seen) = (intent.operation.clone(), intent.seen.clone());
         let task = tokio::spawn(async move {
             let mut recorded = session.record(intent).await?;
             let begins = async {
@@ -199,7 +208,7 @@ impl FileSession {
             }
             Ok(recorded)
         });
-        Kept { task, stop }
+        Kept { operation, seen, task, stop }
     }
 
     /// Makes an intent durable. `Changed` if it is to take away what somebody else has taken or is taking away.

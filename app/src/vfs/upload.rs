@@ -9,6 +9,7 @@ mod append;
 mod buffer;
 mod commit;
 mod copied;
+mod early;
 mod going_on;
 mod parts;
 

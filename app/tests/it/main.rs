@@ -9,6 +9,7 @@
 
 mod appending;
 mod copied;
+mod early;
 mod faults;
 mod files;
 mod folders;

@@ -1,9 +1,12 @@
 //! Making, copying and deleting objects, conditionally.
 
 use super::attempts::{WriteError, attempts};
+use super::held::{Held, HeldBody};
 use super::{ARRIVED, ETag, OPERATION, ObjectError, ObjectInfo, Objects};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::MetadataDirective;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use domain::access::{Authorized, MakeFolder, Removes, Upload};
 use domain::id::OperationId;
@@ -39,6 +42,38 @@ impl Objects {
     ) -> Result<(), WriteError> {
         let key = file.location().file_key().ok_or_else(no_file)?;
         self.put_key(&key, body, precondition, operation).await
+    }
+
+    /// The same, begun before it may happen: the bytes, of which there must be some, leave when `held` lets them go. If it
+    /// never does, this fails and nothing has happened.
+    pub async fn put_held(
+        &self,
+        file: &Authorized<Upload>,
+        body: Bytes,
+        precondition: &Precondition,
+        operation: &OperationId,
+        held: &Held,
+    ) -> Result<(), WriteError> {
+        let key = file.location().file_key().ok_or_else(no_file)?;
+        let (if_none_match, if_match) = precondition.headers();
+        let checksum = BASE64_STANDARD.encode(crc32fast::hash(&body).to_be_bytes());
+        attempts(async || {
+            let sending = self
+                .once
+                .put_object()
+                .bucket(&self.bucket)
+                .set_expected_bucket_owner(self.owner.clone())
+                .key(key.as_str())
+                .set_if_none_match(if_none_match.clone())
+                .set_if_match(if_match.clone())
+                .metadata(OPERATION, operation.as_str())
+                .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX))
+                .checksum_crc32(checksum.as_str())
+                .body(ByteStream::from_body_1_x(HeldBody::new(body.clone(), held.clone())));
+            sending.customize().disable_payload_signing().send().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The marker of a folder that has none.

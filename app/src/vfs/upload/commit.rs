@@ -1,5 +1,6 @@
 //! The end of an upload: the one S3 call that makes the file visible.
 
+use super::early::Begun;
 use super::{Writer, unsupported};
 use crate::budget::Reserved;
 use crate::settler::Done;
@@ -10,6 +11,7 @@ use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::intent::UsageChange;
 use domain::upload::{StoredPart, review};
+use futures_util::FutureExt as _;
 use store::clock;
 use store::objects::{MultipartUpload, ObjectError, Precondition, WriteError};
 
@@ -52,10 +54,13 @@ impl Writer {
             Ok(()) => self.whole(bytes).await,
             Err(error) => Err(error),
         };
-        let recorded = self.recorded().await?;
+        let (recorded, begun) = match &whole {
+            Ok(Whole::Small { body, .. }) if !body.is_empty() => self.recorded_beside(body).await?,
+            _ => (self.recorded().await?, None),
+        };
         match whole {
             Ok(whole) => {
-                let recorded = self.make_visible(&whole, recorded).await?;
+                let recorded = self.make_visible(&whole, recorded, begun).await?;
                 self.let_go();
                 recorded.note_made(&self.session, bytes).await?;
                 let operation = recorded.intent().operation.clone();
@@ -100,7 +105,7 @@ impl Writer {
         }
     }
 
-    async fn recorded(&mut self) -> Result<Recorded, FileError> {
+    pub(super) async fn recorded(&mut self) -> Result<Recorded, FileError> {
         match self.intent.take() {
             Some(kept) => kept.take().await,
             None => Err(FileError::new(FileErrorKind::BadRequest, "the upload has ended")),
@@ -156,14 +161,22 @@ impl Writer {
     }
 
     /// Follows whatever is at the name until the write succeeds, or must not happen. The answered intent names what was
-    /// replaced. On an error the intent is dropped, unless the write may have happened: then the sweep decides.
-    async fn make_visible(&self, whole: &Whole, mut recorded: Recorded) -> Result<Recorded, FileError> {
+    /// replaced. The first try may have begun. On an error the intent is dropped, unless the write may have happened: then the sweep decides.
+    async fn make_visible(
+        &self,
+        whole: &Whole,
+        mut recorded: Recorded,
+        mut begun: Option<Begun>,
+    ) -> Result<Recorded, FileError> {
         // whether a try of this operation ended without an answer, in this round or an earlier one
         let mut unclear = false;
         for _ in 0..ROUNDS {
             let (condition, operation) =
                 (precondition(recorded.intent().seen.as_ref()), recorded.intent().operation.clone());
-            let writing = self.write(whole, &condition, &operation);
+            let writing = match begun.take() {
+                Some(begun) => begun,
+                None => self.write(whole, &condition, &operation).boxed(),
+            };
             let Err(failed) = recorded.during(&self.session, writing).await else {
                 return Ok(recorded);
             };
