@@ -1,7 +1,7 @@
 //! The settings of a node, read from the environment once, at the start. An error names the variable.
 
 use crate::host_keys::MIN_SECRET_BYTES;
-use crate::ssh::Limits;
+use crate::door::Limits;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

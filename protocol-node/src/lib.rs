@@ -5,6 +5,7 @@
 
 mod backend;
 pub mod config;
+pub mod door;
 #[cfg(test)]
 mod doubles;
 mod host_keys;

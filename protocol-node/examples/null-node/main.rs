@@ -8,12 +8,14 @@
 #![expect(unreachable_pub, reason = "what is public in the node's library is a module of a program here")]
 
 mod backend;
+#[expect(dead_code, reason = "some of it is for other doors")]
+#[path = "../../src/door/mod.rs"]
+mod door;
 #[expect(dead_code, reason = "nobody asks for the public lines and the fingerprints here")]
 #[path = "../../src/host_keys.rs"]
 mod host_keys;
 #[path = "../../src/sftp/mod.rs"]
 mod sftp;
-#[expect(unused_imports, reason = "the type of the open door, which has no name here")]
 #[path = "../../src/ssh/mod.rs"]
 mod ssh;
 
@@ -37,7 +39,7 @@ mod state {
 }
 
 /// More than any measurement opens, all from loopback.
-const LIMITS: ssh::Limits = ssh::Limits { connections: 20_000, per_address: 20_000, logging_in: 20_000 };
+const LIMITS: door::Limits = door::Limits { connections: 20_000, per_address: 20_000, logging_in: 20_000 };
 
 /// The default of the node.
 const BUDGET_MIB: usize = 512;
@@ -54,10 +56,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         vfs: backend::Vfs::new(),
         budget: app::budget::Budget::new(BUDGET_MIB)?,
     };
-    let door = ssh::Door::bind(address, &keys, &state, LIMITS)?.open()?;
-    println!("listening sftp {}", door.address());
+    let doors = door::Doors::new(&state, LIMITS);
+    println!("listening sftp {}", ssh::Door::bind(address, &keys, &doors)?.open()?);
     let mut input = tokio::io::stdin();
     while let Ok(1..) = input.read(&mut [0; 256]).await {}
-    door.stop(Duration::from_secs(1)).await;
+    doors.stop(Duration::from_secs(1)).await;
     Ok(())
 }

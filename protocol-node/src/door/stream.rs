@@ -1,5 +1,5 @@
-//! The socket as the SSH library sees it: with a read buffer, because the library asks twice for each packet, and with
-//! a switch that ends it from outside.
+//! The socket as the libraries of SSH and TLS see it: with a read buffer, because they ask for a few bytes at a time, and
+//! with a switch that ends it from outside.
 //!
 //! The buffer exists only while there are bytes in it, so an idle connection costs none.
 
@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 const READ_BUFFER: usize = 96 * 1024;
 
 /// A buffered socket.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     socket: TcpStream,
     buffer: BytesMut,
     killed: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -24,8 +24,18 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Over `socket`, until `kill` is cancelled.
-    pub(super) fn new(socket: TcpStream, kill: CancellationToken) -> Self {
-        Self { socket, buffer: BytesMut::new(), killed: Box::pin(kill.cancelled_owned()) }
+    pub(crate) fn new(socket: TcpStream, kill: CancellationToken) -> Self {
+        Self::after(BytesMut::new(), socket, kill)
+    }
+
+    /// The same when its first bytes have been read already.
+    pub(crate) fn after(read: BytesMut, socket: TcpStream, kill: CancellationToken) -> Self {
+        Self { socket, buffer: read, killed: Box::pin(kill.cancelled_owned()) }
+    }
+
+    /// Whether bytes have come that nobody has asked for yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -71,6 +81,17 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
         Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(cx)?;
+        Pin::new(&mut self.socket).poll_write_vectored(cx, pieces)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_flush(cx)
