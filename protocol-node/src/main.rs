@@ -3,7 +3,7 @@
 use app::sweep::Sweep;
 use protocol_node::config::{Config, LogFormat};
 use protocol_node::door::Doors;
-use protocol_node::{host_keys, ssh, state};
+use protocol_node::{ftps, host_keys, ssh, state};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -44,7 +44,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let doors = Doors::new(&state, config.limits);
     let sftp = ssh::Door::bind(config.sftp_listen, &keys, &doors)?;
-    announce(&config, &[("sftp", sftp.open()?)])?;
+    let ftps = config.ftps.clone().map(|settings| ftps::Door::bind(settings, &doors)).transpose()?;
+    let mut open = vec![("sftp", sftp.open()?)];
+    if let Some(ftps) = ftps {
+        let ftps = ftps.open()?;
+        open.extend([("ftps", ftps.explicit), ("ftps-implicit", ftps.implicit)]);
+    }
+    announce(&config, &open)?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
         _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),

@@ -73,7 +73,7 @@ impl Node {
             assert!(Instant::now() < deadline, "the node does not start");
             std::thread::sleep(Duration::from_millis(10));
         };
-        let address = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        let address = line.lines().find_map(|line| line.strip_prefix("listening sftp ")).unwrap().parse().unwrap();
         let (user, password) = (stack.get("TOWPATH_USER").to_owned(), stack.get("TOWPATH_PASSWORD").to_owned());
         Self { child, folder, address, user, password }
     }
