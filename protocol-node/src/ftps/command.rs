@@ -70,7 +70,7 @@ pub(crate) enum Command {
     // facts
     Size(RawPath),
     Mdtm(RawPath),
-    Mfmt,
+    Mfmt(RawPath),
     Mlst(Option<RawPath>),
     /// `None`: the one that OPTS chose. The range is that of XCRC and its kin.
     Hash {
@@ -149,7 +149,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Command, Malformed> {
         b"RNTO" => Command::Rnto(raw()?),
         b"SIZE" => Command::Size(raw()?),
         b"MDTM" => Command::Mdtm(raw()?),
-        b"MFMT" => Command::Mfmt,
+        b"MFMT" => Command::Mfmt(raw()?),
         b"MLST" => Command::Mlst(rest.map(<[u8]>::to_vec)),
         b"HASH" => Command::Hash { algorithm: None, path: raw()?, range: None },
         b"XCRC" => hash(Algorithm::Crc32, rest)?,

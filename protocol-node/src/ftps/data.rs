@@ -43,6 +43,8 @@ pub(crate) struct Meeting {
 /// An open data connection.
 pub(crate) struct Data {
     stream: TlsStream<Stream>,
+    /// What is being read. Its memory is used again when nobody holds the piece before.
+    piece: BytesMut,
     pace: Pace,
     times: Arc<Times>,
 }
@@ -73,7 +75,7 @@ impl Meeting {
             Direction::ToClient => tls.reading,
             Direction::FromClient => tls.writing,
         };
-        let stream = Stream::after(arrived.read, arrived.socket, kill);
+        let stream = Stream::after(arrived.read, arrived.socket, kill).acknowledging_at_once();
         let stream = match timeout(times.handshake, TlsAcceptor::from(config).accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -87,20 +89,21 @@ impl Meeting {
             return Err(reply::NOT_REUSED);
         }
         let pace = Pace::new(&times);
-        Ok(Data { stream, pace, times })
+        Ok(Data { stream, piece: BytesMut::new(), pace, times })
     }
 }
 
 impl Data {
     /// Reads until a piece is full or the client has ended. What it ends without TLS's own end is cut off.
     pub(crate) async fn read(&mut self) -> Result<Came, Reply> {
-        let mut piece = BytesMut::with_capacity(PIECE);
+        let Self { stream, piece, pace, times } = self;
+        piece.reserve(PIECE);
         while piece.capacity() - piece.len() >= LEAST_ROOM {
-            let read = timeout(self.times.stall, self.stream.read_buf(&mut piece)).await;
+            let read = timeout(times.stall, stream.read_buf(piece)).await;
             match read {
                 Ok(Ok(0)) if piece.is_empty() => return Ok(Came::End),
                 Ok(Ok(0)) => break,
-                Ok(Ok(bytes)) => self.pace.moved(bytes)?,
+                Ok(Ok(bytes)) => pace.moved(bytes)?,
                 Ok(Err(error)) => {
                     tracing::info!(%error, "a data connection broke");
                     return Err(reply::CUT);
@@ -108,7 +111,7 @@ impl Data {
                 Err(_) => return Err(reply::STALLED),
             }
         }
-        Ok(Came::Bytes(piece.freeze()))
+        Ok(Came::Bytes(piece.split().freeze()))
     }
 
     /// Writes all of `bytes`.

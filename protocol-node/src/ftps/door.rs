@@ -80,11 +80,12 @@ impl Door {
         let certificates = Certificates::load(settings.certificate)?;
         let following = tokio::spawn(Arc::clone(&certificates).follow(LOOK));
         Ok(Self {
-            explicit: door::bind(settings.listen)?,
-            implicit: door::bind(settings.implicit_listen)?,
+            explicit: door::bind(settings.listen).map_err(named("TOWPATH_FTPS_LISTEN"))?,
+            implicit: door::bind(settings.implicit_listen).map_err(named("TOWPATH_FTPS_IMPLICIT_LISTEN"))?,
             shared: Arc::new(Shared {
                 doors: doors.clone(),
-                passive: Passive::bind(settings.listen.ip(), &settings.passive_ports)?,
+                passive: Passive::bind(settings.listen.ip(), &settings.passive_ports)
+                    .map_err(named("TOWPATH_FTPS_PASSIVE_PORTS"))?,
                 passive_address: settings.passive_address,
                 reuse_required: settings.reuse_required,
                 times: Arc::new(times),
@@ -106,6 +107,10 @@ impl Door {
         }
         Ok(open)
     }
+}
+
+fn named(variable: &'static str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{variable}: {error}"))
 }
 
 /// Serves a connection.

@@ -2,7 +2,7 @@
 
 use super::reply::{self, Reply};
 use super::session::Session;
-use super::text::time_value;
+use super::text::{time_and_path, time_value};
 use crate::backend::FileSession;
 use app::vfs::{Entry, EntryKind};
 use domain::file_error::FileError;
@@ -17,10 +17,22 @@ impl Session {
         }
     }
 
-    /// Clients that put a time before the name want it to be set; no file has such a name, so they are told.
+    /// Clients that put a time before the name want it to be set.
     pub(super) async fn modified(&self, files: &FileSession, raw: &[u8]) -> Reply {
         match self.file(files, raw).await {
             Ok(entry) => Reply::with(213, time_value(entry.modified)),
+            Err(_) if time_and_path(raw).is_some() => self.set_modified(files, raw).await,
+            Err(reply) => reply,
+        }
+    }
+
+    /// The VFS keeps no times of clients; who wants one to be kept is told.
+    pub(super) async fn set_modified(&self, files: &FileSession, raw: &[u8]) -> Reply {
+        let Some((_, path)) = time_and_path(raw) else {
+            return reply::ARGUMENT;
+        };
+        match self.file(files, path).await {
+            Ok(_) => reply::MFMT_NOT_OFFERED,
             Err(reply) => reply,
         }
     }

@@ -24,7 +24,7 @@
 //! | what | bound | at the bound |
 //! |---|---|---|
 //! | a command line | [`line::MAX_LINE`] | `500`; the rest of the line is skipped |
-//! | lines that are too long or no commands | [`MAX_NONSENSE`] | `421`, closed |
+//! | lines in a row that are too long or no commands | [`MAX_NONSENSE`] | `421`, closed |
 //! | commands that wait for a job | [`MAX_AHEAD`] | `421`, closed |
 //! | jobs of a session | 1 | the next command that needs one waits for its end |
 //! | refused logins | `door::MAX_LOGIN_ATTEMPTS` | `421`, closed |
@@ -71,7 +71,7 @@ pub use tls::{CertificateError, CertificateFiles};
 
 use std::time::Duration;
 
-/// Lines that are too long or no commands, over the whole connection. Scanners and HTTP clients send little else.
+/// Lines in a row that are too long or no commands. Scanners and HTTP clients send little else.
 const MAX_NONSENSE: usize = 10;
 
 /// Commands that wait while a job runs.
@@ -128,7 +128,7 @@ impl Default for Times {
             handshake: Duration::from_secs(20),
             reply: Duration::from_secs(60),
             connect: Duration::from_secs(30),
-            own_after_stranger: Duration::from_secs(2),
+            own_after_stranger: Duration::from_secs(5),
             stall: Duration::from_secs(120),
             pace_window: Duration::from_secs(300),
             pace_bytes: 64 * 1024,

@@ -88,7 +88,7 @@ impl Passive {
         let waiting = Arc::new(Waiting::default());
         let (mut bound, mut accepting) = (Vec::new(), Vec::new());
         for port in ports {
-            let failed = |error: io::Error| io::Error::new(error.kind(), format!("passive port {port}: {error}"));
+            let failed = |error: io::Error| io::Error::new(error.kind(), format!("port {port}: {error}"));
             let listener = door::bind(SocketAddr::new(address, *port)).map_err(failed)?;
             let port = listener.local_addr().map_err(failed)?.port();
             bound.push(port);

@@ -99,7 +99,8 @@ impl Session {
         place: Place,
         kill: CancellationToken,
     ) -> Self {
-        let control = Control::new(Stream::new(socket, kill.clone()), local, shared.times.reply);
+        let control =
+            Control::new(Stream::new(socket, kill.clone()).acknowledging_at_once(), local, shared.times.reply);
         Self {
             shared,
             control,
@@ -132,8 +133,8 @@ impl Session {
         if let Err(gone) = self.run(implicit).await {
             tracing::debug!(reason = %gone, "the connection has ended");
         }
-        let Self { control, job, shared, .. } = self;
-        drop(job);
+        let Self { control, job, pending, shared, .. } = self;
+        drop((job, pending));
         control.close(shared.times.farewell).await;
     }
 
@@ -198,8 +199,9 @@ impl Session {
             biased;
             told = told => Ok(Next::Told(told)),
             () = shared.doors.draining.cancelled(), if waits => Ok(Next::Draining),
-            line = control.next() => line.map(Next::Line),
+            // before the lines: who sends them without a pause has no more time than others
             () = sleep_until(late), if waits => Ok(Next::Late),
+            line = control.next() => line.map(Next::Line),
         }
     }
 
@@ -214,10 +216,13 @@ impl Session {
         match command {
             Err(Malformed::Unknown) => self.nonsense(&reply::UNKNOWN).await,
             Err(Malformed::Argument) => self.control.say(&reply::ARGUMENT).await.map(|()| Flow::Goes),
-            Ok(command) => match &self.job {
-                Some(_) => self.meanwhile(command).await,
-                None => self.act(command).await,
-            },
+            Ok(command) => {
+                self.nonsense = 0;
+                match &self.job {
+                    Some(_) => self.meanwhile(command).await,
+                    None => self.act(command).await,
+                }
+            }
         }
     }
 
@@ -229,12 +234,12 @@ impl Session {
                 let reply = self.status(self.job.as_ref().map(Job::moved));
                 self.control.say(&reply).await?;
             }
-            Command::Abor if self.ahead.is_empty() && self.job.as_ref().is_some_and(Job::abort) => {
-                // its task ends by itself
+            Command::Abor if self.job.as_ref().is_some_and(Job::abort) => {
+                // its task ends by itself, and ABOR is answered after what was sent before it
                 self.job = None;
                 self.since = Instant::now();
+                self.ahead.push_back(Command::Abor);
                 self.control.say(&reply::ABORTED).await?;
-                self.control.say(&reply::ABOR_DONE).await?;
             }
             _ if self.ahead.len() >= MAX_AHEAD => return self.end(&reply::TOO_MUCH_AHEAD).await,
             command => self.ahead.push_back(command),
@@ -313,7 +318,7 @@ impl Session {
             Command::Rnto(path) => self.rename_to(&files, &path).await.into(),
             Command::Size(path) => self.size(&files, &path).await.into(),
             Command::Mdtm(path) => self.modified(&files, &path).await.into(),
-            Command::Mfmt => reply::MFMT_NOT_OFFERED.into(),
+            Command::Mfmt(argument) => self.set_modified(&files, &argument).await.into(),
             Command::Mlst(path) => self.facts_of(&files, path.as_deref()).await.into(),
             Command::Hash { algorithm, path, range } => self.hash(files, algorithm, &path, range),
             Command::Stat(Some(path)) => self.list_in_reply(files, &path),

@@ -19,7 +19,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A deadline that is waited for.
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(500);
 
 struct Server {
     doors: Doors,

@@ -7,7 +7,7 @@
 use app::vfs::{Entry, EntryKind};
 use domain::time::Timestamp;
 use std::net::Ipv4Addr;
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime};
 
 /// Which facts a client wants to see of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,31 @@ pub(crate) fn time_value(at: Timestamp) -> String {
     )
 }
 
+/// The same read back; fractions of any length.
+pub(crate) fn parse_time(text: &[u8]) -> Option<Timestamp> {
+    let (whole, fraction) = match text.iter().position(|byte| *byte == b'.') {
+        Some(dot) => (text.get(..dot)?, text.get(dot + 1..).filter(|fraction| !fraction.is_empty())?),
+        None => (text, &[][..]),
+    };
+    if whole.len() != 14 || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = |digits: &[u8]| digits.iter().fold(0_i32, |sum, digit| sum * 10 + i32::from(digit - b'0'));
+    let part = |range: std::ops::Range<usize>| u8::try_from(number(whole.get(range)?)).ok();
+    let month = Month::try_from(part(4..6)?).ok()?;
+    let date = Date::from_calendar_date(number(whole.get(..4)?), month, part(6..8)?).ok()?;
+    let seconds = date.with_hms(part(8..10)?, part(10..12)?, part(12..14)?).ok()?.assume_utc().unix_timestamp();
+    let millis = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(3).collect::<Vec<_>>();
+    Some(Timestamp::from_millis(seconds * 1000 + i64::from(number(&millis))))
+}
+
+/// What MFMT is followed by, and MDTM by clients that want a time to be set: a time, a space, a path.
+pub(crate) fn time_and_path(argument: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let space = argument.iter().position(|byte| *byte == b' ')?;
+    let path = argument.get(space + 1..).filter(|path| !path.is_empty())?;
+    Some((parse_time(argument.get(..space)?)?, path))
+}
+
 /// A path in quotes; quotes in it are doubled (RFC 959, appendix II).
 pub(crate) fn quoted(path: &str) -> String {
     format!("\"{}\"", path.replace('"', "\"\""))
@@ -161,7 +186,36 @@ mod tests {
         assert_eq!(quoted("/a \"b\""), "\"/a \"\"b\"\"\"");
     }
 
+    #[test]
+    fn times_with_paths() {
+        let at = Timestamp::from_millis(1_739_120_350_624);
+        assert_eq!(time_and_path(b"20250209165910.624 a b"), Some((at, &b"a b"[..])));
+        assert_eq!(time_and_path(b"20250209165910.6249999 a").map(|(at, _)| at), Some(at));
+        assert_eq!(parse_time(b"20250209165910.6").map(Timestamp::millis), Some(1_739_120_350_600));
+        for text in [
+            &b"2025"[..],
+            b"20251309165910",
+            b"20250230165910",
+            b"20250209256110",
+            b"20250209165910.",
+            b"2025020916591x",
+        ] {
+            assert_eq!(parse_time(text), None, "{}", String::from_utf8_lossy(text));
+        }
+        assert!(time_and_path(b"20250209165910").is_none() && time_and_path(b"20250209165910 ").is_none());
+    }
+
     proptest! {
+        #[test]
+        fn a_time_is_read_back(millis in 0..4_000_000_000_000_i64) {
+            prop_assert_eq!(parse_time(time_value(Timestamp::from_millis(millis)).as_bytes()), Some(Timestamp::from_millis(millis)));
+        }
+
+        #[test]
+        fn any_bytes_are_a_time_or_not(text in prop::collection::vec(any::<u8>(), 0..30)) {
+            parse_time(&text);
+        }
+
         #[test]
         fn an_mlsd_line_is_read_back(name in "[^\u{0}-\u{1f}\u{7f}-\u{9f}/]{1,40}", bytes: u64, millis in 0..4_000_000_000_000_i64) {
             let entry = file(&name, bytes, millis);

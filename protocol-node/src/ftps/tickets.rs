@@ -7,7 +7,7 @@
 //! the resumed handshake is.
 //!
 //! A client of TLS 1.3 that uploads may close without reading; tickets that it has not read would then make its kernel
-//! throw away the end of the file (RST). So uploads get none, except for clients that use each ticket only once and would run
+//! throw away the end of the file (RST; curl/curl#6149, proftpd/proftpd#959). So uploads get none, except for clients that use each ticket only once and would run
 //! out of them.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};

@@ -4,10 +4,12 @@
 //! shows in the object: it carries the id of the operation that was interrupted.
 
 use crate::clients::{Client, run, text};
+use crate::ftps::{Begin, Ftps};
 use crate::stack::{Stack, wait};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const MIB: usize = 1 << 20;
 
@@ -17,6 +19,8 @@ struct Resumer {
     slow: Command,
     /// Goes on with it.
     again: Command,
+    /// Where it works, if that is not the client's own folder.
+    _folder: Option<TempDir>,
 }
 
 #[tokio::test]
@@ -30,7 +34,7 @@ async fn openssh_goes_on() {
             command
         };
         // in Kbit/s
-        Resumer { slow: sftp("put", &["-l", "160000"]), again: sftp("reput", &[]) }
+        Resumer { slow: sftp("put", &["-l", "160000"]), again: sftp("reput", &[]), _folder: None }
     })
     .await;
 }
@@ -52,7 +56,7 @@ async fn lftp_goes_on() {
             command.args(["-c", &script]).current_dir(client.folder.path()).env("HOME", client.folder.path());
             command
         };
-        Resumer { slow: lftp("set net:limit-rate 0:20000000;", "put big"), again: lftp("", "put -c big") }
+        Resumer { slow: lftp("set net:limit-rate 0:20000000;", "put big"), again: lftp("", "put -c big"), _folder: None }
     })
     .await;
 }
@@ -67,7 +71,41 @@ async fn curl_goes_on() {
             command.args(["-sS", "--insecure", "-u", &login, "-T"]).arg(client.path("big")).args(options).arg(url);
             command
         };
-        Resumer { slow: curl(&["--limit-rate", "20M"]), again: curl(&["-C", "-"]) }
+        Resumer { slow: curl(&["--limit-rate", "20M"]), again: curl(&["-C", "-"]), _folder: None }
+    })
+    .await;
+}
+
+/// FTPS with the same file.
+fn over_ftps<'a>(client: &Client, stack: &'a Stack) -> Ftps<'a> {
+    let ftps = Ftps::root(stack);
+    std::fs::copy(client.path("big"), ftps.path("big")).unwrap();
+    ftps
+}
+
+#[tokio::test]
+async fn lftp_goes_on_over_ftps() {
+    for begin in [Begin::Explicit, Begin::Implicit] {
+        goes_on(|client, stack| {
+            let ftps = over_ftps(client, stack);
+            Resumer {
+                slow: ftps.lftp(begin, "set net:limit-rate 0:20000000;", "put big"),
+                again: ftps.lftp(begin, "", "put -c big"),
+                _folder: Some(ftps.into_folder()),
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn curl_goes_on_over_ftps() {
+    goes_on(|client, stack| {
+        let ftps = over_ftps(client, stack);
+        let (mut slow, mut again) = (ftps.curl(Begin::Explicit, "big"), ftps.curl(Begin::Explicit, "big"));
+        slow.args(["-T", "big", "--limit-rate", "20M"]);
+        again.args(["-T", "big", "-C", "-"]);
+        Resumer { slow, again, _folder: Some(ftps.into_folder()) }
     })
     .await;
 }
@@ -77,7 +115,7 @@ async fn goes_on(how: impl FnOnce(&Client, &Stack) -> Resumer) {
     let client = Client::root(&stack);
     let content: Vec<u8> = (0..60 * MIB / 8).flat_map(|at: usize| at.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
     std::fs::write(client.path("big"), &content).unwrap();
-    let Resumer { mut slow, mut again } = how(&client, &stack);
+    let Resumer { mut slow, mut again, _folder } = how(&client, &stack);
     // in a process group of its own, so that the ssh under it is killed with it
     let mut child =
         slow.process_group(0).stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{slow:?}: {error}"));

@@ -52,8 +52,7 @@ impl Client {
     pub(super) async fn connect(server: &Server, version: &'static SupportedProtocolVersion) -> Self {
         let address = server.open.explicit;
         let socket = TcpStream::connect(address).await.unwrap();
-        let mut client =
-            Self { wire: Wire::Clear(BufReader::new(socket)), tls: connector(server, version), address };
+        let mut client = Self { wire: Wire::Clear(BufReader::new(socket)), tls: connector(server, version), address };
         assert_eq!(client.reply().await.0, 220);
         client
     }

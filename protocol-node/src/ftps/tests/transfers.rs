@@ -90,7 +90,10 @@ async fn listings_of_every_kind() {
     let (_, status) = client.tell("STAT /d").await;
     assert!(status.contains("and more: LIST") && status.len() < 70_000, "{}", status.len());
     let (code, facts) = client.tell("MLST file-0007").await;
-    assert!(code == 250 && facts.contains("\r\n type=file;size=1;modify=20250209165910.000; /d/file-0007\r\n"), "{facts}");
+    assert!(
+        code == 250 && facts.contains("\r\n type=file;size=1;modify=20250209165910.000; /d/file-0007\r\n"),
+        "{facts}"
+    );
     assert!(client.tell("OPTS MLST size;").await.1.starts_with("200 MLST OPTS size;"));
     assert!(text(client.download("MLSD").await).starts_with("size=1; file-0000\r\n"));
 }
@@ -108,8 +111,10 @@ async fn folders_changes_facts_and_sums() {
     assert_eq!(client.ask("CWD a").await, 550);
     assert_eq!(client.ask("CWD nowhere").await, 550);
     assert!(client.tell("MDTM a").await.1.starts_with("213 20250209165910.000"));
-    assert_eq!(client.ask("MDTM 20200101000000 a").await, 550);
+    assert_eq!(client.ask("MDTM 20200101000000 a").await, 502);
+    assert_eq!(client.ask("MDTM 20200101000000 nothing").await, 550);
     assert_eq!(client.ask("MFMT 20200101000000 a").await, 502);
+    assert_eq!(client.ask("MFMT yesterday a").await, 501);
     assert_eq!(client.ask("SIZE /").await, 550);
     for (command, answer) in [
         ("HASH a", "213 SHA-256 0-4 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 /a\r\n"),
@@ -176,7 +181,6 @@ async fn what_is_offered_and_what_is_not() {
         ("XYZZY", 500),
         ("EPSV 2", 522),
         ("EPSV 1", 229),
-        ("PASV", 227),
         ("EPSV ALL", 200),
         ("PASV", 503),
         ("PORT 127,0,0,1,4,1", 503),
@@ -186,6 +190,8 @@ async fn what_is_offered_and_what_is_not() {
         assert_eq!(client.ask(command).await, code, "{command}");
     }
     assert_eq!(client.reply().await.0, 0);
+    let told = server.client().await.tell("PASV").await;
+    assert!(told.0 == 227 && told.1.contains("(127,0,0,1,"), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
