@@ -1,8 +1,9 @@
 //! The settings of a node, read from the environment once, at the start. An error names the variable.
 
+use crate::door::Limits;
+use crate::ftps;
 use crate::host_keys::MIN_SECRET_BYTES;
-use crate::ssh::Limits;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -20,6 +21,9 @@ const RESUME_HOURS: RangeInclusive<u64> = 0..=8760;
 /// A sweep costs 16 small queries.
 const SWEEP_SECONDS: RangeInclusive<u64> = 1..=3600;
 
+/// Each passive port is a socket, and a few are shared by all sessions.
+const MAX_PASSIVE_PORTS: usize = 1024;
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -35,6 +39,8 @@ pub struct Config {
     pub aws: AwsSettings,
     /// `TOWPATH_SFTP_LISTEN`, `0.0.0.0:2222`: where SFTP is offered. Port 0 takes any.
     pub sftp_listen: SocketAddr,
+    /// `TOWPATH_FTPS_…`: how FTPS is offered; not at all without a certificate.
+    pub ftps: Option<ftps::Settings>,
     /// `TOWPATH_HOST_KEY_SECRET`: what the host keys are derived from, the same on all nodes.
     pub host_key_secret: Zeroizing<Vec<u8>>,
     /// `TOWPATH_SEALING_SECRET`: what sealed records are sealed with.
@@ -104,6 +110,7 @@ impl Config {
                 SocketAddr::from(([0, 0, 0, 0], 2222)),
                 "an address and a port, such as 0.0.0.0:2222",
             )?,
+            ftps: source.ftps()?,
             host_key_secret: Zeroizing::new(secret),
             sealing_secret: Zeroizing::new(source.required("TOWPATH_SEALING_SECRET")?),
             memory_budget_mib: mib,
@@ -187,6 +194,50 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
         })
     }
 
+    /// FTPS needs a certificate with its key; one alone is a mistake.
+    fn ftps(&self) -> Result<Option<ftps::Settings>, ConfigError> {
+        let (certificate, key) = ("TOWPATH_FTPS_CERTIFICATE_FILE", "TOWPATH_FTPS_KEY_FILE");
+        let certificate = match (self.optional(certificate), self.optional(key)) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Err(ConfigError::Missing(key)),
+            (None, Some(_)) => return Err(ConfigError::Missing(certificate)),
+            (Some(certificate), Some(key)) => {
+                ftps::CertificateFiles { certificate: certificate.into(), key: key.into() }
+            }
+        };
+        let listen = |variable, port| {
+            let expected = format!("an address and a port, such as 0.0.0.0:{port}");
+            self.parsed(variable, SocketAddr::from(([0, 0, 0, 0], port)), &expected)
+        };
+        let passive_address = match self.optional("TOWPATH_FTPS_PASSIVE_ADDRESS") {
+            None => None,
+            Some(text) => {
+                let address: Result<Ipv4Addr, _> = text.parse();
+                Some(address.map_err(|_| invalid("TOWPATH_FTPS_PASSIVE_ADDRESS", "an IPv4 address".to_owned()))?)
+            }
+        };
+        Ok(Some(ftps::Settings {
+            listen: listen("TOWPATH_FTPS_LISTEN", 2121)?,
+            implicit_listen: listen("TOWPATH_FTPS_IMPLICIT_LISTEN", 2990)?,
+            passive_ports: self.ports("TOWPATH_FTPS_PASSIVE_PORTS", "50000-50009")?,
+            passive_address,
+            reuse_required: self.choice("TOWPATH_FTPS_SESSION_REUSE", &[("required", true), ("optional", false)])?,
+            certificate,
+        }))
+    }
+
+    /// One port, or a range with both its ends.
+    fn ports(&self, variable: &'static str, default: &str) -> Result<Vec<u16>, ConfigError> {
+        let text = self.optional(variable).unwrap_or_else(|| default.to_owned());
+        let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+        let ports: Option<Vec<u16>> =
+            first.parse().ok().zip(last.parse().ok()).map(|(first, last)| (first..=last).collect());
+        match ports {
+            Some(ports) if (1..=MAX_PASSIVE_PORTS).contains(&ports.len()) => Ok(ports),
+            _ => Err(invalid(variable, format!("a range of at most {MAX_PASSIVE_PORTS} ports, such as {default}"))),
+        }
+    }
+
     fn aws(&self) -> Result<AwsSettings, ConfigError> {
         let endpoint = self.optional("AWS_ENDPOINT_URL");
         let static_credentials = match (self.optional("AWS_ACCESS_KEY_ID"), self.optional("AWS_SECRET_ACCESS_KEY")) {
@@ -240,6 +291,31 @@ mod tests {
         assert_eq!(config.drain, Duration::from_secs(30));
         assert_eq!((config.lease, config.sweep), (Duration::from_secs(180), Duration::from_secs(30)));
         assert!(!config.stop_on_stdin_eof);
+    }
+
+    #[test]
+    fn ftps_is_off_without_a_certificate() {
+        assert!(read(&[]).ok().unwrap().ftps.is_none());
+        let certificate = ("TOWPATH_FTPS_CERTIFICATE_FILE", "/c");
+        let key = ("TOWPATH_FTPS_KEY_FILE", "/k");
+        assert_eq!(read(&[certificate]).err(), Some(ConfigError::Missing("TOWPATH_FTPS_KEY_FILE")));
+        assert_eq!(read(&[key]).err(), Some(ConfigError::Missing("TOWPATH_FTPS_CERTIFICATE_FILE")));
+        let ftps = read(&[certificate, key]).ok().unwrap().ftps.unwrap();
+        assert_eq!((ftps.listen.port(), ftps.implicit_listen.port(), ftps.passive_ports.len()), (2121, 2990, 10));
+        assert!(ftps.reuse_required && ftps.passive_address.is_none());
+        for (name, value) in [
+            ("TOWPATH_FTPS_LISTEN", "2121"),
+            ("TOWPATH_FTPS_PASSIVE_PORTS", "5-4"),
+            ("TOWPATH_FTPS_PASSIVE_PORTS", "1-65535"),
+            ("TOWPATH_FTPS_PASSIVE_PORTS", "x"),
+            ("TOWPATH_FTPS_PASSIVE_ADDRESS", "::1"),
+            ("TOWPATH_FTPS_SESSION_REUSE", "yes"),
+        ] {
+            let error = read(&[certificate, key, (name, value)]).err().unwrap().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        let one = read(&[certificate, key, ("TOWPATH_FTPS_PASSIVE_PORTS", "0")]).ok().unwrap();
+        assert_eq!(one.ftps.unwrap().passive_ports, [0]);
     }
 
     #[test]

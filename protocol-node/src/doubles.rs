@@ -1,7 +1,10 @@
 //! Files and accounts in memory, with faults by name, for the tests of the engine:
 //!
 //! * a file whose name holds `slow` opens, reads and finishes only when [`Vfs::release`] was called;
+//! * one whose name holds `late` can be written, and finishes only then;
 //! * a file whose name holds `broken` fails to be written and read.
+//!
+//! How uploads ended is noted in [`Vfs::ended`].
 
 use app::accounts::{Attempt, LoginError, Proof};
 use app::vfs::{Entry, EntryKind, Space, WriteMode};
@@ -57,6 +60,8 @@ impl Accounts {
 pub struct Vfs {
     pub tree: Tree,
     times: Arc<Mutex<BTreeMap<VPath, Timestamp>>>,
+    /// `finish`, `abort` or `interrupt`, and the path.
+    pub ended: Arc<Mutex<Vec<(&'static str, String)>>>,
     released: CancellationToken,
 }
 
@@ -75,6 +80,9 @@ impl Vfs {
     }
     pub fn release(&self) {
         self.released.cancel();
+    }
+    fn note(&self, end: &'static str, path: &VPath) {
+        self.ended.lock().unwrap().push((end, path.to_string()));
     }
     async fn pass(&self, path: &VPath) -> Result<(), FileError> {
         if path.relative().contains("broken") {
@@ -119,8 +127,12 @@ impl FileSession {
         self.0.entry(path).ok_or_else(FileError::no_such_file)
     }
     pub async fn list(&self, path: &VPath) -> Result<Listing, FileError> {
-        if self.0.entry(path).is_none() {
-            return Err(FileError::no_such_file());
+        match self.0.entry(path) {
+            None => return Err(FileError::no_such_file()),
+            Some(entry) if entry.kind == EntryKind::File => {
+                return Err(FileError::new(FileErrorKind::NotAFolder, "a file"));
+            }
+            Some(_) => {}
         }
         let paths: Vec<VPath> = self.0.tree.lock().unwrap().keys().cloned().collect();
         let inside = paths.iter().filter(|other| other.parent().as_ref() == Some(path));
@@ -174,7 +186,9 @@ impl FileSession {
             None if !mode.create => return Err(FileError::no_such_file()),
             Some(_) | None => {}
         }
-        Ok(Upload { path: path.clone(), bytes: Vec::new(), modified: None, vfs: self.0.clone() })
+        let before = self.0.tree.lock().unwrap().get(path).cloned().flatten().filter(|_| !mode.truncate);
+        let bytes = before.map(|bytes| bytes.to_vec()).unwrap_or_default();
+        Ok(Upload { path: path.clone(), bytes, append: mode.append, modified: None, vfs: self.0.clone() })
     }
 }
 
@@ -228,13 +242,14 @@ pub struct Upload {
     path: VPath,
     bytes: Vec<u8>,
     modified: Option<Timestamp>,
+    append: bool,
     vfs: Vfs,
 }
 
 impl Upload {
     pub async fn write(&mut self, offset: u64, data: Bytes) -> Result<(), FileError> {
         self.vfs.pass(&self.path).await?;
-        let offset = usize::try_from(offset).unwrap();
+        let offset = if self.append { self.bytes.len() } else { usize::try_from(offset).unwrap() };
         if self.bytes.len() < offset + data.len() {
             self.bytes.resize(offset + data.len(), 0);
         }
@@ -257,10 +272,18 @@ impl Upload {
     }
     pub async fn finish(self) -> Result<(), FileError> {
         self.vfs.pass(&self.path).await?;
+        if self.path.relative().contains("late") {
+            self.vfs.released.cancelled().await;
+        }
+        self.vfs.note("finish", &self.path);
         self.vfs.times.lock().unwrap().extend(self.modified.map(|modified| (self.path.clone(), modified)));
         self.vfs.tree.lock().unwrap().insert(self.path.clone(), Some(self.bytes.into()));
         Ok(())
     }
-    pub async fn abort(self) {}
-    pub async fn interrupt(self) {}
+    pub async fn abort(self) {
+        self.vfs.note("abort", &self.path);
+    }
+    pub async fn interrupt(self) {
+        self.vfs.note("interrupt", &self.path);
+    }
 }

@@ -1,12 +1,15 @@
-//! The protocol node: SFTP over the files and accounts of `app`.
+//! The protocol node: SFTP and FTPS over the files and accounts of `app`.
 //!
-//! [`config::Config`] is read from the environment, [`state::build`] makes what the doors work on, and [`ssh::Door`]
-//! opens the port. [`host_keys`] derives the keys that clients know all nodes by.
+//! [`config::Config`] is read from the environment, [`state::build`] makes what the doors work on, [`ssh::Door`] and
+//! [`ftps::Door`] open the ports, and [`door::Doors`] is what they share. [`host_keys`] derives the keys that clients know
+//! all nodes by.
 
 mod backend;
 pub mod config;
+pub mod door;
 #[cfg(test)]
 mod doubles;
+pub mod ftps;
 mod host_keys;
 mod sftp;
 pub mod ssh;

@@ -2,9 +2,10 @@
 
 use app::sweep::Sweep;
 use protocol_node::config::{Config, LogFormat};
-use protocol_node::ssh::{Door, Running};
-use protocol_node::{host_keys, state};
+use protocol_node::door::Doors;
+use protocol_node::{ftps, host_keys, ssh, state};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 use store::clock;
@@ -41,14 +42,21 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let keys = host_keys(&config.host_key_secret)?;
     // before the ready line, so that a signal right after it is not lost
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let door = Door::bind(config.sftp_listen, &keys, &state, config.limits)?.open()?;
-    announce(&config, &door)?;
+    let doors = Doors::new(&state, config.limits);
+    let sftp = ssh::Door::bind(config.sftp_listen, &keys, &doors)?;
+    let ftps = config.ftps.clone().map(|settings| ftps::Door::bind(settings, &doors)).transpose()?;
+    let mut open = vec![("sftp", sftp.open()?)];
+    if let Some(ftps) = ftps {
+        let ftps = ftps.open()?;
+        open.extend([("ftps", ftps.explicit), ("ftps-implicit", ftps.implicit)]);
+    }
+    announce(&config, &open)?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
         _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
         () = stdin_end(), if config.stop_on_stdin_eof => tracing::info!("stopping: standard input has ended"),
     }
-    door.stop(config.drain).await;
+    doors.stop(config.drain).await;
     sweeping.abort();
     if !state.vfs.settled(SETTLING).await {
         tracing::warn!("some operations are left to the sweep");
@@ -72,11 +80,11 @@ async fn sweep_on(sweep: Sweep, every: Duration) {
 }
 
 /// Tells a supervisor that connections are accepted, and where.
-fn announce(config: &Config, door: &Running) -> Result<(), Box<dyn Error>> {
-    let line = format!("listening sftp {}\n", door.address());
-    print!("{line}");
+fn announce(config: &Config, open: &[(&str, SocketAddr)]) -> Result<(), Box<dyn Error>> {
+    let lines: String = open.iter().map(|(door, address)| format!("listening {door} {address}\n")).collect();
+    print!("{lines}");
     if let Some(path) = &config.ready_file {
-        std::fs::write(path, &line).map_err(|error| format!("TOWPATH_READY_FILE cannot be written: {error}"))?;
+        std::fs::write(path, &lines).map_err(|error| format!("TOWPATH_READY_FILE cannot be written: {error}"))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! The program starts the parts as processes, makes the bucket, the table and the queues, creates the first accounts,
 //! writes `dev.env`, says how to use it, and stops everything in order at Ctrl-C.
 
+mod certificate;
 mod first_start;
 mod part;
 mod parts;

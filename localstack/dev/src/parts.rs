@@ -1,5 +1,6 @@
 //! Starting and stopping all parts, in order.
 
+use crate::certificate;
 use crate::first_start::{self, Accounts};
 use crate::part::{Part, PartError, Start};
 use crate::roles::Role;
@@ -34,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) accounts: Accounts,
     /// The node's host keys, as in `known_hosts`.
     pub(crate) host_keys: Vec<String>,
+    /// What clients of FTPS trust.
+    pub(crate) ftps_authority: PathBuf,
 }
 
 impl Parts {
@@ -42,6 +45,7 @@ impl Parts {
         ports_are_free(ports)?;
         let secrets = folder.secrets()?;
         let node = node_program()?;
+        let certificate = certificate::files(folder)?;
         let program = std::env::current_exe()?;
         let mut parts = Self(Vec::new());
         let variables = vec![
@@ -50,11 +54,11 @@ impl Parts {
         ];
         parts.add(folder, Role::OfflineAws.name(), program.clone(), Some(Role::OfflineAws), &variables).await?;
         let (aws, accounts) = first_start::prepare(aws_settings(ports), &secrets).await?;
-        let variables = variables_for(&aws, &secrets, ports);
+        let variables = variables_for(&aws, &secrets, ports, &certificate);
         parts.add(folder, Role::Functions.name(), program, Some(Role::Functions), &variables).await?;
         parts.add(folder, "protocol-node", node, None, &variables).await?;
         let host_keys = protocol_node::host_keys(secrets.host_key.as_bytes())?.public_lines();
-        Ok((parts, Facts { ports, aws, accounts, host_keys }))
+        Ok((parts, Facts { ports, aws, accounts, host_keys, ftps_authority: certificate.authority }))
     }
 
     async fn add(
@@ -123,7 +127,13 @@ fn aws_settings(ports: Ports) -> AwsSettings {
 }
 
 /// The settings of functions and node: the same variables as in production.
-fn variables_for(aws: &AwsSettings, secrets: &Secrets, ports: Ports) -> Vec<(String, String)> {
+fn variables_for(
+    aws: &AwsSettings,
+    secrets: &Secrets,
+    ports: Ports,
+    certificate: &certificate::Files,
+) -> Vec<(String, String)> {
+    let (first, last) = ports.ftps_passive;
     let pairs = [
         ("AWS_ENDPOINT_URL", aws.endpoint.clone().unwrap_or_default()),
         ("AWS_REGION", REGION.to_owned()),
@@ -136,6 +146,11 @@ fn variables_for(aws: &AwsSettings, secrets: &Secrets, ports: Ports) -> Vec<(Str
         ("TOWPATH_SEALING_SECRET", secrets.sealing.clone()),
         ("TOWPATH_HOST_KEY_SECRET", secrets.host_key.clone()),
         ("TOWPATH_SFTP_LISTEN", format!("127.0.0.1:{}", ports.sftp)),
+        ("TOWPATH_FTPS_LISTEN", format!("127.0.0.1:{}", ports.ftps)),
+        ("TOWPATH_FTPS_IMPLICIT_LISTEN", format!("127.0.0.1:{}", ports.ftps_implicit)),
+        ("TOWPATH_FTPS_PASSIVE_PORTS", format!("{first}-{last}")),
+        ("TOWPATH_FTPS_CERTIFICATE_FILE", certificate.certificate.display().to_string()),
+        ("TOWPATH_FTPS_KEY_FILE", certificate.key.display().to_string()),
         ("TOWPATH_SFTP_HOST", "127.0.0.1".to_owned()),
         ("TOWPATH_SFTP_PORT", ports.sftp.to_string()),
         ("TOWPATH_API_LISTEN", format!("127.0.0.1:{}", ports.api)),

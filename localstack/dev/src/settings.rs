@@ -33,6 +33,12 @@ pub(crate) struct Ports {
     pub(crate) aws: u16,
     /// SFTP.
     pub(crate) sftp: u16,
+    /// FTPS, explicit.
+    pub(crate) ftps: u16,
+    /// FTPS, implicit.
+    pub(crate) ftps_implicit: u16,
+    /// The first and the last port for data connections of FTPS.
+    pub(crate) ftps_passive: (u16, u16),
 }
 
 impl Settings {
@@ -65,14 +71,30 @@ impl Settings {
 
     /// Which part has which port.
     pub(crate) fn ports(&self) -> Ports {
-        Ports { api: self.port_base, aws: self.port_base + 1, sftp: self.port_base + 2 }
+        let base = self.port_base;
+        Ports {
+            api: base,
+            aws: base + 1,
+            sftp: base + 2,
+            ftps: base + 3,
+            ftps_implicit: base + 4,
+            ftps_passive: (base + 5, base + 9),
+        }
     }
 }
 
 impl Ports {
     /// Every port with the name of its part.
-    pub(crate) fn all(self) -> [(&'static str, u16); 3] {
-        [("REST API", self.api), ("offline AWS", self.aws), ("SFTP", self.sftp)]
+    pub(crate) fn all(self) -> impl Iterator<Item = (&'static str, u16)> {
+        let single = [
+            ("REST API", self.api),
+            ("offline AWS", self.aws),
+            ("SFTP", self.sftp),
+            ("FTPS", self.ftps),
+            ("implicit FTPS", self.ftps_implicit),
+        ];
+        let (first, last) = self.ftps_passive;
+        single.into_iter().chain((first..=last).map(|port| ("data of FTPS", port)))
     }
 }
 
@@ -90,6 +112,7 @@ mod tests {
     #[test]
     fn an_argument_goes_before_the_environment() {
         assert_eq!(read(&[], &[]).unwrap().ports().sftp, 8422);
+        assert_eq!(read(&[], &[]).unwrap().ports().all().count(), usize::from(PORTS));
         let both =
             read(&["--port-base", "9000"], &[("TOWPATH_PORT_BASE", "7000"), ("TOWPATH_STATE_DIR", "/x")]).unwrap();
         assert_eq!((both.ports().api, both.state), (9000, PathBuf::from("/x")));

@@ -20,6 +20,9 @@ pub(crate) fn dev_env(facts: &Facts) -> String {
         ("TOWPATH_SFTP_HOST", "127.0.0.1".to_owned()),
         ("TOWPATH_SFTP_PORT", facts.ports.sftp.to_string()),
         ("TOWPATH_SFTP_HOST_KEY", facts.host_keys.first().cloned().unwrap_or_default()),
+        ("TOWPATH_FTPS_PORT", facts.ports.ftps.to_string()),
+        ("TOWPATH_FTPS_IMPLICIT_PORT", facts.ports.ftps_implicit.to_string()),
+        ("TOWPATH_FTPS_CA_FILE", facts.ftps_authority.display().to_string()),
         ("TOWPATH_USER", secrets.user.clone()),
         ("TOWPATH_PASSWORD", secrets.password.to_string()),
         ("AWS_ENDPOINT_URL", aws.endpoint.clone().unwrap_or_default()),
@@ -52,6 +55,8 @@ pub(crate) fn text(facts: &Facts, env: &Path) -> String {
     let api = api_url(facts);
     let organization = &facts.accounts.organization;
     let sftp = facts.ports.sftp;
+    let ftps = facts.ports.ftps;
+    let authority = facts.ftps_authority.display();
     let user = &secrets.user;
     let password = secrets.password.as_str();
     let key = secrets.api_key.as_str();
@@ -63,6 +68,9 @@ Towpath runs on this machine. Nothing leaves it.
   Log in       sftp -P {sftp} {user}@127.0.0.1
   Password     {password}
   Upload       echo hello > hello.txt, then at the sftp prompt: put hello.txt
+
+  FTPS         curl --ssl-reqd --cacert {authority} -u {user} \\
+                 -T hello.txt ftp://127.0.0.1:{ftps}/
 
   REST API     curl -H 'Authorization: Bearer {key}' \\
                  {api}/organizations/{organization}/users

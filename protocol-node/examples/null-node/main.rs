@@ -1,19 +1,24 @@
-//! A node whose files are nothing, for measuring SSH and the SFTP engine alone (`make bench`).
+//! A node whose files are nothing, for measuring the doors and engines alone (`make bench`).
 //!
-//! It is the node's own door and engine, compiled from the same files, on a [`backend`] of its own. It lives here and
+//! It is the node's own doors and engines, compiled from the same files, on a [`backend`] of its own. It lives here and
 //! not behind a setting, so that no production program can be told to throw files away or to let everybody in.
 //!
-//! `null-node 127.0.0.1:0` prints `listening sftp <address>` and ends with its standard input.
+//! `null-node 127.0.0.1:0` prints `listening sftp <address>` and ends with its standard input. With the files of a
+//! certificate and its key it offers FTPS as well, and prints `listening ftps <address>`.
 
 #![expect(unreachable_pub, reason = "what is public in the node's library is a module of a program here")]
 
 mod backend;
+#[path = "../../src/door/mod.rs"]
+mod door;
+#[expect(unused_imports, reason = "types that have no name here")]
+#[path = "../../src/ftps/mod.rs"]
+mod ftps;
 #[expect(dead_code, reason = "nobody asks for the public lines and the fingerprints here")]
 #[path = "../../src/host_keys.rs"]
 mod host_keys;
 #[path = "../../src/sftp/mod.rs"]
 mod sftp;
-#[expect(unused_imports, reason = "the type of the open door, which has no name here")]
 #[path = "../../src/ssh/mod.rs"]
 mod ssh;
 
@@ -37,14 +42,16 @@ mod state {
 }
 
 /// More than any measurement opens, all from loopback.
-const LIMITS: ssh::Limits = ssh::Limits { connections: 20_000, per_address: 20_000, logging_in: 20_000 };
+const LIMITS: door::Limits = door::Limits { connections: 20_000, per_address: 20_000, logging_in: 20_000 };
 
 /// The default of the node.
 const BUDGET_MIB: usize = 512;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let address: SocketAddr = std::env::args().nth(1).ok_or("usage: null-node <address>")?.parse()?;
+    let mut arguments = std::env::args().skip(1);
+    let usage = "usage: null-node <address> [<certificate> <key>]";
+    let address: SocketAddr = arguments.next().ok_or(usage)?.parse()?;
     if !address.ip().is_loopback() {
         return Err("only loopback: everybody is let in".into());
     }
@@ -54,10 +61,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
         vfs: backend::Vfs::new(),
         budget: app::budget::Budget::new(BUDGET_MIB)?,
     };
-    let door = ssh::Door::bind(address, &keys, &state, LIMITS)?.open()?;
-    println!("listening sftp {}", door.address());
+    let doors = door::Doors::new(&state, LIMITS);
+    println!("listening sftp {}", ssh::Door::bind(address, &keys, &doors)?.open()?);
+    if let (Some(certificate), Some(key)) = (arguments.next(), arguments.next()) {
+        let settings = ftps::Settings {
+            listen: address,
+            implicit_listen: address,
+            passive_ports: vec![0; 4],
+            passive_address: None,
+            reuse_required: true,
+            certificate: ftps::CertificateFiles { certificate: certificate.into(), key: key.into() },
+        };
+        println!("listening ftps {}", ftps::Door::bind(settings, &doors)?.open()?.explicit);
+    }
     let mut input = tokio::io::stdin();
     while let Ok(1..) = input.read(&mut [0; 256]).await {}
-    door.stop(Duration::from_secs(1)).await;
+    doors.stop(Duration::from_secs(1)).await;
     Ok(())
 }

@@ -45,6 +45,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use attributes::long_name;
 pub(crate) use intake::{Activity, Channel};
 pub(crate) use memory::Memory;
 pub(crate) use worker::{Gone, Output};

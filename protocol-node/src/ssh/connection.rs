@@ -1,9 +1,8 @@
 //! One connection from its first byte to its last, and its deadlines.
 
 use super::handler::Handler;
-use super::limits::Place;
 use super::listener::Shared;
-use super::stream::Stream;
+use crate::door::{FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, Stream};
 use crate::sftp;
 use domain::event::{Origin, Protocol};
 use domain::id::uuid_text;
@@ -17,18 +16,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-/// From the connection to the login.
-const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
-
-/// A logged-in client that asks nothing for so long is disconnected, even if it answers keepalives.
-const IDLE_LIMIT: Duration = Duration::from_secs(900);
-
 /// How often idleness is looked at, and how often when the node is stopping.
 const LOOK: Duration = Duration::from_secs(30);
 const LOOK_DRAINING: Duration = Duration::from_millis(200);
-
-/// For a client to close its side after it was told that we are done.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What a connection's supervisor and its handler share.
 pub(super) struct Watch {
@@ -83,7 +73,7 @@ pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAd
     let session_id = uuid_text(store::clock::random());
     let span = tracing::info_span!("sftp", session_id, %peer, user = tracing::field::Empty);
     let origin = Origin { protocol: Protocol::Sftp, client_ip: peer.ip().to_canonical(), session_id };
-    let watch = Arc::new(Watch::new(shared.kill.child_token()));
+    let watch = Arc::new(Watch::new(shared.doors.kill.child_token()));
     // whatever ends this task ends the connection
     let _end = watch.kill.clone().drop_guard();
     let stream = Stream::new(socket, watch.kill.clone());
@@ -108,16 +98,16 @@ async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Hand
             tracing::info!(deadline_s = LOGIN_DEADLINE.as_secs(), "a client did not log in in time");
             return Box::pin(end(watch, session)).await;
         }
-        () = shared.draining.cancelled() => return Box::pin(disconnect(watch, session, "the server is stopping")).await,
+        () = shared.doors.draining.cancelled() => return Box::pin(disconnect(watch, session, "the server is stopping")).await,
     }
     loop {
-        let look = if shared.draining.is_cancelled() { LOOK_DRAINING } else { LOOK };
+        let look = if shared.doors.draining.is_cancelled() { LOOK_DRAINING } else { LOOK };
         tokio::select! {
             ended = &mut session => return log_end(ended),
-            () = shared.draining.cancelled(), if !shared.draining.is_cancelled() => {}
+            () = shared.doors.draining.cancelled(), if !shared.doors.draining.is_cancelled() => {}
             () = sleep(look) => {}
         }
-        if shared.draining.is_cancelled() && !watch.is_busy() {
+        if shared.doors.draining.is_cancelled() && !watch.is_busy() {
             return Box::pin(disconnect(watch, session, "the server is stopping")).await;
         }
         if watch.is_idle() {

@@ -7,6 +7,7 @@ use super::connection::Watch;
 use super::listener::Shared;
 use super::transport;
 use crate::backend::FileSession;
+use crate::door::{CHECK_DEADLINE, MAX_USER_BYTES};
 use crate::sftp;
 use app::accounts::{Attempt, Proof};
 use bytes::Bytes;
@@ -31,14 +32,8 @@ const MAX_CHANNELS_EVER: usize = 1000;
 /// memory in the library, which cuts all that the window holds into packets at once. Real ones take 32 KiB.
 const MIN_PACKET_BYTES: usize = 256;
 
-/// For the check of one login.
-const CHECK_DEADLINE: Duration = Duration::from_secs(30);
-
 /// For the last messages of a channel.
 const END_DEADLINE: Duration = Duration::from_secs(10);
-
-/// No user name is longer; longer ones are not looked up.
-const MAX_USER_BYTES: usize = 255;
 
 const SFTP_ONLY: &str = "This server offers SFTP only.\r\n";
 
@@ -78,7 +73,7 @@ pub(super) struct Handler {
 
 impl Handler {
     pub(super) fn new(shared: Arc<Shared>, watch: Arc<Watch>, origin: Origin, span: Span) -> Self {
-        let memory = sftp::Memory::new(&shared.budget);
+        let memory = sftp::Memory::new(&shared.doors.budget);
         Self { shared, watch, origin, span, files: None, channels: HashMap::new(), memory, opened: 0 }
     }
 
@@ -88,11 +83,11 @@ impl Handler {
             return refused();
         }
         let attempt = Attempt { user: user.to_owned(), proof, origin: self.origin.clone() };
-        match timeout(CHECK_DEADLINE, self.shared.accounts.log_in(attempt)).await {
+        match timeout(CHECK_DEADLINE, self.shared.doors.accounts.log_in(attempt)).await {
             Ok(Ok(principal)) => {
                 self.span.record("user", principal.user_name.as_str());
                 info!(parent: &self.span, "logged in");
-                self.files = Some(self.shared.vfs.session(principal, self.origin.clone()));
+                self.files = Some(self.shared.doors.vfs.session(principal, self.origin.clone()));
                 Auth::Accept
             }
             Ok(Err(error)) => {
@@ -123,7 +118,7 @@ impl Handler {
             let _ = timeout(END_DEADLINE, farewell).await;
         };
         let memory = self.memory.clone();
-        let tasks = &self.shared.tasks;
+        let tasks = &self.shared.doors.tasks;
         self.span.in_scope(|| sftp::Channel::start(files, memory, tasks, output, at_end))
     }
 
@@ -155,7 +150,7 @@ impl russh::server::Handler for Handler {
             Ok(key) if transport::accepts(offer.algorithm) && user.len() <= MAX_USER_BYTES => key,
             _ => return Ok(refused()),
         };
-        let known = self.shared.accounts.knows_key(user, &key, &self.origin).boxed();
+        let known = self.shared.doors.accounts.knows_key(user, &key, &self.origin).boxed();
         Ok(match timeout(CHECK_DEADLINE, known).await {
             Ok(Ok(true)) => Auth::Accept,
             Ok(Ok(false) | Err(_)) | Err(_) => refused(),

@@ -1,9 +1,11 @@
 //! Real clients against a door with doubles behind it.
 
-use super::{Door, Limits, Running};
+use super::Door;
+use crate::door::{Doors, Limits};
 use crate::doubles::{Accounts, PASSWORD, Vfs};
 use crate::host_keys::host_keys;
 use crate::state::State;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,7 +16,8 @@ const SECRET: &[u8] = &[3; 32];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Server {
-    running: Running,
+    doors: Doors,
+    address: SocketAddr,
     vfs: Vfs,
     folder: tempfile::TempDir,
 }
@@ -32,11 +35,12 @@ async fn server() -> Server {
     let state = State { accounts, vfs: vfs.clone(), budget };
     let keys = host_keys(SECRET).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
-    let running = Door::bind(address, &keys, &state, Limits::default()).unwrap().open().unwrap();
-    let port = running.address().port();
+    let doors = Doors::new(&state, Limits::default());
+    let address = Door::bind(address, &keys, &doors).unwrap().open().unwrap();
+    let port = address.port();
     let known: String = keys.public_lines().iter().map(|line| format!("[127.0.0.1]:{port} {line}\n")).collect();
     std::fs::write(folder.path().join("known_hosts"), known).unwrap();
-    Server { running, vfs, folder }
+    Server { doors, address, vfs, folder }
 }
 
 impl Server {
@@ -50,7 +54,7 @@ impl Server {
         command
             .current_dir(self.path())
             .arg("-F/dev/null")
-            .arg(format!("-oPort={}", self.running.address().port()))
+            .arg(format!("-oPort={}", self.address.port()))
             .arg(format!("-oIdentityFile={}", self.path().join("id").display()))
             .arg(format!("-oUserKnownHostsFile={}", self.path().join("known_hosts").display()))
             .args(["-oStrictHostKeyChecking=yes", "-oIdentitiesOnly=yes", "-oLogLevel=ERROR"])
@@ -92,7 +96,7 @@ async fn openssh_transfers() {
     }
     let (ok, text) = server.sftp(&["-R256", "-B262144"], "get remote back\n").await;
     assert!(ok, "{text}");
-    server.running.stop(PATIENCE).await;
+    server.doors.stop(PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! The algorithms and sizes of the transport (RFC 4253).
 
+use crate::door::MAX_LOGIN_ATTEMPTS;
 use crate::host_keys::HostKeys;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac, server};
@@ -50,8 +51,6 @@ const PACKET_BYTES: u32 = 65_535;
 /// A refused login takes at least this long, whatever the reason. The first question of every client, the method
 /// `none`, is answered at once.
 const REJECTION_TIME: Duration = Duration::from_millis(500);
-
-const MAX_LOGIN_ATTEMPTS: usize = 6;
 
 /// Nothing received for so long, not even an answer to a keepalive: the connection is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(600);

@@ -24,7 +24,7 @@ fn crate_sources() -> PathBuf {
 }
 
 /// Copies real files, whole crates at a time, until there are enough.
-fn real_tree(into: &Path, files: usize) -> usize {
+pub(crate) fn real_tree(into: &Path, files: usize) -> usize {
     let mut crates: Vec<_> = fs::read_dir(crate_sources()).unwrap().map(|entry| entry.unwrap().path()).collect();
     crates.sort();
     let mut copied = 0;
@@ -41,7 +41,7 @@ fn real_tree(into: &Path, files: usize) -> usize {
 }
 
 /// Every file below, by its path from there.
-fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn contents(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -1,7 +1,7 @@
 //! The whole system, started as `make dev` starts it and used by real clients: OpenSSH's `sftp`, `scp` and `ssh`, lftp, curl,
-//! and HTTP.
+//! Python's ftplib, and HTTP.
 //!
-//! Needs the built programs (`cargo build --workspace`) and `openssh-client`, `lftp` and `curl`; what is missing fails the test and says so.
+//! Needs the built programs (`cargo build --workspace`) and `openssh-client`, `lftp`, `curl` and `python3`; what is missing fails the test and says so.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at what it did not expect")]
 
@@ -9,6 +9,7 @@ mod accounts;
 mod busy;
 mod clients;
 mod files;
+mod ftps;
 mod hostile_sftp;
 mod hostile_ssh;
 mod lifecycle;

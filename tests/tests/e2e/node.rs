@@ -30,6 +30,8 @@ pub(crate) struct Node {
     child: Child,
     folder: TempDir,
     pub(crate) address: SocketAddr,
+    /// Explicit FTPS, with the stack's certificate.
+    pub(crate) ftps: SocketAddr,
     pub(crate) user: String,
     pub(crate) password: String,
 }
@@ -55,6 +57,11 @@ impl Node {
             .env("TOWPATH_SEALING_SECRET", "a secret for tests that is long enough")
             .env("TOWPATH_HOST_KEY_SECRET", "a secret for tests that is long enough")
             .env("TOWPATH_SFTP_LISTEN", "127.0.0.1:0")
+            .env("TOWPATH_FTPS_LISTEN", "127.0.0.1:0")
+            .env("TOWPATH_FTPS_IMPLICIT_LISTEN", "127.0.0.1:0")
+            .env("TOWPATH_FTPS_PASSIVE_PORTS", "0")
+            .env("TOWPATH_FTPS_CERTIFICATE_FILE", stack.state.join("ftps-certificate.pem"))
+            .env("TOWPATH_FTPS_KEY_FILE", stack.state.join("ftps-key.pem"))
             .env("TOWPATH_MEMORY_BUDGET_MIB", budget_mib.to_string())
             .env("TOWPATH_STOP_ON_STDIN_EOF", "1")
             .env("TOWPATH_READY_FILE", &ready)
@@ -73,9 +80,10 @@ impl Node {
             assert!(Instant::now() < deadline, "the node does not start");
             std::thread::sleep(Duration::from_millis(10));
         };
-        let address = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        let listening = |door: &str| line.lines().find_map(|line| line.strip_prefix(door)).unwrap().parse().unwrap();
+        let (address, ftps) = (listening("listening sftp "), listening("listening ftps "));
         let (user, password) = (stack.get("TOWPATH_USER").to_owned(), stack.get("TOWPATH_PASSWORD").to_owned());
-        Self { child, folder, address, user, password }
+        Self { child, folder, address, ftps, user, password }
     }
 
     fn memory_kib(&self, field: &str) -> u64 {

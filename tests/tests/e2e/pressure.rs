@@ -6,6 +6,7 @@ use crate::raw::{Dial, PATIENCE, Sftp, Ssh, fields, frame};
 use crate::stack::Stack;
 use bytes::Bytes;
 use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -114,5 +115,44 @@ async fn many_downloads_that_nobody_reads() {
     check(&mut node, "downloads that nobody reads", DOWNLOADING_KIB);
     innocent.finish().await;
     assert!(first.sftp().await.get("/big").await == content);
+    node.check();
+}
+
+/// What a session of FTPS may cost beside the budget: a piece of an upload, or a read and what TLS has encrypted, with the
+/// read buffers of its two sockets, and two states of TLS.
+const FTPS_KIB: u64 = 640;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ftps_transfers_that_move_a_little_now_and_then() {
+    let stack = Stack::start();
+    let mut node = Node::start(&stack, LEAST_BUDGET_MIB);
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("big"), vec![7; 20 << 20]).unwrap();
+    let curl = |options: &[&str], name: &str| {
+        let mut curl = Command::new("curl");
+        curl.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        curl.args(["-sS", "--ssl-reqd", "--cacert", stack.get("TOWPATH_FTPS_CA_FILE")]);
+        curl.args(["-u", &format!("{}:{}", node.user, node.password)]).args(options);
+        curl.arg(format!("ftp://{}/{name}", node.ftps));
+        curl
+    };
+    assert!(curl(&["-T", "big"], "big").status().unwrap().success());
+    let (before, count) = (node.memory_mib(), if thorough() { 150 } else { 40 });
+    let mut all = Vec::new();
+    for at in 0..count {
+        all.push(curl(&["-T", "big", "--limit-rate", "20k"], &format!("up-{at}")).spawn().unwrap());
+        all.push(curl(&["-o", "/dev/null", "--limit-rate", "20k"], "big").spawn().unwrap());
+    }
+    settled(&node).await;
+    let (grown, bound) = (node.memory_mib() - before, count * 2 * FTPS_KIB / 1024 + LEAST_BUDGET_MIB);
+    println!("{} transfers of FTPS, {grown} MiB more, {bound} MiB allowed", all.len());
+    assert!(grown <= bound, "{grown} MiB more, over {bound}");
+    // somebody who works gets on
+    assert!(curl(&["-T", "big"], "other").status().unwrap().success());
+    for mut one in all {
+        assert!(one.try_wait().unwrap().is_none(), "a transfer was ended");
+        one.kill().unwrap();
+        one.wait().unwrap();
+    }
     node.check();
 }

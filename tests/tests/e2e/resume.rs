@@ -4,10 +4,12 @@
 //! shows in the object: it carries the id of the operation that was interrupted.
 
 use crate::clients::{Client, run, text};
+use crate::ftps::{Begin, Ftps};
 use crate::stack::{Stack, wait};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const MIB: usize = 1 << 20;
 
@@ -17,6 +19,8 @@ struct Resumer {
     slow: Command,
     /// Goes on with it.
     again: Command,
+    /// Where it works, if that is not the client's own folder.
+    _folder: Option<TempDir>,
 }
 
 /// OpenSSH's `sftp` with one command.
@@ -57,6 +61,7 @@ async fn openssh_goes_on() {
         // in Kbit/s
         slow: sftp(client, "put big", &["-l", "160000"]),
         again: sftp(client, "reput big", &[]),
+        _folder: None,
     })
     .await;
 }
@@ -66,6 +71,7 @@ async fn lftp_goes_on() {
     goes_on(|client, stack| Resumer {
         slow: lftp(client, stack, "set net:limit-rate 0:20000000;", "put big"),
         again: lftp(client, stack, "", "put -c big"),
+        _folder: None,
     })
     .await;
 }
@@ -75,6 +81,41 @@ async fn curl_goes_on() {
     goes_on(|client, stack| Resumer {
         slow: curl(client, stack, &["--limit-rate", "20M"]),
         again: curl(client, stack, &["-C", "-"]),
+        _folder: None,
+    })
+    .await;
+}
+
+/// FTPS with the same file.
+fn over_ftps<'a>(client: &Client, stack: &'a Stack) -> Ftps<'a> {
+    let ftps = Ftps::root(stack);
+    std::fs::copy(client.path("big"), ftps.path("big")).unwrap();
+    ftps
+}
+
+#[tokio::test]
+async fn lftp_goes_on_over_ftps() {
+    for begin in [Begin::Explicit, Begin::Implicit] {
+        goes_on(|client, stack| {
+            let ftps = over_ftps(client, stack);
+            Resumer {
+                slow: ftps.lftp(begin, "set net:limit-rate 0:20000000;", "put big"),
+                again: ftps.lftp(begin, "", "put -c big"),
+                _folder: Some(ftps.into_folder()),
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn curl_goes_on_over_ftps() {
+    goes_on(|client, stack| {
+        let ftps = over_ftps(client, stack);
+        let (mut slow, mut again) = (ftps.curl(Begin::Explicit, "big"), ftps.curl(Begin::Explicit, "big"));
+        slow.args(["-T", "big", "--limit-rate", "20M"]);
+        again.args(["-T", "big", "-C", "-"]);
+        Resumer { slow, again, _folder: Some(ftps.into_folder()) }
     })
     .await;
 }
@@ -116,7 +157,7 @@ async fn goes_on(how: impl FnOnce(&Client, &Stack) -> Resumer) {
     let client = Client::root(&stack);
     let content: Vec<u8> = (0..60 * MIB / 8).flat_map(|at: usize| at.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
     std::fs::write(client.path("big"), &content).unwrap();
-    let Resumer { mut slow, mut again } = how(&client, &stack);
+    let Resumer { mut slow, mut again, _folder } = how(&client, &stack);
     // in a process group of its own, so that the ssh under it is killed with it
     let mut child =
         slow.process_group(0).stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{slow:?}: {error}"));

@@ -1,11 +1,11 @@
-//! How many connections there may be.
+//! How many connections there may be, over all doors.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The limits of a door.
+/// The limits of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections in all.
@@ -24,7 +24,7 @@ impl Default for Limits {
 
 /// Counts connections.
 #[derive(Debug)]
-pub(super) struct Counter {
+pub(crate) struct Counter {
     limits: Limits,
     all: Arc<Semaphore>,
     logging_in: Arc<Semaphore>,
@@ -33,7 +33,7 @@ pub(super) struct Counter {
 
 /// Which limit a new connection would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exceeded {
+pub(crate) enum Exceeded {
     Connections,
     PerAddress,
     LoggingIn,
@@ -41,11 +41,11 @@ pub(super) enum Exceeded {
 
 /// A connection's place.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     _all: OwnedSemaphorePermit,
     _address: AddressPlace,
     /// To be dropped at the login.
-    pub(super) logging_in: Option<OwnedSemaphorePermit>,
+    pub(crate) logging_in: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ struct AddressPlace {
 }
 
 impl Counter {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             all: Arc::new(Semaphore::new(limits.connections)),
@@ -65,7 +65,7 @@ impl Counter {
     }
 
     /// A place for a connection from `address`.
-    pub(super) fn admit(&self, address: IpAddr) -> Result<Place, Exceeded> {
+    pub(crate) fn admit(&self, address: IpAddr) -> Result<Place, Exceeded> {
         let take =
             |semaphore: &Arc<Semaphore>, exceeded| Arc::clone(semaphore).try_acquire_owned().map_err(|_| exceeded);
         let all = take(&self.all, Exceeded::Connections)?;

@@ -1,5 +1,5 @@
-//! The socket as the SSH library sees it: with a read buffer, because the library asks twice for each packet, and with
-//! a switch that ends it from outside.
+//! The socket as the libraries of SSH and TLS see it: with a read buffer, because they ask for a few bytes at a time, and
+//! with a switch that ends it from outside.
 //!
 //! The buffer exists only while there are bytes in it, so an idle connection costs none.
 
@@ -16,16 +16,36 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 const READ_BUFFER: usize = 96 * 1024;
 
 /// A buffered socket.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     socket: TcpStream,
     buffer: BytesMut,
     killed: Pin<Box<WaitForCancellationFutureOwned>>,
+    acknowledges_at_once: bool,
 }
 
 impl Stream {
     /// Over `socket`, until `kill` is cancelled.
-    pub(super) fn new(socket: TcpStream, kill: CancellationToken) -> Self {
-        Self { socket, buffer: BytesMut::new(), killed: Box::pin(kill.cancelled_owned()) }
+    pub(crate) fn new(socket: TcpStream, kill: CancellationToken) -> Self {
+        Self::after(BytesMut::new(), socket, kill)
+    }
+
+    /// The same when its first bytes have been read already.
+    pub(crate) fn after(read: BytesMut, socket: TcpStream, kill: CancellationToken) -> Self {
+        Self { socket, buffer: read, killed: Box::pin(kill.cancelled_owned()), acknowledges_at_once: false }
+    }
+
+    /// What has come is acknowledged whenever more is waited for. Clients of TLS send the end of a handshake, or of a small
+    /// file, in several small pieces, and with Nagle's algorithm the second waits for our acknowledgement of the first, which
+    /// the kernel holds back for 40 ms.
+    #[must_use]
+    pub(crate) fn acknowledging_at_once(mut self) -> Self {
+        self.acknowledges_at_once = true;
+        self
+    }
+
+    /// Whether bytes have come that nobody has asked for yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.buffer.is_empty()
     }
 
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -42,6 +62,9 @@ impl Stream {
                 Poll::Ready(ready) => ready?,
                 Poll::Pending => {
                     self.buffer = BytesMut::new();
+                    if self.acknowledges_at_once {
+                        acknowledge(&self.socket);
+                    }
                     return Poll::Pending;
                 }
             }
@@ -53,6 +76,15 @@ impl Stream {
         }
     }
 }
+
+#[cfg(target_os = "linux")]
+fn acknowledge(socket: &TcpStream) {
+    // only time is lost if it fails
+    let _ = socket2::SockRef::from(socket).set_tcp_quickack(true);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn acknowledge(_socket: &TcpStream) {}
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -71,6 +103,17 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
         Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(cx)?;
+        Pin::new(&mut self.socket).poll_write_vectored(cx, pieces)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_flush(cx)

@@ -1,0 +1,73 @@
+//! Accepting connections.
+
+use super::{Doors, Place};
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 4096;
+
+/// After a failed accept, which is most often a lack of file descriptors: time for some to be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The kernel's probes, so that a load balancer's idle limit (350 s) is never reached.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Binds a port. Must be called within a runtime.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts until the node stops. Every connection that the limits admit is served on a task of its own.
+pub(crate) async fn accept<F>(
+    listener: TcpListener,
+    doors: Doors,
+    serve: impl Fn(TcpStream, SocketAddr, Place) -> F + Send,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    while let Some(accepted) = doors.draining.run_until_cancelled(next(&listener)).await {
+        let (socket, peer) = accepted;
+        let place = match doors.counter.admit(peer.ip()) {
+            Ok(place) => place,
+            Err(exceeded) => {
+                tracing::info!(%peer, limit = ?exceeded, "a connection was refused by a limit");
+                continue;
+            }
+        };
+        if let Err(error) = prepare(&socket) {
+            tracing::debug!(%peer, %error, "a connection ended before it began");
+            continue;
+        }
+        doors.tasks.spawn(serve(socket, peer, place));
+    }
+}
+
+/// The next connection, whatever it takes.
+pub(crate) async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// What every socket gets: answers leave at once, and the kernel's probes keep balancers from forgetting it.
+pub(crate) fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(TCP_KEEPALIVE);
+    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+}

@@ -1,0 +1,93 @@
+//! What the doors of a node share, whatever they speak: the limits on connections, the accept loop, the buffered socket,
+//! the deadlines of a login, and an orderly end.
+
+mod limits;
+mod listener;
+mod stream;
+
+pub use limits::Limits;
+pub(crate) use limits::Place;
+pub(crate) use listener::{accept, bind, next, prepare};
+pub(crate) use stream::Stream;
+
+use crate::backend::{Accounts, Vfs};
+use app::budget::Budget;
+use limits::Counter;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// From the connection to the login.
+pub(crate) const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// For the check of one login.
+pub(crate) const CHECK_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Refused logins of one connection.
+pub(crate) const MAX_LOGIN_ATTEMPTS: usize = 6;
+
+/// No user name is longer; longer ones are not looked up.
+pub(crate) const MAX_USER_BYTES: usize = 255;
+
+/// A logged-in client that asks nothing for so long is disconnected, even if it answers keepalives.
+pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(900);
+
+/// For a client to close its side after it was told that we are done.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What all connections of a node share. Cheap to clone.
+#[derive(Clone)]
+pub struct Doors(Arc<Common>);
+
+/// The same, as the doors see it.
+pub struct Common {
+    pub(crate) accounts: Accounts,
+    pub(crate) vfs: Vfs,
+    pub(crate) budget: Budget,
+    /// The node is stopping: connections end when they have nothing open.
+    pub(crate) draining: CancellationToken,
+    /// Connections end now.
+    pub(crate) kill: CancellationToken,
+    /// Connections and uploads, which are awaited when the node stops.
+    pub(crate) tasks: TaskTracker,
+    counter: Counter,
+}
+
+impl Doors {
+    /// For a node with this state. The limits count over all its doors.
+    pub fn new(state: &crate::state::State, limits: Limits) -> Self {
+        Self(Arc::new(Common {
+            accounts: state.accounts.clone(),
+            vfs: state.vfs.clone(),
+            budget: state.budget.clone(),
+            draining: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            counter: Counter::new(limits),
+        }))
+    }
+
+    /// Stops all doors: accepts nothing more, lets transfers end for at most `limit`, then closes what is left. Uploads whose
+    /// end has been received are finished in any case, within `limit` once more.
+    pub async fn stop(self, limit: Duration) {
+        self.draining.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(limit, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        tracing::info!(limit_s = limit.as_secs(), "closing connections that did not end in time");
+        self.kill.cancel();
+        if tokio::time::timeout(limit, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "stopping with work left");
+        }
+    }
+}
+
+impl Deref for Doors {
+    type Target = Common;
+    fn deref(&self) -> &Common {
+        &self.0
+    }
+}

@@ -1,0 +1,135 @@
+//! The two FTPS ports and the passive ones: binding, opening, and serving a connection.
+
+use super::Times;
+use super::passive::Passive;
+use super::session::Session;
+use super::tls::{CertificateError, CertificateFiles, Certificates, LOOK};
+use crate::door::{self, Doors, Place};
+use domain::event::{Origin, Protocol};
+use domain::id::uuid_text;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
+
+/// How FTPS is offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `TOWPATH_FTPS_LISTEN`: explicit, TLS after AUTH TLS.
+    pub listen: SocketAddr,
+    /// `TOWPATH_FTPS_IMPLICIT_LISTEN`: TLS from the first byte.
+    pub implicit_listen: SocketAddr,
+    /// `TOWPATH_FTPS_PASSIVE_PORTS`: for data connections, at the address of `listen`.
+    pub passive_ports: Vec<u16>,
+    /// `TOWPATH_FTPS_PASSIVE_ADDRESS`: what PASV names instead of the address that the client dialled.
+    pub passive_address: Option<Ipv4Addr>,
+    /// `TOWPATH_FTPS_SESSION_REUSE`: whether data connections must continue the TLS session.
+    pub reuse_required: bool,
+    /// `TOWPATH_FTPS_CERTIFICATE_FILE`, `TOWPATH_FTPS_KEY_FILE`.
+    pub certificate: CertificateFiles,
+}
+
+/// Why FTPS cannot be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// A port.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The certificate.
+    #[error("TOWPATH_FTPS_CERTIFICATE_FILE and TOWPATH_FTPS_KEY_FILE: {0}")]
+    Certificate(#[from] CertificateError),
+}
+
+/// What the sessions of this door share.
+pub(super) struct Shared {
+    pub(super) doors: Doors,
+    pub(super) passive: Passive,
+    pub(super) passive_address: Option<Ipv4Addr>,
+    pub(super) reuse_required: bool,
+    pub(super) times: Arc<Times>,
+    certificates: Arc<Certificates>,
+    _following: AbortOnDropHandle<()>,
+}
+
+/// Bound ports that do not accept yet.
+pub struct Door {
+    explicit: TcpListener,
+    implicit: TcpListener,
+    shared: Arc<Shared>,
+}
+
+/// Where an open door listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Explicit.
+    pub explicit: SocketAddr,
+    /// Implicit.
+    pub implicit: SocketAddr,
+}
+
+impl Door {
+    /// Reads the certificate and binds the ports.
+    pub fn bind(settings: Settings, doors: &Doors) -> Result<Self, DoorError> {
+        Self::bind_with(settings, doors, Times::default())
+    }
+
+    /// The same with other deadlines.
+    pub(super) fn bind_with(settings: Settings, doors: &Doors, times: Times) -> Result<Self, DoorError> {
+        let certificates = Certificates::load(settings.certificate)?;
+        let following = tokio::spawn(Arc::clone(&certificates).follow(LOOK));
+        Ok(Self {
+            explicit: door::bind(settings.listen).map_err(named("TOWPATH_FTPS_LISTEN"))?,
+            implicit: door::bind(settings.implicit_listen).map_err(named("TOWPATH_FTPS_IMPLICIT_LISTEN"))?,
+            shared: Arc::new(Shared {
+                doors: doors.clone(),
+                passive: Passive::bind(settings.listen.ip(), &settings.passive_ports)
+                    .map_err(named("TOWPATH_FTPS_PASSIVE_PORTS"))?,
+                passive_address: settings.passive_address,
+                reuse_required: settings.reuse_required,
+                times: Arc::new(times),
+                certificates,
+                _following: AbortOnDropHandle::new(following),
+            }),
+        })
+    }
+
+    /// Starts to accept, until the doors are stopped.
+    pub fn open(self) -> io::Result<Open> {
+        let Self { explicit, implicit, shared } = self;
+        let open = Open { explicit: explicit.local_addr()?, implicit: implicit.local_addr()? };
+        let doors = shared.doors.clone();
+        for (listener, implicit) in [(explicit, false), (implicit, true)] {
+            let shared = Arc::clone(&shared);
+            let serve = move |socket, peer, place| serve(Arc::clone(&shared), socket, peer, place, implicit);
+            doors.tasks.spawn(door::accept(listener, doors.clone(), serve));
+        }
+        Ok(open)
+    }
+}
+
+fn named(variable: &'static str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{variable}: {error}"))
+}
+
+/// Serves a connection.
+async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, place: Place, implicit: bool) {
+    let session_id = uuid_text(store::clock::random());
+    let span = tracing::info_span!("ftps", session_id, %peer, user = tracing::field::Empty);
+    let origin = Origin { protocol: Protocol::Ftps, client_ip: peer.ip().to_canonical(), session_id };
+    let kill = shared.doors.kill.child_token();
+    // whatever ends this task ends its connections
+    let _end = kill.clone().drop_guard();
+    let session = shared.certificates.session().map_err(io::Error::other).and_then(|tls| {
+        let local = socket.local_addr()?;
+        Ok(Session::new(Arc::clone(&shared), socket, local, tls, origin, place, kill.clone()))
+    });
+    let serving = async {
+        match session {
+            Ok(session) => drop(kill.run_until_cancelled(Box::pin(session.serve(implicit))).await),
+            Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+        }
+    };
+    serving.instrument(span).await;
+}

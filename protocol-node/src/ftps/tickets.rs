@@ -1,0 +1,190 @@
+//! The TLS sessions of one control connection, which its data connections must continue.
+//!
+//! Each control connection has a ticket key of its own (RFC 5077 and RFC 8446, section 4.6.1), which is made with it, never
+//! rotates and dies with it. So a data connection that resumes shows that its client is the one of this control
+//! connection, and of no other. Every ticket begins with a name that only these tickets have, which a ClientHello shows
+//! before anything is computed: by it a data connection finds its session ([`super::passive`]). The name is not the proof,
+//! the resumed handshake is.
+//!
+//! A client of TLS 1.3 that uploads may close without reading; tickets that it has not read would then make its kernel
+//! throw away the end of the file (RST; curl/curl#6149, proftpd/proftpd#959). So uploads get none, except for clients that use each ticket only once and would run
+//! out of them.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_rustls::rustls::server::{ProducesTickets, StoresServerSessions};
+
+/// As long as RFC 8446 allows: the key dies with the connection in any case.
+const LIFETIME_SECONDS: u32 = 7 * 24 * 3600;
+
+/// Sessions of a client of TLS 1.2 that takes no tickets.
+const MAX_SESSIONS: usize = 4;
+
+const NAME_LEN: usize = 16;
+const KEY_LEN: usize = 32;
+
+/// Tickets of one control connection.
+pub(crate) struct Tickets {
+    name: [u8; NAME_LEN],
+    key: RandomizedNonceKey,
+    /// The nonce of the ticket that was shown last.
+    shown: Mutex<Option<[u8; NONCE_LEN]>>,
+    /// The client has shown a second ticket.
+    used_once: AtomicBool,
+    sessions: Mutex<VecDeque<(Vec<u8>, Vec<u8>)>>,
+}
+
+/// The randomness that the key needs is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("no TLS ticket key can be made")]
+pub(crate) struct NoKey;
+
+impl Tickets {
+    /// For a new control connection.
+    pub(crate) fn new() -> Result<Arc<Self>, NoKey> {
+        let secret = zeroize::Zeroizing::new(store::clock::random::<KEY_LEN>());
+        Ok(Arc::new(Self {
+            name: store::clock::random(),
+            key: RandomizedNonceKey::new(&AES_256_GCM, &*secret).map_err(|_| NoKey)?,
+            shown: Mutex::default(),
+            used_once: AtomicBool::new(false),
+            sessions: Mutex::default(),
+        }))
+    }
+
+    /// Whether a ClientHello offers to go on with one of these sessions.
+    pub(crate) fn are_in(&self, hello: &[u8]) -> bool {
+        let holds = |mark: &[u8]| !mark.is_empty() && hello.windows(mark.len()).any(|window| window == mark);
+        holds(&self.name) || self.lock().iter().any(|(id, _)| holds(id))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Vec<u8>, Vec<u8>)>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seal(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let mut sealed = plain.to_vec();
+        let nonce = self.key.seal_in_place_append_tag(Aad::from(&self.name), &mut sealed).ok()?;
+        Some([&self.name[..], nonce.as_ref(), &sealed].concat())
+    }
+
+    fn open(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let rest = ticket.strip_prefix(&self.name)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let mut sealed = sealed.to_vec();
+        let aad = Aad::from(&self.name);
+        let plain = self.key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut sealed).ok()?.to_vec();
+        let before = self.shown.lock().unwrap_or_else(PoisonError::into_inner).replace(*nonce);
+        if before.is_some_and(|before| before != *nonce) {
+            self.used_once.store(true, Ordering::Relaxed);
+        }
+        Some(plain)
+    }
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tickets")
+    }
+}
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+    fn lifetime(&self) -> u32 {
+        LIFETIME_SECONDS
+    }
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.seal(plain)
+    }
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        self.open(ticket)
+    }
+}
+
+/// For clients of TLS 1.2 without tickets: the session lies here, its id is what they show.
+impl StoresServerSessions for Tickets {
+    fn put(&self, id: Vec<u8>, value: Vec<u8>) -> bool {
+        let mut sessions = self.lock();
+        while sessions.len() >= MAX_SESSIONS {
+            sessions.pop_front();
+        }
+        sessions.push_back((id, value));
+        true
+    }
+    fn get(&self, id: &[u8]) -> Option<Vec<u8>> {
+        self.lock().iter().find(|(one, _)| one == id).map(|(_, value)| value.clone())
+    }
+    fn take(&self, id: &[u8]) -> Option<Vec<u8>> {
+        // a session is continued by every data connection
+        self.get(id)
+    }
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+/// The same tickets for the connection of an upload.
+#[derive(Debug)]
+pub(crate) struct UploadTickets(pub(crate) Arc<Tickets>);
+
+impl ProducesTickets for UploadTickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+    fn lifetime(&self) -> u32 {
+        LIFETIME_SECONDS
+    }
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.0.used_once.load(Ordering::Relaxed).then(|| self.0.seal(plain)).flatten()
+    }
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        self.0.open(ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_open_where_they_were_made_and_nowhere_else() {
+        let (ours, others) = (Tickets::new().unwrap(), Tickets::new().unwrap());
+        let ticket = ours.encrypt(b"session").unwrap();
+        assert_eq!(ours.decrypt(&ticket).unwrap(), b"session");
+        assert!(others.decrypt(&ticket).is_none());
+        let mut changed = ticket.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        assert!(ours.decrypt(&changed).is_none() && ours.decrypt(&ticket[..20]).is_none());
+        let hello = [&b"hello"[..], &ticket, b"more"].concat();
+        assert!(ours.are_in(&hello) && !others.are_in(&hello) && !ours.are_in(b""));
+    }
+
+    #[test]
+    fn uploads_get_tickets_only_if_the_client_uses_each_once() {
+        let tickets = Tickets::new().unwrap();
+        let uploads = UploadTickets(Arc::clone(&tickets));
+        let (first, second) = (tickets.encrypt(b"a").unwrap(), tickets.encrypt(b"b").unwrap());
+        for _ in 0..3 {
+            assert!(uploads.decrypt(&first).is_some() && uploads.encrypt(b"c").is_none());
+        }
+        assert!(uploads.decrypt(&second).is_some() && uploads.encrypt(b"c").is_some());
+    }
+
+    #[test]
+    fn sessions_without_tickets_are_few_and_stay() {
+        let tickets = Tickets::new().unwrap();
+        for at in 0..10_u8 {
+            assert!(tickets.put(vec![at; 32], vec![at]));
+        }
+        assert_eq!(
+            (tickets.get(&[0; 32]), tickets.take(&[9; 32]), tickets.get(&[9; 32])),
+            (None, Some(vec![9]), Some(vec![9]))
+        );
+        assert!(tickets.are_in(&[&[1][..], &[9; 32]].concat()));
+    }
+}
