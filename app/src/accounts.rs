@@ -9,6 +9,7 @@ mod api_keys;
 mod remembered;
 
 use crate::hashing::Hashing;
+use crate::meters::AllLogins;
 use domain::access::Principal;
 use domain::credential::UserName;
 use domain::event::Origin;
@@ -82,6 +83,7 @@ struct Inner {
     hashing: Hashing,
     remembered: Remembered,
     times: LoginTimes,
+    meters: Arc<AllLogins>,
 }
 
 /// Why a login ends without a principal.
@@ -105,8 +107,14 @@ impl From<RecordError> for Failure {
 impl Accounts {
     /// Logins against these records.
     pub fn new(records: Records, times: LoginTimes) -> Self {
-        let inner = Inner { records, hashing: Hashing::new(), remembered: Remembered::new(), times };
+        let inner =
+            Inner { records, hashing: Hashing::new(), remembered: Remembered::new(), times, meters: Arc::default() };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// How logins ended.
+    pub fn meters(&self) -> Arc<AllLogins> {
+        Arc::clone(&self.inner.meters)
     }
 
     /// Checks everything that a login needs.
@@ -114,6 +122,13 @@ impl Accounts {
         let started = Instant::now();
         let result = self.within_deadline(self.inner.try_log_in(&attempt)).await;
         let floor = self.inner.times.refusal_floor;
+        let meters = self.inner.meters.at(attempt.origin.protocol);
+        match &result {
+            Ok(_) => &meters.accepted,
+            Err(Failure::Refused(_)) => &meters.refused,
+            Err(Failure::Unavailable(_)) => &meters.unavailable,
+        }
+        .add(1);
         self.answer(result, &attempt.user, &attempt.origin, started, floor).await
     }
 

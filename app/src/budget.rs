@@ -31,6 +31,19 @@ pub struct Budget {
     small: Arc<Semaphore>,
     slots: Arc<Semaphore>,
     door: Arc<Semaphore>,
+    /// All units.
+    units: usize,
+}
+
+/// A pool as it stands, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Which.
+    pub name: &'static str,
+    /// All of it.
+    pub all: usize,
+    /// What is free.
+    pub free: usize,
 }
 
 /// Memory that is reserved while this lives.
@@ -58,7 +71,22 @@ impl Budget {
         let units = mib * (1024 * 1024 / UNIT);
         let (quarter, door) = (units / 4, units / 16);
         let pool = |units| Arc::new(Semaphore::new(units));
-        Ok(Self { small: pool(quarter - door), slots: pool(units - quarter), door: pool(door) })
+        Ok(Self { small: pool(quarter - door), slots: pool(units - quarter), door: pool(door), units })
+    }
+
+    /// The pools as they stand.
+    pub fn pools(&self) -> [PoolUse; 3] {
+        let (quarter, door) = (self.units / 4, self.units / 16);
+        let pool = |name, all: usize, semaphore: &Semaphore| PoolUse {
+            name,
+            all: all * UNIT,
+            free: semaphore.available_permits().saturating_mul(UNIT),
+        };
+        [
+            pool("small", quarter - door, &self.small),
+            pool("slots", self.units - quarter, &self.slots),
+            pool("door", door, &self.door),
+        ]
     }
 
     /// The first buffer of an upload.

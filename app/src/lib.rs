@@ -7,6 +7,7 @@ pub mod budget;
 mod hashing;
 mod large_copy;
 pub mod management;
+pub mod meters;
 pub mod settler;
 pub mod sweep;
 pub mod vfs;

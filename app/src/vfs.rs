@@ -22,6 +22,7 @@ pub use partial::{DiscardError, Resuming};
 pub use upload::Upload;
 
 use crate::budget::Budget;
+use crate::meters::FileMeters;
 use crate::settler::{Settler, SettlingStores};
 use domain::access::Principal;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
@@ -71,6 +72,7 @@ struct Shared {
     resuming: Resuming,
     /// The largest part that S3 is asked to copy.
     copy_bytes: u64,
+    meters: Arc<FileMeters>,
     /// Every file that is open for reading, for taking back what nobody reads.
     reads: download::Registry,
     /// What goes on after its session: aborted uploads, and operations that nobody waits for any more.
@@ -87,6 +89,7 @@ impl Vfs {
             budget,
             resuming,
             copy_bytes: COPY_PART_BYTES,
+            meters: Arc::default(),
             reads: download::Registry::default(),
             cleanups: TaskTracker::new(),
         }))
@@ -110,6 +113,11 @@ impl Vfs {
             uploads: Arc::new(Semaphore::new(upload::MAX_UPLOADS)),
             beyond: Arc::default(),
         }
+    }
+
+    /// What was sent and received.
+    pub fn meters(&self) -> Arc<FileMeters> {
+        Arc::clone(&self.0.meters)
     }
 
     /// Waits until nothing is left to clean up, count or announce; `false` at the deadline. For an orderly end, when no

@@ -41,6 +41,8 @@ pub struct Config {
     pub sftp_listen: SocketAddr,
     /// `TOWPATH_FTPS_…`: how FTPS is offered; not at all without a certificate.
     pub ftps: Option<ftps::Settings>,
+    /// `TOWPATH_METRICS_LISTEN`, none: where `/healthz`, `/readyz` and `/metrics` are answered over HTTP.
+    pub metrics_listen: Option<SocketAddr>,
     /// `TOWPATH_HOST_KEY_SECRET`: what the host keys are derived from, the same on all nodes.
     pub host_key_secret: Zeroizing<Vec<u8>>,
     /// `TOWPATH_SEALING_SECRET`: what sealed records are sealed with.
@@ -111,6 +113,13 @@ impl Config {
                 "an address and a port, such as 0.0.0.0:2222",
             )?,
             ftps: source.ftps()?,
+            metrics_listen: source
+                .optional("TOWPATH_METRICS_LISTEN")
+                .map(|text| {
+                    let expected = "an address and a port, such as 127.0.0.1:9464".to_owned();
+                    text.parse().map_err(|_| invalid("TOWPATH_METRICS_LISTEN", expected))
+                })
+                .transpose()?,
             host_key_secret: Zeroizing::new(secret),
             sealing_secret: Zeroizing::new(source.required("TOWPATH_SEALING_SECRET")?),
             memory_budget_mib: mib,
@@ -323,6 +332,7 @@ mod tests {
         for (name, value) in [
             ("TOWPATH_BUCKET", ""),
             ("TOWPATH_SFTP_LISTEN", "here"),
+            ("TOWPATH_METRICS_LISTEN", "9464"),
             ("TOWPATH_HOST_KEY_SECRET", "short"),
             ("TOWPATH_MEMORY_BUDGET_MIB", "85"),
             ("TOWPATH_MAX_CONNECTIONS", "0"),

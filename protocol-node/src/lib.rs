@@ -11,6 +11,7 @@ pub mod door;
 mod doubles;
 pub mod ftps;
 mod host_keys;
+pub mod operation;
 mod sftp;
 pub mod ssh;
 pub mod state;

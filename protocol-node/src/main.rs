@@ -3,6 +3,7 @@
 use app::sweep::Sweep;
 use protocol_node::config::{Config, LogFormat};
 use protocol_node::door::Doors;
+use protocol_node::operation::SidePort;
 use protocol_node::{ftps, host_keys, ssh, state};
 use std::error::Error;
 use std::net::SocketAddr;
@@ -43,12 +44,17 @@ async fn run() -> Result<(), Box<dyn Error>> {
     // before the ready line, so that a signal right after it is not lost
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let doors = Doors::new(&state, config.limits);
+    let side = config.metrics_listen.map(|at| SidePort::bind(at, &doors, &state.budget, &state.meters)).transpose()?;
     let sftp = ssh::Door::bind(config.sftp_listen, &keys, &doors)?;
     let ftps = config.ftps.clone().map(|settings| ftps::Door::bind(settings, &doors)).transpose()?;
     let mut open = vec![("sftp", sftp.open()?)];
     if let Some(ftps) = ftps {
         let ftps = ftps.open()?;
         open.extend([("ftps", ftps.explicit), ("ftps-implicit", ftps.implicit)]);
+    }
+    if let Some(side) = side {
+        open.push(("metrics", side.address()?));
+        tokio::spawn(side.serve());
     }
     announce(&config, &open)?;
     tokio::select! {

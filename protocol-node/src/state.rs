@@ -4,6 +4,7 @@ use crate::backend::{Accounts, Vfs};
 #[cfg(not(test))]
 use crate::config::Config;
 use app::budget::Budget;
+use app::meters::Meters;
 #[cfg(not(test))]
 use app::{
     accounts::LoginTimes,
@@ -26,6 +27,8 @@ pub struct State {
     pub vfs: Vfs,
     /// Memory for transfers.
     pub budget: Budget,
+    /// What has been done.
+    pub meters: Meters,
 }
 
 /// Why a node cannot start.
@@ -59,5 +62,6 @@ pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
     let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };
     let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget.clone(), resuming.clone());
     let accounts = Accounts::new(records, LoginTimes::default());
-    Ok((State { accounts, vfs, budget }, Sweep::new(objects, stores, resuming)))
+    let meters = Meters { files: vfs.meters(), logins: accounts.meters() };
+    Ok((State { accounts, vfs, budget, meters }, Sweep::new(objects, stores, resuming)))
 }

@@ -162,6 +162,7 @@ impl Download {
             return Ok(Vec::new());
         }
         let wanted = offset..end;
+        let wanted_bytes = end - offset;
         let segments = self.0.segments_for(&wanted);
         let chunks = match segments {
             Some(segments) => {
@@ -175,6 +176,7 @@ impl Download {
             None => segment::fetch_alone(&self.0.source, wanted).await?,
         };
         self.0.served.store(true, Ordering::Relaxed);
+        self.0.source.session.shared.meters.sent_bytes.add(wanted_bytes);
         Ok(chunks)
     }
 
@@ -184,6 +186,7 @@ impl Download {
             return;
         }
         let Source { session, proof, .. } = &*self.0.source;
+        session.shared.meters.downloads.add(1);
         let file = file_subject(proof.location(), Some(self.0.entry.bytes));
         let event = session.event(&new_operation(), Topic::FileDownloaded, file);
         let done = Done {

@@ -163,6 +163,7 @@ impl Upload {
             }
         }
         let offset = if writer.mode.append { writer.buffer.end() } else { offset };
+        writer.session.shared.meters.received_bytes.add(data.len() as u64);
         let result = writer.take(offset, data).await;
         match &result {
             Ok(()) => writer.progress.set_bytes(writer.buffer.end()),
@@ -199,6 +200,8 @@ impl Upload {
         let finishing = tracker.spawn(async move {
             let result = writer.commit().await;
             writer.clean_up().await;
+            let meters = &writer.session.shared.meters;
+            if result.is_ok() { &meters.uploads_stored } else { &meters.uploads_failed }.add(1);
             result
         });
         match finishing.await {
@@ -211,6 +214,7 @@ impl Upload {
     pub async fn abort(mut self) {
         if let Some(mut writer) = self.0.take() {
             let tracker = writer.session.shared.cleanups.clone();
+            writer.session.shared.meters.uploads_failed.add(1);
             // a panic in there is in the log already
             let _ = tracker.spawn(async move { writer.clean_up().await }).await;
         }
@@ -225,6 +229,7 @@ impl Upload {
 
     fn start_interrupt(&mut self) -> Option<JoinHandle<()>> {
         let mut writer = self.0.take()?;
+        writer.session.shared.meters.uploads_interrupted.add(1);
         let tracker = writer.session.shared.cleanups.clone();
         Some(tracker.spawn(async move { writer.keep_durable().await }))
     }

@@ -146,6 +146,7 @@ fn variables_for(
         ("TOWPATH_SEALING_SECRET", secrets.sealing.clone()),
         ("TOWPATH_HOST_KEY_SECRET", secrets.host_key.clone()),
         ("TOWPATH_SFTP_LISTEN", format!("127.0.0.1:{}", ports.sftp)),
+        ("TOWPATH_METRICS_LISTEN", format!("127.0.0.1:{}", ports.metrics)),
         ("TOWPATH_FTPS_LISTEN", format!("127.0.0.1:{}", ports.ftps)),
         ("TOWPATH_FTPS_IMPLICIT_LISTEN", format!("127.0.0.1:{}", ports.ftps_implicit)),
         ("TOWPATH_FTPS_PASSIVE_PORTS", format!("{first}-{last}")),

@@ -39,6 +39,8 @@ pub(crate) struct Ports {
     pub(crate) ftps_implicit: u16,
     /// The first and the last port for data connections of FTPS.
     pub(crate) ftps_passive: (u16, u16),
+    /// The node's side port.
+    pub(crate) metrics: u16,
 }
 
 impl Settings {
@@ -78,7 +80,8 @@ impl Settings {
             sftp: base + 2,
             ftps: base + 3,
             ftps_implicit: base + 4,
-            ftps_passive: (base + 5, base + 9),
+            ftps_passive: (base + 5, base + 8),
+            metrics: base + 9,
         }
     }
 }
@@ -92,6 +95,7 @@ impl Ports {
             ("SFTP", self.sftp),
             ("FTPS", self.ftps),
             ("implicit FTPS", self.ftps_implicit),
+            ("node's metrics", self.metrics),
         ];
         let (first, last) = self.ftps_passive;
         single.into_iter().chain((first..=last).map(|port| ("data of FTPS", port)))

@@ -20,6 +20,7 @@ pub(crate) fn dev_env(facts: &Facts) -> String {
         ("TOWPATH_SFTP_HOST", "127.0.0.1".to_owned()),
         ("TOWPATH_SFTP_PORT", facts.ports.sftp.to_string()),
         ("TOWPATH_SFTP_HOST_KEY", facts.host_keys.first().cloned().unwrap_or_default()),
+        ("TOWPATH_METRICS_URL", format!("http://127.0.0.1:{}/metrics", facts.ports.metrics)),
         ("TOWPATH_FTPS_PORT", facts.ports.ftps.to_string()),
         ("TOWPATH_FTPS_IMPLICIT_PORT", facts.ports.ftps_implicit.to_string()),
         ("TOWPATH_FTPS_CA_FILE", facts.ftps_authority.display().to_string()),

@@ -9,6 +9,7 @@
 #![expect(unreachable_pub, reason = "what is public in the node's library is a module of a program here")]
 
 mod backend;
+#[expect(dead_code, reason = "nobody asks for the numbers that the side port shows")]
 #[path = "../../src/door/mod.rs"]
 mod door;
 #[expect(unused_imports, reason = "types that have no name here")]

@@ -64,6 +64,11 @@ impl Counter {
         }
     }
 
+    /// Connections that have a place.
+    pub(crate) fn open(&self) -> usize {
+        self.limits.connections.saturating_sub(self.all.available_permits())
+    }
+
     /// A place for a connection from `address`.
     pub(crate) fn admit(&self, address: IpAddr) -> Result<Place, Exceeded> {
         let take =

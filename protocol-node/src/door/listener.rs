@@ -40,6 +40,7 @@ pub(crate) async fn accept<F>(
         let place = match doors.counter.admit(peer.ip()) {
             Ok(place) => place,
             Err(exceeded) => {
+                doors.refused.add(1);
                 tracing::info!(%peer, limit = ?exceeded, "a connection was refused by a limit");
                 continue;
             }

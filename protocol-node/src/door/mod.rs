@@ -53,6 +53,7 @@ pub struct Common {
     /// Connections and uploads, which are awaited when the node stops.
     pub(crate) tasks: TaskTracker,
     counter: Counter,
+    refused: app::meters::Counter,
 }
 
 impl Doors {
@@ -66,7 +67,23 @@ impl Doors {
             kill: CancellationToken::new(),
             tasks: TaskTracker::new(),
             counter: Counter::new(limits),
+            refused: app::meters::Counter::default(),
         }))
+    }
+
+    /// Connections that are open.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.counter.open()
+    }
+
+    /// Connections that a limit has refused so far.
+    pub(crate) fn refused_connections(&self) -> u64 {
+        self.refused.get()
+    }
+
+    /// Whether the node has been told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.draining.is_cancelled()
     }
 
     /// Stops all doors: accepts nothing more, lets transfers end for at most `limit`, then closes what is left. Uploads whose

@@ -1,4 +1,4 @@
-//! Facts about one file or folder: SIZE, MDTM, MLST (RFC 3659).
+//! Facts about one file or folder: SIZE, MDTM, MLST (RFC 3659), MFMT (draft-somers-ftp-mfxx).
 
 use super::reply::{self, Reply};
 use super::session::Session;
@@ -26,14 +26,19 @@ impl Session {
         }
     }
 
-    /// The VFS keeps no times of clients; who wants one to be kept is told.
+    /// MFMT (draft-somers-ftp-mfxx, section 3): the answer says the time that the file has now.
     pub(super) async fn set_modified(&self, files: &FileSession, raw: &[u8]) -> Reply {
-        let Some((_, path)) = time_and_path(raw) else {
+        let Some((modified, path)) = time_and_path(raw) else {
             return reply::ARGUMENT;
         };
-        match self.file(files, path).await {
-            Ok(_) => reply::MFMT_NOT_OFFERED,
-            Err(reply) => reply,
+        let set = async {
+            let path = self.path(path)?;
+            self.operation(files.set_modified(&path, modified).boxed()).await?;
+            Ok::<_, FileError>(path)
+        };
+        match set.await {
+            Ok(path) => Reply::with(213, format!("Modify={}; {path}", time_value(modified))),
+            Err(error) => error.into(),
         }
     }
 

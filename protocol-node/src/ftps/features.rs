@@ -20,6 +20,7 @@ impl Session {
             "EPSV",
             &hash,
             "MDTM",
+            "MFMT",
             &mlst,
             "PBSZ",
             "PROT",
@@ -75,7 +76,7 @@ impl Session {
 
     pub(super) fn help(&self) -> Reply {
         let words = [
-            "ABOR ACCT ALLO APPE AUTH CDUP CWD DELE EPSV FEAT HASH HELP LIST MDTM MKD MLSD MLST",
+            "ABOR ACCT ALLO APPE AUTH CDUP CWD DELE EPSV FEAT HASH HELP LIST MDTM MFMT MKD MLSD MLST",
             "MODE NLST NOOP OPTS PASS PASV PBSZ PROT PWD QUIT REST RETR RMD RNFR RNTO SIZE STAT",
             "STOR STOU STRU SYST TYPE USER XCRC XMD5 XSHA256",
         ];

@@ -140,7 +140,6 @@ pub(crate) const RENAME_FROM: Reply = Reply::new(350, "Now RNTO");
 pub(crate) const RNFR_FIRST: Reply = Reply::new(503, "Send RNFR first");
 pub(crate) const NOT_A_FOLDER: Reply = Reply::new(550, "This is a file, not a folder");
 pub(crate) const NOT_A_FILE: Reply = Reply::new(550, "This is a folder, not a file");
-pub(crate) const MFMT_NOT_OFFERED: Reply = Reply::new(502, "Times of files cannot be set");
 
 // data connections and transfers
 pub(crate) const PASSIVE_FIRST: Reply = Reply::new(425, "Send PASV or EPSV first");

@@ -111,9 +111,12 @@ async fn folders_changes_facts_and_sums() {
     assert_eq!(client.ask("CWD a").await, 550);
     assert_eq!(client.ask("CWD nowhere").await, 550);
     assert!(client.tell("MDTM a").await.1.starts_with("213 20250209165910.000"));
-    assert_eq!(client.ask("MDTM 20200101000000 a").await, 502);
+    assert_eq!(client.tell("MFMT 20200101000000 a").await.1, "213 Modify=20200101000000.000; /a\r\n");
+    assert!(client.tell("MDTM a").await.1.starts_with("213 20200101000000.000"));
+    assert!(client.tell("MDTM 20210101000000 a").await.1.starts_with("213 Modify=20210101000000"));
+    assert!(client.tell("MLST a").await.1.contains("modify=20210101000000.000;"));
     assert_eq!(client.ask("MDTM 20200101000000 nothing").await, 550);
-    assert_eq!(client.ask("MFMT 20200101000000 a").await, 502);
+    assert_eq!(client.ask("MFMT 20200101000000 nothing").await, 550);
     assert_eq!(client.ask("MFMT yesterday a").await, 501);
     assert_eq!(client.ask("SIZE /").await, 550);
     for (command, answer) in [
@@ -150,10 +153,11 @@ async fn what_is_offered_and_what_is_not() {
     let server = Server::start();
     let mut client = server.client().await;
     let features = client.tell("FEAT").await.1;
-    for feature in ["AUTH TLS", "EPSV", "MLST type*;size*;modify*;", "PBSZ", "PROT", "REST STREAM", "SIZE", "UTF8"] {
+    for feature in
+        ["AUTH TLS", "EPSV", "MFMT", "MLST type*;size*;modify*;", "PBSZ", "PROT", "REST STREAM", "SIZE", "UTF8"]
+    {
         assert!(features.contains(&format!("\r\n {feature}\r\n")), "{features}");
     }
-    assert!(!features.contains("MFMT"));
     for (command, code) in [
         ("SYST", 215),
         ("TYPE I", 200),
