@@ -209,7 +209,7 @@ async fn mark(stores: &SettlingStores, done: &Done) -> bool {
 
 /// Forgets the times of versions that are gone.
 async fn forget_times(stores: &SettlingStores, done: &Done) -> bool {
-    for (key, seen) in done.marks.iter().chain(&done.moved).filter(|(key, _)| !key.ends_with('/')) {
+    for (key, seen) in done.marks.iter().chain(&done.moved) {
         let mut retry = Retry::new("times");
         while let Err(error) = stores.times.forget(&done.organization, key, &seen.version()).await {
             if !retry.pause(&error).await {

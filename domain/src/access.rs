@@ -200,7 +200,8 @@ impl Action for SetTimes {
 pub fn authorize_times(principal: &Principal, path: &VPath) -> Result<Shown<SetTimes>, FileError> {
     let verbs = principal.permissions.at(&path.parent().unwrap_or(VPath::root()));
     let may_upload = verbs.allows(Verb::Upload);
-    let only_own = !verbs.allows(Verb::ChangeTimes) && !(may_upload && verbs.allows(Verb::Overwrite));
+    let any_file = verbs.allows(Verb::ChangeTimes) || (may_upload && verbs.allows(Verb::Overwrite));
+    let only_own = !any_file;
     match principal.chroot.locate(path)? {
         Located::Above(name) => Ok(Shown::Above(name)),
         Located::Nowhere => Err(FileError::no_such_file()),

@@ -68,8 +68,11 @@ impl Times {
         Ok(())
     }
 
-    /// What is kept for a name.
+    /// What is kept for a name; nothing for the marker of a folder.
     pub async fn get(&self, organization: &OrganizationId, key: &str) -> Result<Option<KeptTime>, TimesError> {
+        if key.ends_with('/') {
+            return Ok(None);
+        }
         let request = self
             .dynamodb
             .get_item()

@@ -196,9 +196,11 @@ impl FileSession {
                 self.copy_file(begun, &source, &info, &target, (&condition, &operation)).await
             }
         };
-        let kept = async { if marker { Ok(None) } else { self.recorded_time(&from_key).await } };
-        let (copied, marked, kept) =
-            tokio::join!(recorded.during(self, copying), self.mark_made(&from_key, &info), kept);
+        let (copied, marked, kept) = tokio::join!(
+            recorded.during(self, copying),
+            self.mark_made(&from_key, &info),
+            self.recorded_time(&from_key)
+        );
         let Some(recorded) = self.copied(copied, &target, marker, recorded).await? else {
             return Err(FileError::new(FileErrorKind::Changed, format!("{below} was changed while it was renamed")));
         };
