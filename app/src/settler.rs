@@ -20,6 +20,7 @@ use store::clock;
 use store::intents::Intents;
 use store::messages::Messages;
 use store::settling::{BATCH, Gone, SettleError, Settled, Settling, Taken};
+use store::times::Times;
 use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{debug, warn};
 
@@ -48,12 +49,18 @@ pub struct Done {
     pub counted: Option<Settled>,
     /// Objects that were replaced or removed, by key: their makers' intents are marked first.
     pub marks: Vec<(String, Seen)>,
+    /// The source of a rename, which its maker's intent knows of since before it went.
+    pub moved: Option<(String, Seen)>,
 }
 
 impl Done {
     /// What settles `intent`, which happened and changed usage by `change`.
     pub fn of(intent: Intent, change: UsageChange) -> Self {
         let taken = taken(&intent, change);
+        let moved = match &intent.change {
+            Change::RenameTo { from, source } => Some((from.clone(), source.clone())),
+            Change::Upload | Change::MakeFolder | Change::Delete | Change::DeleteFolder => None,
+        };
         let marks = intent.seen.map(|seen| (intent.key.clone(), seen)).into_iter().collect();
         Self {
             organization: intent.organization,
@@ -61,6 +68,7 @@ impl Done {
             event: intent.event,
             counted: Some(Settled { key: intent.key, operation: intent.operation, change, taken }),
             marks,
+            moved,
         }
     }
 }
@@ -101,6 +109,8 @@ pub struct SettlingStores {
     pub settling: Settling,
     /// Events.
     pub queue: Messages,
+    /// Times that clients have set.
+    pub times: Times,
 }
 
 /// The entrance. Cheap to clone.
@@ -156,7 +166,7 @@ async fn work(stores: SettlingStores, queue: Arc<Mutex<mpsc::Receiver<Done>>>, o
 pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
     let mut marked = Vec::with_capacity(batch.len());
     for done in batch {
-        if mark(stores, &done).await {
+        if mark(stores, &done).await && forget_times(stores, &done).await {
             marked.push(done);
         }
     }
@@ -185,6 +195,19 @@ async fn mark(stores: &SettlingStores, done: &Done) -> bool {
     for (key, seen) in &done.marks {
         let mut retry = Retry::new("marks");
         while let Err(error) = stores.intents.mark_made(&done.organization, key, seen).await {
+            if !retry.pause(&error).await {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Forgets the times of versions that are gone.
+async fn forget_times(stores: &SettlingStores, done: &Done) -> bool {
+    for (key, seen) in done.marks.iter().chain(&done.moved) {
+        let mut retry = Retry::new("times");
+        while let Err(error) = stores.times.forget(&done.organization, key, &seen.version()).await {
             if !retry.pause(&error).await {
                 return false;
             }

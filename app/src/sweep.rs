@@ -9,11 +9,13 @@ mod parts;
 use crate::settler::{Done, SettlingStores, settle};
 use crate::vfs::{DiscardError, Resuming, seen_of};
 use domain::intent::{Change, Evidence, Intent, Seen, Verdict, judge, renamed};
+use domain::kept_time::KeptTime;
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
 use store::intents::{IntentError, Overdue};
 use store::objects::{ETag, ObjectError, Objects};
 use store::table::SWEEP_SHARDS;
+use store::times::TimesError;
 use tracing::{info, warn};
 
 /// How many intents of a shard one round takes.
@@ -37,6 +39,8 @@ enum SweepError {
     Intent(#[from] IntentError),
     #[error(transparent)]
     Object(#[from] ObjectError),
+    #[error(transparent)]
+    Times(#[from] TimesError),
     #[error(transparent)]
     Partial(#[from] DiscardError),
     #[error("the intent's key is not one of its organization's files")]
@@ -96,7 +100,7 @@ impl Sweep {
             return Ok(None);
         };
         let verdict = match judge(&intent, &evidence) {
-            Verdict::FinishRename => self.finish_rename(&intent).await?,
+            Verdict::FinishRename => self.finish_rename(&intent, evidence.now.as_ref(), now).await?,
             verdict => verdict,
         };
         let mut intent = intent;
@@ -177,13 +181,21 @@ impl Sweep {
     }
 
     /// The copy exists, the source does, too: the delete that was authorized with the rename.
-    async fn finish_rename(&self, intent: &Intent) -> Result<Verdict, SweepError> {
+    async fn finish_rename(&self, intent: &Intent, copy: Option<&Seen>, now: Timestamp) -> Result<Verdict, SweepError> {
         let Change::RenameTo { from, source } = &intent.change else {
             return Ok(Verdict::DidNot);
         };
         let key = recorded_key(intent, from)?;
         // the rename may have died before its mark: with the source goes the evidence of who made it
         self.stores.intents.mark_made(&intent.organization, from, source).await?;
+        // so does the time that a client gave it
+        let kept = self.stores.times.get(&intent.organization, from).await?;
+        if let Some(copy) = copy.filter(|copy| made_by(copy, intent))
+            && let Some(kept) = kept.filter(|kept| kept.is_of(&source.etag, source.modified))
+        {
+            let kept = KeptTime::of(copy, kept.arrived, kept.modified, now);
+            self.stores.times.put(&intent.organization, &recorded_key(intent, &intent.key)?, &kept).await?;
+        }
         match self.objects.delete_recorded(&key, &ETag::new(source.etag.as_str())).await {
             Ok(()) => Ok(Verdict::Happened(renamed(intent.seen.as_ref()))),
             Err(failed) => match failed.error {

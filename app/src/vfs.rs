@@ -11,6 +11,7 @@ mod intent;
 mod listing;
 mod partial;
 mod rename;
+mod times;
 mod upload;
 
 pub use download::Download;
@@ -21,7 +22,7 @@ pub use partial::{DiscardError, Resuming};
 pub use upload::Upload;
 
 use crate::budget::Budget;
-use crate::settler::Settler;
+use crate::settler::{Settler, SettlingStores};
 use domain::access::Principal;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
 use domain::file_error::{FileError, FileErrorKind};
@@ -31,7 +32,7 @@ use domain::upload::COPY_PART_BYTES;
 use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
-use store::intents::{IntentError, Intents};
+use store::intents::IntentError;
 use store::objects::{ObjectError, Objects};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -55,7 +56,7 @@ pub struct Vfs(Arc<Shared>);
 
 struct Shared {
     objects: Objects,
-    intents: Intents,
+    stores: SettlingStores,
     settler: Settler,
     budget: Budget,
     resuming: Resuming,
@@ -69,10 +70,10 @@ struct Shared {
 
 impl Vfs {
     /// The files of a process.
-    pub fn new(objects: Objects, intents: Intents, settler: Settler, budget: Budget, resuming: Resuming) -> Self {
+    pub fn new(objects: Objects, stores: SettlingStores, settler: Settler, budget: Budget, resuming: Resuming) -> Self {
         Self(Arc::new(Shared {
             objects,
-            intents,
+            stores,
             settler,
             budget,
             resuming,

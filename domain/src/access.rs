@@ -173,6 +173,42 @@ pub fn authorize_upload(principal: &Principal, path: &VPath) -> Result<Authorize
     Ok(Authorized { action: Upload { may_replace }, path, location })
 }
 
+/// Giving a file another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetTimes {
+    only_own: bool,
+}
+
+impl SetTimes {
+    /// Only of files that the session has uploaded itself.
+    pub fn only_own(self) -> bool {
+        self.only_own
+    }
+}
+
+impl Action for SetTimes {
+    fn verb(&self) -> Verb {
+        Verb::ChangeTimes
+    }
+}
+
+/// Whether `principal` may set the time of the file at `path`. Who may replace a file could send it again with any time,
+/// so that right is enough; who may only upload can give a time to what it has just sent, as clients do after CLOSE.
+pub fn authorize_times(principal: &Principal, path: &VPath) -> Result<Shown<SetTimes>, FileError> {
+    let verbs = principal.permissions.at(&path.parent().unwrap_or(VPath::root()));
+    let may_upload = verbs.allows(Verb::Upload);
+    let any_file = verbs.allows(Verb::ChangeTimes) || (may_upload && verbs.allows(Verb::Overwrite));
+    let only_own = !any_file;
+    match principal.chroot.locate(path)? {
+        Located::Above(name) => Ok(Shown::Above(name)),
+        Located::Nowhere => Err(FileError::no_such_file()),
+        Located::Inside(_) if only_own && !may_upload => Err(FileError::permission_denied()),
+        Located::Inside(location) => {
+            Ok(Shown::Inside(Authorized { action: SetTimes { only_own }, path: path.clone(), location }))
+        }
+    }
+}
+
 /// Whether `principal` may rename: the verb at both ends; a replaced target also needs `overwrite` there. A folder
 /// that has its own rules somewhere inside is refused, because its files would move out from under them.
 pub fn authorize_rename<A: Action + Copy>(

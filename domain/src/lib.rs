@@ -20,6 +20,7 @@ pub mod inbound;
 pub mod intent;
 pub mod invalid;
 pub mod iso8601;
+pub mod kept_time;
 pub mod organization;
 pub mod partial;
 pub mod password;

@@ -54,6 +54,7 @@ impl Accounts {
 #[derive(Clone, Default)]
 pub struct Vfs {
     pub tree: Tree,
+    times: Arc<Mutex<BTreeMap<VPath, Timestamp>>>,
     released: CancellationToken,
 }
 
@@ -93,7 +94,13 @@ impl Vfs {
             name: path.name().unwrap_or_default().to_owned(),
             kind: if found.is_some() { EntryKind::File } else { EntryKind::Folder },
             bytes: found.map_or(0, |bytes| bytes.len() as u64),
-            modified: Timestamp::from_millis(1_739_120_350_000),
+            modified: self
+                .times
+                .lock()
+                .unwrap()
+                .get(path)
+                .copied()
+                .unwrap_or(Timestamp::from_millis(1_739_120_350_000)),
         })
     }
 }
@@ -144,11 +151,17 @@ impl FileSession {
         tree.insert(to.clone(), moved);
         Ok(())
     }
+    pub async fn set_modified(&self, path: &VPath, modified: Timestamp) -> Result<(), FileError> {
+        self.0.pass(path).await?;
+        self.0.entry(path).ok_or_else(FileError::no_such_file)?;
+        self.0.times.lock().unwrap().insert(path.clone(), modified);
+        Ok(())
+    }
     pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
         let entry = self.0.entry(path).ok_or_else(FileError::no_such_file)?;
         let bytes = self.0.tree.lock().unwrap().get(path).cloned().flatten();
         let bytes = bytes.ok_or_else(|| FileError::new(FileErrorKind::IsAFolder, "a folder"))?;
-        Ok(Download { entry: Arc::new(entry), bytes, vfs: self.0.clone() })
+        Ok(Download { path: path.clone(), entry: Arc::new(entry), bytes, vfs: self.0.clone() })
     }
     pub async fn open_write(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
         match self.0.entry(path) {
@@ -156,7 +169,7 @@ impl FileSession {
             None if !mode.create => return Err(FileError::no_such_file()),
             Some(_) | None => {}
         }
-        Ok(Upload { path: path.clone(), bytes: Vec::new(), vfs: self.0.clone() })
+        Ok(Upload { path: path.clone(), bytes: Vec::new(), modified: None, vfs: self.0.clone() })
     }
 }
 
@@ -174,6 +187,7 @@ impl Listing {
 
 #[derive(Clone)]
 pub struct Download {
+    path: VPath,
     entry: Arc<Entry>,
     bytes: Bytes,
     vfs: Vfs,
@@ -182,6 +196,9 @@ pub struct Download {
 impl Download {
     pub fn entry(&self) -> &Entry {
         &self.entry
+    }
+    pub fn path(&self) -> &VPath {
+        &self.path
     }
     pub async fn read(&self, offset: u64, len: usize) -> Result<Vec<Bytes>, FileError> {
         self.vfs.pass(&VPath::parse(&self.entry.name).unwrap()).await?;
@@ -202,6 +219,7 @@ impl Download {
 pub struct Upload {
     path: VPath,
     bytes: Vec<u8>,
+    modified: Option<Timestamp>,
     vfs: Vfs,
 }
 
@@ -221,8 +239,13 @@ impl Upload {
     pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
         if bytes == self.bytes() { Ok(()) } else { Err(FileError::new(FileErrorKind::Unsupported, "not that size")) }
     }
+    pub fn set_modified(&mut self, modified: Timestamp) -> Result<(), FileError> {
+        self.modified = Some(modified);
+        Ok(())
+    }
     pub async fn finish(self) -> Result<(), FileError> {
         self.vfs.pass(&self.path).await?;
+        self.vfs.times.lock().unwrap().extend(self.modified.map(|modified| (self.path.clone(), modified)));
         self.vfs.tree.lock().unwrap().insert(self.path.clone(), Some(self.bytes.into()));
         Ok(())
     }

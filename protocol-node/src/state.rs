@@ -14,7 +14,7 @@ use app::{
 #[cfg(not(test))]
 use store::{
     aws::Aws, intents::Intents, messages::Messages, objects::Objects, partials::Partials, records::Records,
-    seal::Sealer, settling::Settling,
+    seal::Sealer, settling::Settling, times::Times,
 };
 
 /// Accounts and files, shared by all sessions of the process.
@@ -52,11 +52,12 @@ pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
         intents: Intents::new(&aws).with_lease(config.lease),
         settling: Settling::new(&aws),
         queue: Messages::new(&aws),
+        times: Times::new(&aws),
     };
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
     let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };
-    let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget.clone(), resuming.clone());
+    let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget.clone(), resuming.clone());
     let accounts = Accounts::new(records, LoginTimes::default());
     Ok((State { accounts, vfs, budget }, Sweep::new(objects, stores, resuming)))
 }

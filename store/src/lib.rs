@@ -15,3 +15,4 @@ pub mod resources;
 pub mod seal;
 pub mod settling;
 pub mod table;
+pub mod times;

@@ -28,6 +28,9 @@ use domain::time::Timestamp;
 /// The metadata key that names the operation which made the object.
 const OPERATION: &str = "towpath-operation";
 
+/// The metadata key of copies that names when the file arrived, in milliseconds.
+const ARRIVED: &str = "towpath-arrived";
+
 /// The bucket, as Towpath uses it.
 #[derive(Clone)]
 pub struct Objects {
@@ -51,6 +54,8 @@ pub struct ObjectInfo {
     pub etag: ETag,
     /// When S3 got it.
     pub modified: Timestamp,
+    /// When the file arrived: before S3 got this object, if a rename has copied it.
+    pub arrived: Timestamp,
     /// The operation that made it; absent for what somebody put into the bucket directly.
     pub operation: Option<OperationId>,
 }

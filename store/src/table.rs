@@ -18,7 +18,7 @@
 //! | who took a version of an object away, and who counted that | `GONE#<org>#<object key>` | `<version>` | claimed in one transaction with the intent: 4 WCU for both; noted in the transaction that settles: 2 WCU; read by the sweep alone; `ttl` one day |
 //! | interrupted uploads | `PARTIAL#<org>` | `<credential id>#<hash of the object key>` | Get, consistent: 1, when a file is opened without TRUNC; all of a credential: Query, consistent, when a session looks at names, at most every 10 s; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |
 //! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 33 operations: 2 WCU for all of them; Get, consistent: 1 |
-//! | time and arrival of a file | `META#<org>#<folder>` | `<name>` | reserved |
+//! | time that a client gave a file, and its arrival | `META#<org>#<object key of the folder>` | `<name>` | written when a client sets a time: 1 WCU; STAT and OPEN: Get, consistent: 1; a listing: Query beside its pages, consistent, 500 records at a time, about 25 RCU for 1,000 (1 where there are none); moved by renames: Get 1, and 2 WCU where there is one; what is replaced or deleted: Get 1, and 1 WCU where there is one |
 //! | jobs, delivery log, sessions | `JOB#…`, `DELIVERY#…`, `NODE#…` | | reserved |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
@@ -201,6 +201,17 @@ pub(crate) fn partials_of(credential: &CredentialId) -> String {
 /// An interrupted upload. The object key may be as long as a sort key, so its hash stands for it.
 pub(crate) fn partial(organization: &OrganizationId, credential: &CredentialId, object_key: &str) -> Key {
     Key::new(partials(organization), partials_of(credential) + &derived_id(&["partial", object_key]))
+}
+
+/// The partition of the times of all files directly in a folder.
+pub(crate) fn times_of(organization: &OrganizationId, folder_key: &str) -> String {
+    format!("META#{organization}#{folder_key}")
+}
+
+/// The time that a client gave a file.
+pub(crate) fn time(organization: &OrganizationId, object_key: &str) -> Key {
+    let (folder, name) = object_key.split_at(object_key.rfind('/').map_or(0, |at| at + 1));
+    Key::new(times_of(organization, folder), name)
 }
 
 /// What a credential's files take.

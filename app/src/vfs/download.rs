@@ -5,6 +5,7 @@
 mod segment;
 
 use super::partial::unfinished;
+use super::times;
 use super::{Entry, EntryKind, FileSession, file_subject, new_operation, object_failure};
 use crate::settler::Done;
 use bytes::Bytes;
@@ -87,9 +88,11 @@ impl FileSession {
     /// Opens a file for reading. The same request brings its first bytes.
     pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
         let proof = access::authorize(&self.principal, access::Download, path)?;
-        let (opened, _) = tokio::join!(self.shared.objects.open(&proof, FIRST_SEGMENT_BYTES), self.partials());
+        let key = proof.location().file_key();
+        let opening = self.shared.objects.open(&proof, FIRST_SEGMENT_BYTES);
+        let (opened, _, kept) = tokio::join!(opening, self.partials(), self.kept_time(key.as_ref()));
         let modified = opened.as_ref().ok().map(|(info, _)| info.modified);
-        if self.partial_at(proof.location().file_key().as_ref(), modified).await.is_some() {
+        if self.partial_at(key.as_ref(), modified).await.is_some() {
             return Err(unfinished());
         }
         let (info, body) = match opened {
@@ -110,7 +113,7 @@ impl FileSession {
             name: path.name().unwrap_or_default().to_owned(),
             kind: EntryKind::File,
             bytes: info.bytes,
-            modified: info.modified,
+            modified: times::shown(kept.as_ref(), &info),
         };
         let source = Arc::new(Source { session: self.clone(), proof, etag: info.etag });
         let mut state = State { window: Window::new(info.bytes), segments: VecDeque::new(), asked: Instant::now() };
@@ -133,6 +136,11 @@ impl Download {
     /// The file as it was at OPEN; all reads answer this version, or fail with `Changed`.
     pub fn entry(&self) -> &Entry {
         &self.0.entry
+    }
+
+    /// Its path, as it was opened.
+    pub fn path(&self) -> &VPath {
+        self.0.source.proof.path()
     }
 
     /// `len` bytes at `offset` in one or more chunks; fewer only where the file ends, none behind its end.
@@ -172,6 +180,7 @@ impl Download {
             event: Some(event),
             counted: None,
             marks: Vec::new(),
+            moved: None,
         };
         session.shared.settler.hand_over(done).await;
     }

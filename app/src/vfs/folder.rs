@@ -113,7 +113,7 @@ impl FileSession {
         info: &store::objects::ObjectInfo,
     ) -> Result<(), FileError> {
         let organization = &self.principal.organization;
-        self.shared.intents.mark_made(organization, key.as_str(), &seen_of(info)).await.map_err(intent_failure)
+        self.shared.stores.intents.mark_made(organization, key.as_str(), &seen_of(info)).await.map_err(intent_failure)
     }
 }
 

@@ -44,7 +44,7 @@ impl Recorded {
     /// sweep must not take it for abandoned.
     pub(super) async fn during<T>(&mut self, session: &FileSession, call: impl Future<Output = T>) -> T {
         let mut call = std::pin::pin!(call);
-        let renewal = session.shared.intents.renewal();
+        let renewal = session.shared.stores.intents.renewal();
         loop {
             tokio::select! {
                 result = &mut call => return result,
@@ -63,14 +63,14 @@ impl Recorded {
             return Ok(());
         };
         let made = Seen { operation: Some(intent.operation.clone()), ..replaced.clone() };
-        session.shared.intents.mark_made(&intent.organization, &intent.key, &made).await.map_err(intent_failure)
+        session.shared.stores.intents.mark_made(&intent.organization, &intent.key, &made).await.map_err(intent_failure)
     }
 
     /// Whether the object of this operation was there, after an answer got lost and somebody else's is there now. Who
     /// replaced it has an intent that names it, or was settled and has marked ours; so this is to be asked after S3.
     pub(super) async fn seen_by_others(&self, session: &FileSession) -> Result<bool, FileError> {
         let ours = &self.intent.operation;
-        let all = session.shared.intents.on_key(&self.intent.organization, &self.intent.key).await;
+        let all = session.shared.stores.intents.on_key(&self.intent.organization, &self.intent.key).await;
         let all = all.map_err(intent_failure)?;
         let saw_ours = |other: &Intent| other.seen.as_ref().and_then(|seen| seen.operation.as_ref()) == Some(ours);
         Ok(all.iter().any(|one| saw_ours(one) || (one.operation == *ours && one.made_bytes.is_some())))
@@ -79,7 +79,7 @@ impl Recorded {
     /// A sign of life.
     async fn renew(&mut self, session: &FileSession) {
         let now = clock::now();
-        let kept = match session.shared.intents.keep(&self.intent, now).await {
+        let kept = match session.shared.stores.intents.keep(&self.intent, now).await {
             Ok(true) => Ok(()),
             // swept while this process stood still: the operation lives all the same
             Ok(false) => self.record(session, now).await,
@@ -100,7 +100,7 @@ impl Recorded {
     }
 
     async fn record(&self, session: &FileSession, now: Timestamp) -> Result<(), FileError> {
-        let recorded = session.shared.intents.record(&self.intent, now).await;
+        let recorded = session.shared.stores.intents.record(&self.intent, now).await;
         if recorded.map_err(intent_failure)? {
             return Ok(());
         }
@@ -110,7 +110,7 @@ impl Recorded {
 
     /// The operation did not happen. If this fails, the sweep comes to the same conclusion later.
     pub(super) async fn drop(self, session: &FileSession) {
-        if let Err(error) = session.shared.intents.drop(&self.intent).await {
+        if let Err(error) = session.shared.stores.intents.drop(&self.intent).await {
             tracing::debug!(%error, "the intent of a failed operation is left to the sweep");
         }
     }

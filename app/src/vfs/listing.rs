@@ -1,5 +1,6 @@
 //! STAT and listings.
 
+use super::times::{self, FolderTimes};
 use super::{Entry, EntryKind, FileSession, object_failure};
 use domain::access::{self, List, Shown, Stat};
 use domain::file_error::{FileError, FileErrorKind};
@@ -7,7 +8,7 @@ use domain::partial::PartialUpload;
 use domain::path::VPath;
 use std::collections::HashMap;
 use store::clock;
-use store::objects::{Listed, ListedKind, ObjectError, Page};
+use store::objects::{ListedKind, ObjectError, Page};
 use tokio::task::JoinHandle;
 
 impl FileSession {
@@ -21,17 +22,20 @@ impl FileSession {
         };
         let key = proof.location().file_key();
         // an upload of this session that is under way
-        if let Some(bytes) = key.as_ref().and_then(|key| self.beyond.progress(key)) {
-            return Ok(Entry { name, kind: EntryKind::File, bytes, modified: clock::now() });
+        if let Some(upload) = key.as_ref().and_then(|key| self.beyond.progress(key)) {
+            let modified = upload.modified().unwrap_or_else(clock::now);
+            return Ok(Entry { name, kind: EntryKind::File, bytes: upload.bytes(), modified });
         }
         let objects = &self.shared.objects;
-        let (file, inside, _) = tokio::join!(objects.head(&proof), objects.peek(&proof), self.partials());
+        let (file, inside, _, kept) =
+            tokio::join!(objects.head(&proof), objects.peek(&proof), self.partials(), self.kept_time(key.as_ref()));
         let file = file.map_err(object_failure)?;
         if let Some(partial) = self.partial_at(key.as_ref(), file.as_ref().map(|info| info.modified)).await {
             return Ok(interrupted(name, &partial));
         }
         if let Some(info) = file {
-            return Ok(Entry { name, kind: EntryKind::File, bytes: info.bytes, modified: info.modified });
+            let modified = times::shown(kept.as_ref(), &info);
+            return Ok(Entry { name, kind: EntryKind::File, bytes: info.bytes, modified });
         }
         let inside = inside.map_err(object_failure)?;
         if inside.marker.is_none() && inside.entries.is_empty() {
@@ -45,13 +49,20 @@ impl FileSession {
         let proof = match access::show(&self.principal, List, path)? {
             Shown::Above(name) => {
                 let only = vec![folder(name.as_str().to_owned())];
-                return Ok(Listing { ready: Some(only), next: None, interrupted: HashMap::new() });
+                return Ok(Listing {
+                    ready: None,
+                    above: Some(only),
+                    next: None,
+                    interrupted: HashMap::new(),
+                    times: None,
+                });
             }
             Shown::Inside(proof) => proof,
         };
-        let (first, partials) = tokio::join!(self.shared.objects.list(&proof, None), self.partials());
-        let first = first.map_err(object_failure)?;
         let prefix = proof.location().folder_key();
+        let times = FolderTimes::begin(self.clone(), prefix.clone());
+        let (first, partials, times) = tokio::join!(self.shared.objects.list(&proof, None), self.partials(), times);
+        let first = first.map_err(object_failure)?;
         let directly_inside = |partial: &PartialUpload| {
             let name = partial.key.strip_prefix(prefix.as_str()).filter(|name| !name.contains('/'))?;
             Some((name.to_owned(), partial.clone()))
@@ -66,16 +77,22 @@ impl FileSession {
             });
         }
         let next = first.next.clone().map(|from| Fetch { session: self.clone(), proof, from });
-        Ok(Listing { ready: Some(entries(first)), next: next.map(Fetch::start), interrupted })
+        let next = next.map(Fetch::start);
+        Ok(Listing { ready: Some(first), above: None, next, interrupted, times: Some(times) })
     }
 }
 
-/// A listing under way. It holds at most two pages of 1,000 entries: one being delivered, one being fetched.
+/// A listing under way. It holds at most two pages of 1,000 entries, one being delivered, one being fetched, and a page of
+/// 500 times beside them.
 pub struct Listing {
-    ready: Option<Vec<Entry>>,
+    ready: Option<Page>,
+    /// All there is, above the mount point.
+    above: Option<Vec<Entry>>,
     next: Option<Fetching>,
     /// Interrupted uploads in this folder, by name, that no page has shown yet.
     interrupted: HashMap<String, PartialUpload>,
+    /// What clients have set.
+    times: Option<FolderTimes>,
 }
 
 struct Fetching(JoinHandle<Result<(Page, Fetch), ObjectError>>);
@@ -104,6 +121,9 @@ impl Fetch {
 impl Listing {
     /// The next entries, at most 1,000, never empty; `None` at the end.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, FileError> {
+        if let Some(above) = self.above.take() {
+            return Ok(Some(above));
+        }
         loop {
             let page = match (self.ready.take(), self.next.take()) {
                 (Some(page), next) => {
@@ -116,56 +136,52 @@ impl Listing {
                     })?;
                     let (page, fetch) = fetched.map_err(object_failure)?;
                     self.next = page.next.clone().map(|from| Fetch { from, ..fetch }.start());
-                    entries(page)
+                    page
                 }
                 (None, None) => {
+                    if let Some(times) = self.times.take() {
+                        times.end();
+                    }
                     let now = clock::now();
                     let left = self.interrupted.drain().filter(|(_, partial)| partial.stands(None, now));
                     let left: Vec<Entry> = left.map(|(name, partial)| interrupted(name, &partial)).collect();
                     return Ok((!left.is_empty()).then_some(left));
                 }
             };
-            let page = self.with_interrupted(page);
+            let page = self.shown(page).await;
             // a page may hold nothing but the folder's own marker, or names that no client could use
             if !page.is_empty() {
                 return Ok(Some(page));
             }
         }
     }
-}
 
-impl Listing {
-    /// Shows interrupted uploads in the place of the older files of their names.
-    fn with_interrupted(&mut self, mut page: Vec<Entry>) -> Vec<Entry> {
-        if self.interrupted.is_empty() {
-            return page;
-        }
+    /// A page as the session sees it: interrupted uploads stand for the older files of their names, and times are those that
+    /// clients have set.
+    async fn shown(&mut self, page: Page) -> Vec<Entry> {
         let now = clock::now();
-        for entry in page.iter_mut().filter(|entry| entry.kind == EntryKind::File) {
-            if let Some(partial) = self.interrupted.remove(&entry.name)
-                && partial.stands(Some(entry.modified), now)
-            {
-                *entry = interrupted(std::mem::take(&mut entry.name), &partial);
-            }
+        let mut entries = Vec::with_capacity(page.entries.len());
+        for listed in page.entries {
+            let name = listed.path.name().unwrap_or_default().to_owned();
+            let ListedKind::File { bytes, modified: written, etag } = listed.kind else {
+                entries.push(folder(name));
+                continue;
+            };
+            let modified = match &mut self.times {
+                Some(times) => times.of(&name, etag.as_str(), written).await,
+                None => written,
+            };
+            entries.push(match self.interrupted.remove(&name).filter(|partial| partial.stands(Some(written), now)) {
+                Some(partial) => interrupted(name, &partial),
+                None => Entry { name, kind: EntryKind::File, bytes, modified },
+            });
         }
-        page
+        entries
     }
 }
 
 fn interrupted(name: String, partial: &PartialUpload) -> Entry {
     Entry { name, kind: EntryKind::File, bytes: partial.bytes, modified: partial.kept_at }
-}
-
-fn entries(page: Page) -> Vec<Entry> {
-    page.entries.into_iter().map(entry).collect()
-}
-
-fn entry(listed: Listed) -> Entry {
-    let name = listed.path.name().unwrap_or_default().to_owned();
-    match listed.kind {
-        ListedKind::File { bytes, modified, .. } => Entry { name, kind: EntryKind::File, bytes, modified },
-        ListedKind::Folder { .. } => folder(name),
-    }
 }
 
 fn folder(name: String) -> Entry {

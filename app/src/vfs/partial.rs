@@ -6,10 +6,11 @@
 
 use super::FileSession;
 use domain::file_error::{FileError, FileErrorKind};
+use domain::id::OperationId;
 use domain::partial::PartialUpload;
 use domain::path::ObjectKey;
 use domain::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -69,28 +70,82 @@ pub enum DiscardError {
 #[derive(Default)]
 pub(super) struct Beyond {
     read: tokio::sync::Mutex<Option<(Instant, Arc<ByKey>)>>,
-    uploads: Mutex<HashMap<String, Weak<AtomicU64>>>,
+    uploads: Mutex<HashMap<String, Weak<UnderWay>>>,
+    /// The last uploads that became files.
+    made: Mutex<VecDeque<OperationId>>,
 }
+
+/// How many uploads a session remembers: whose files it may give times, if it may not do so to others.
+const REMEMBERED: usize = 256;
 
 type ByKey = HashMap<String, PartialUpload>;
 
-/// The bytes that an upload of this session has taken; it is known while this lives.
-pub(super) type Progress = Arc<AtomicU64>;
+/// What the session knows of an upload of its own; known while this lives.
+pub(super) type Progress = Arc<UnderWay>;
+
+/// An upload of this session that is under way.
+pub(super) struct UnderWay {
+    bytes: AtomicU64,
+    /// The time that the client has set for the file.
+    modified: Mutex<Option<Timestamp>>,
+}
+
+impl UnderWay {
+    /// The bytes that it has taken, or that were there before.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// It has taken so many.
+    pub(super) fn set_bytes(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The time that the file is to have.
+    pub(super) fn modified(&self) -> Option<Timestamp> {
+        *self.modified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file is to have this time.
+    pub(super) fn set_modified(&self, modified: Timestamp) {
+        *self.modified.lock().unwrap_or_else(PoisonError::into_inner) = Some(modified);
+    }
+}
 
 impl Beyond {
     /// An upload to this key begins, which shows `bytes` until it has taken some.
     pub(super) fn begins(&self, key: &ObjectKey, bytes: u64) -> Progress {
-        let progress = Progress::new(AtomicU64::new(bytes));
+        let progress = Progress::new(UnderWay { bytes: AtomicU64::new(bytes), modified: Mutex::default() });
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         uploads.retain(|_, other| other.strong_count() > 0);
         uploads.insert(key.as_str().to_owned(), Arc::downgrade(&progress));
         progress
     }
 
-    /// The bytes so far of an upload of this session to this key.
-    pub(super) fn progress(&self, key: &ObjectKey) -> Option<u64> {
+    /// An upload of this session to this key.
+    pub(super) fn progress(&self, key: &ObjectKey) -> Option<Progress> {
         let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.get(key.as_str()).and_then(Weak::upgrade).map(|progress| progress.load(Ordering::Relaxed))
+        uploads.get(key.as_str()).and_then(Weak::upgrade)
+    }
+
+    /// Gives an upload of this session to this key a time; `false` if there is none.
+    pub(super) fn set_modified(&self, key: &ObjectKey, modified: Timestamp) -> bool {
+        self.progress(key).map(|upload| upload.set_modified(modified)).is_some()
+    }
+
+    /// An upload became a file.
+    pub(super) fn made(&self, operation: OperationId) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() == REMEMBERED {
+            made.pop_front();
+        }
+        made.push_back(operation);
+    }
+
+    /// Whether this session has uploaded what this operation made.
+    pub(super) fn has_made(&self, operation: Option<&OperationId>) -> bool {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        operation.is_some_and(|operation| made.contains(operation))
     }
 }
 

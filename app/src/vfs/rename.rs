@@ -11,7 +11,9 @@ use crate::settler::Done;
 use domain::access::{self, Authorized, Removes, RenameFile, RenameFolder, Upload};
 use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
+use domain::id::OperationId;
 use domain::intent::{Change, renamed};
+use domain::kept_time::KeptTime;
 use domain::path::{ObjectKey, VPath};
 use std::time::Duration;
 use store::objects::{ObjectError, ObjectInfo, WriteError};
@@ -97,13 +99,37 @@ impl FileSession {
         let condition = precondition(recorded.intent().seen.as_ref());
         // the source's maker is noted while S3 copies, because the source will be gone before this is settled
         let copying = self.shared.objects.copy(source, info, target, &condition, &operation);
-        let (copied, marked) = tokio::join!(recorded.during(self, copying), self.mark_made(&from_key, info));
+        let (copied, marked, kept) = tokio::join!(
+            recorded.during(self, copying),
+            self.mark_made(&from_key, info),
+            self.recorded_time(&from_key)
+        );
         let Some(recorded) = self.copied(copied, target, false, recorded).await? else {
             return Ok(false);
         };
         marked?;
+        self.take_time_along(kept?, info, target, &operation).await?;
         recorded.note_made(self, info.bytes).await?;
         self.take_away(source, info, recorded).await.map(|()| true)
+    }
+
+    /// Gives the copy that `operation` made the time that a client gave its source.
+    async fn take_time_along(
+        &self,
+        kept: Option<KeptTime>,
+        source: &ObjectInfo,
+        target: &Authorized<Upload>,
+        operation: &OperationId,
+    ) -> Result<(), FileError> {
+        let Some(kept) = kept.filter(|kept| kept.is_of(source.etag.as_str(), source.modified)) else {
+            return Ok(());
+        };
+        let there = self.shared.objects.head(target).await.map_err(object_failure)?;
+        match there.filter(|info| info.operation.as_ref() == Some(operation)) {
+            Some(info) => self.keep_time(&file_key(target)?, &info, kept.modified).await,
+            // replaced already
+            None => Ok(()),
+        }
     }
 
     /// The intent of a copy that happened; `None`, with the intent dropped, if the source or the target was not what was

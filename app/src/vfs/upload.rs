@@ -21,10 +21,10 @@ use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::partial::PartialUpload;
 use domain::path::{ObjectKey, VPath};
+use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
 use parts::Parts;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use store::clock;
 use store::objects::ObjectInfo;
 use tokio::sync::OwnedSemaphorePermit;
@@ -163,7 +163,7 @@ impl Upload {
         let offset = if writer.mode.append { writer.buffer.end() } else { offset };
         let result = writer.take(offset, data).await;
         match &result {
-            Ok(()) => writer.progress.store(writer.buffer.end(), Ordering::Relaxed),
+            Ok(()) => writer.progress.set_bytes(writer.buffer.end()),
             Err(error) => writer.failure = Some(error.repeat()),
         }
         result
@@ -172,12 +172,18 @@ impl Upload {
     /// The size of the file as it would be now: what was there, if it is written on, and the bytes taken so far without a
     /// gap.
     pub fn bytes(&self) -> u64 {
-        self.0.as_ref().map_or(0, |writer| writer.progress.load(Ordering::Relaxed))
+        self.0.as_ref().map_or(0, |writer| writer.progress.bytes())
     }
 
     /// The client says how long the file is to be (FSETSTAT size).
     pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
         self.writer()?.declared = Some(bytes);
+        Ok(())
+    }
+
+    /// The time that the client gives the file; durable when [`Upload::finish`] succeeds.
+    pub fn set_modified(&mut self, modified: Timestamp) -> Result<(), FileError> {
+        self.writer()?.progress.set_modified(modified);
         Ok(())
     }
 

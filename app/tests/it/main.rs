@@ -12,4 +12,5 @@ mod faults;
 mod files;
 mod resuming;
 mod settling;
+mod times;
 mod world;

@@ -7,17 +7,13 @@ use domain::access::Level;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Topic};
 use domain::id::OperationId;
 use domain::intent::{Change, Intent, Seen, UsageChange};
-use domain::path::{Chroot, Located, ObjectKey};
+use domain::path::ObjectKey;
 use offline_aws::FaultPlan;
 use store::clock;
 use store::intents::LEASE_MILLIS;
 
 fn key(world: &World, at: &str) -> ObjectKey {
-    let chroot = Chroot::new(world.organization.clone(), path("/"), path("/home/ana"));
-    match chroot.locate(&path(at)).unwrap() {
-        Located::Inside(location) => location.file_key().unwrap(),
-        other => panic!("{other:?}"),
-    }
+    world.key(at)
 }
 
 fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen: Option<Seen>) -> Intent {

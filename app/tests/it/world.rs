@@ -9,7 +9,7 @@ use domain::access::{Level, Permissions, Principal};
 use domain::event::{Event, Origin, Protocol};
 use domain::file_error::FileErrorKind;
 use domain::id::{CredentialId, OrganizationId};
-use domain::path::{Chroot, VPath};
+use domain::path::{Chroot, Located, ObjectKey, VPath};
 use domain::upload::COPY_PART_BYTES;
 use offline_aws::{OfflineAws, Options};
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,6 +20,7 @@ use store::messages::Messages;
 use store::objects::Objects;
 use store::partials::Partials;
 use store::settling::{Settling, Usage};
+use store::times::Times;
 
 /// How a client opens a file to write it whole.
 pub(crate) const WHOLE: WriteMode = WriteMode { create: true, exclusive: false, truncate: true, append: false };
@@ -70,13 +71,17 @@ impl World {
         store::table::create_table(&aws.dynamodb, &aws.settings.table).await.unwrap();
         settings.events_queue_url = store::resources::make_queue(&aws, "events").await.unwrap();
         let aws = Aws::connect(settings).await.unwrap();
-        let stores =
-            SettlingStores { intents: Intents::new(&aws), settling: Settling::new(&aws), queue: Messages::new(&aws) };
+        let stores = SettlingStores {
+            intents: Intents::new(&aws),
+            settling: Settling::new(&aws),
+            queue: Messages::new(&aws),
+            times: Times::new(&aws),
+        };
         let objects = Objects::new(&aws);
         let settler = Settler::start(stores.clone());
         let resuming = Resuming { partials: Partials::new(&aws), keep_for };
         let budget = Budget::new(mib).unwrap();
-        let vfs = Vfs::new(objects.clone(), stores.intents.clone(), settler, budget, resuming.clone());
+        let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget, resuming.clone());
         let vfs = vfs.with_copies_of(copies);
         let organization = OrganizationId::from_random([3; 16]);
         let credential = CredentialId::from_random([4; 15]);
@@ -145,6 +150,15 @@ impl World {
     pub(crate) async fn usage(&self) -> Usage {
         assert!(self.vfs.settled(Duration::from_secs(20)).await, "not settled in time");
         self.stores.settling.usage(&self.organization, &self.credential).await.unwrap()
+    }
+
+    /// The key of a file of the home.
+    pub(crate) fn key(&self, at: &str) -> ObjectKey {
+        let chroot = Chroot::new(self.organization.clone(), path("/"), path("/home/ana"));
+        match chroot.locate(&path(at)).unwrap() {
+            Located::Inside(location) => location.file_key().unwrap(),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn sweep(&self) -> Sweep {

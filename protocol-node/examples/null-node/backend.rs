@@ -77,12 +77,15 @@ impl FileSession {
     pub async fn rename(&self, _from: &VPath, _to: &VPath, _replace: bool) -> Result<(), FileError> {
         Ok(())
     }
+    pub async fn set_modified(&self, _path: &VPath, _modified: Timestamp) -> Result<(), FileError> {
+        Ok(())
+    }
     pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
         let entry = self.stat(path).await?;
         if entry.kind == EntryKind::Folder {
             return Err(FileError::new(FileErrorKind::IsAFolder, "a folder"));
         }
-        Ok(Download { entry, pool: self.0.pool.clone() })
+        Ok(Download { path: path.clone(), entry, pool: self.0.pool.clone() })
     }
     pub async fn open_write(&self, _path: &VPath, _mode: WriteMode) -> Result<Upload, FileError> {
         Ok(Upload(0))
@@ -107,6 +110,7 @@ impl Listing {
 
 #[derive(Clone)]
 pub struct Download {
+    path: VPath,
     entry: Entry,
     pool: Bytes,
 }
@@ -114,6 +118,9 @@ pub struct Download {
 impl Download {
     pub fn entry(&self) -> &Entry {
         &self.entry
+    }
+    pub fn path(&self) -> &VPath {
+        &self.path
     }
     pub async fn read(&self, offset: u64, len: usize) -> Result<Vec<Bytes>, FileError> {
         let left = usize::try_from(self.entry.bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -141,6 +148,9 @@ impl Upload {
         self.0
     }
     pub async fn set_bytes(&mut self, _bytes: u64) -> Result<(), FileError> {
+        Ok(())
+    }
+    pub fn set_modified(&mut self, _modified: Timestamp) -> Result<(), FileError> {
         Ok(())
     }
     pub async fn finish(self) -> Result<(), FileError> {

@@ -17,11 +17,13 @@ const FOLDER_MODE: u32 = 0o040_755;
 /// `ls` shows the year instead of the time for what is older than half a year.
 const HALF_A_YEAR_SECONDS: i64 = 182 * 24 * 3600;
 
-/// What a client asks to be set. Modes, owners and times are parsed and not kept: objects have none.
+/// What a client asks to be set. Modes and owners are parsed and not kept: objects have none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// The size.
     pub(crate) size: Option<u64>,
+    /// The time of the last change; when it was last read is not kept.
+    pub(crate) modified: Option<Timestamp>,
 }
 
 /// Parses attributes; `None` if they are cut short.
@@ -34,16 +36,19 @@ pub(crate) fn parse(fields: &mut super::request::Fields<'_>) -> Option<Wanted> {
     if flags & PERMISSIONS != 0 {
         fields.u32()?;
     }
-    if flags & TIMES != 0 {
-        fields.u64()?;
-    }
+    let modified = if flags & TIMES != 0 {
+        let (_read, written) = (fields.u32()?, fields.u32()?);
+        Some(Timestamp::from_millis(i64::from(written) * 1000))
+    } else {
+        None
+    };
     if flags & EXTENDED != 0 {
         for _ in 0..fields.u32()? {
             fields.string()?;
             fields.string()?;
         }
     }
-    Some(Wanted { size })
+    Some(Wanted { size, modified })
 }
 
 /// What a client is shown.

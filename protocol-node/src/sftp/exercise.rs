@@ -101,9 +101,11 @@ fn replies(frame: &[u8]) {
     let (bytes, modified) = (number(1), Timestamp::from_millis(number(9).cast_signed()));
     let text = String::from_utf8_lossy(frame);
     let shown = Shown::file(bytes, modified);
+    let told = modified.seconds().clamp(0, i64::from(u32::MAX));
+    let told = Timestamp::from_millis(told * 1000);
     let mut encoded = BytesMut::new();
     shown.put(&mut encoded);
-    assert_eq!(attributes::parse(&mut Fields::new(&encoded)), Some(Wanted { size: Some(bytes) }));
+    assert_eq!(attributes::parse(&mut Fields::new(&encoded)), Some(Wanted { size: Some(bytes), modified: Some(told) }));
 
     let mut names = Names::default();
     let kind = if bytes % 2 == 0 { EntryKind::File } else { EntryKind::Folder };

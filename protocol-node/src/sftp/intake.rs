@@ -257,8 +257,7 @@ impl Channel {
                 work.try_send(Work::Stat { id }).map_err(|_| Refused::Ended)
             }
             (HandleAsk::SetStat(wanted), Open::Upload { work, .. }) => {
-                let size = wanted.size;
-                work.try_send(Work::SetSize { id, size }).map_err(|_| Refused::Ended)
+                work.try_send(Work::Set { id, wanted }).map_err(|_| Refused::Ended)
             }
             (HandleAsk::Stat, Open::Download(download)) => {
                 let shown = download.entry().into();
@@ -266,6 +265,9 @@ impl Channel {
             }
             (HandleAsk::SetStat(wanted), Open::Download(_)) if wanted.size.is_some() => {
                 self.answer(id, Class::Other, wrong("this handle is not open for writing"))
+            }
+            (HandleAsk::SetStat(wanted), Open::Download(download)) if wanted.modified.is_some() => {
+                self.to_paths(id, Operation::set(download.path().clone(), wanted))
             }
             (HandleAsk::ReadFolder, Open::Folder(folder)) => self.to_handles(HandleJob::ReadFolder { id, folder }),
             (HandleAsk::ReadFolder, Open::Upload { .. } | Open::Download(_)) => {
@@ -275,7 +277,7 @@ impl Channel {
                 self.answer(id, Class::Other, wrong("this handle is a folder"))
             }
             // Syncing: a file is durable at its CLOSE, all at once, and before that there is nothing to lose. Setting:
-            // modes, owners and times are accepted and not kept.
+            // modes and owners are accepted and not kept.
             (HandleAsk::Sync | HandleAsk::SetStat(_), _) => self.answer(id, Class::Other, Body::Ok),
             // taken out before
             (HandleAsk::Read { .. } | HandleAsk::Write { .. } | HandleAsk::Close, _) => {
@@ -300,14 +302,15 @@ impl Channel {
     fn path(&mut self, id: u32, ask: &PathAsk<'_>) -> Result<(), Refused> {
         self.count(Class::Other)?;
         match paths::resolve(&self.login, ask) {
-            Ok(Resolved::Operation(operation)) => {
-                let lanes = self.lanes.as_ref().ok_or(Refused::Ended)?;
-                let sent = lanes.paths.try_send(PathJob { id, operation });
-                sent.map_err(|_| Refused::Ended)
-            }
+            Ok(Resolved::Operation(operation)) => self.to_paths(id, operation),
             Ok(Resolved::Answer(body)) => self.answer(id, Class::Other, body),
             Err(error) => self.answer(id, Class::Other, error.into()),
         }
+    }
+
+    fn to_paths(&self, id: u32, operation: Operation) -> Result<(), Refused> {
+        let lanes = self.lanes.as_ref().ok_or(Refused::Ended)?;
+        lanes.paths.try_send(PathJob { id, operation }).map_err(|_| Refused::Ended)
     }
 
     fn to_handles(&self, job: HandleJob) -> Result<(), Refused> {

@@ -79,9 +79,15 @@ fn expand(login: &VPath, path: &[u8]) -> Result<VPath, InvalidPath> {
 }
 
 impl Operation {
+    /// FSETSTAT of a file that is open for reading.
+    pub(crate) fn set(path: VPath, wanted: Wanted) -> Self {
+        Self { paths: vec![path], what: What::SetStat(wanted) }
+    }
+
     /// What it does with its paths, for the order of operations.
     pub(crate) fn touch(&self) -> Touch {
         match self.what {
+            What::SetStat(wanted) if wanted.modified.is_some() => Touch::Changes,
             What::Open(flags::Open::Read) | What::Stat | What::SetStat(_) => Touch::Sees,
             What::OpenFolder => Touch::Lists,
             What::Open(flags::Open::Write(_))
@@ -120,13 +126,18 @@ impl Operation {
             }
             What::Stat => Ok(Body::Attributes(Shown::from(&files.stat(&path).await?))),
             What::SetStat(wanted) => {
-                let entry = files.stat(&path).await?;
-                match wanted.size {
-                    Some(size) if size != entry.bytes => Err(FileError::new(
-                        FileErrorKind::Unsupported,
-                        "the size of a stored file cannot be changed; write it again",
-                    )),
-                    _ => Ok(Body::Ok),
+                if wanted.size.is_some() || wanted.modified.is_none() {
+                    let entry = files.stat(&path).await?;
+                    if wanted.size.is_some_and(|size| size != entry.bytes) {
+                        return Err(FileError::new(
+                            FileErrorKind::Unsupported,
+                            "the size of a stored file cannot be changed; write it again",
+                        ));
+                    }
+                }
+                match wanted.modified {
+                    Some(modified) => done(files.set_modified(&path, modified).await),
+                    None => Ok(Body::Ok),
                 }
             }
             What::Remove => done(files.delete_file(&path).await),

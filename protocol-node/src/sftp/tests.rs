@@ -214,6 +214,37 @@ async fn a_file_goes_in_and_out() {
 }
 
 #[tokio::test]
+async fn times_are_set_on_paths_and_on_every_handle() {
+    const TIMES: u32 = 8;
+    let vfs = Vfs::default();
+    vfs.put("/a", "abc");
+    let mut client = Client::new(&vfs).await;
+    // each answer is followed by what a STAT shows: the last four bytes are the time of the last change
+    let time = async |client: &mut Client| {
+        let shown = client.call(17, fields().string("/a")).await;
+        u32::from_be_bytes(*shown.last_chunk().unwrap())
+    };
+    assert_eq!(client.status(9, fields().string("/a").u32(TIMES).u32(5).u32(1_000_000_001)).await.0, 0);
+    assert_eq!(time(&mut client).await, 1_000_000_001);
+    let handle = client.open("/a", READ).await;
+    assert_eq!(client.status(10, fields().string(&handle).u32(TIMES).u32(5).u32(1_000_000_002)).await.0, 0);
+    assert_eq!(time(&mut client).await, 1_000_000_002);
+    let handle = client.open("/a", CREATE).await;
+    assert_eq!(client.status(10, fields().string(&handle).u32(TIMES).u32(5).u32(u32::MAX)).await.0, 0);
+    assert_eq!(time(&mut client).await, 1_000_000_002, "not before CLOSE");
+    assert_eq!(client.status(4, fields().string(&handle)).await.0, 0);
+    assert_eq!(time(&mut client).await, u32::MAX);
+    // of two on one path that are sent at once the later counts
+    let first = client.send(9, fields().string("/a").u32(TIMES).u32(5).u32(7)).await;
+    let second = client.send(9, fields().string("/a").u32(TIMES).u32(5).u32(8)).await;
+    assert_eq!(time(&mut client).await, 8);
+    for id in [first, second] {
+        assert_eq!(status(&client.answer(id).await).0, 0);
+    }
+    assert_eq!(client.status(9, fields().string("/none").u32(TIMES).u32(5).u32(7)).await.0, 2);
+}
+
+#[tokio::test]
 async fn a_client_that_reads_nothing_can_still_write() {
     // the client has a download under way whose answers it does not read, and uploads more than the budget holds
     let vfs = Vfs::default();

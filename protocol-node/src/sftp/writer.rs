@@ -4,7 +4,7 @@
 //! It answers into a queue that always has room and thus never waits for output, because the bytes that it has not
 //! taken keep the connection from being read.
 
-use super::attributes::Shown;
+use super::attributes::{Shown, Wanted};
 use super::handles::{Shared, Slot};
 use super::memory::Charge;
 use super::order::Ticket;
@@ -30,7 +30,7 @@ pub(crate) enum Work {
         charge: Charge,
     },
     /// FSETSTAT.
-    SetSize { id: u32, size: Option<u64> },
+    Set { id: u32, wanted: Wanted },
     /// FSTAT.
     Stat { id: u32 },
     /// CLOSE, and the ticket that makes later requests for this path wait for it.
@@ -65,8 +65,8 @@ impl Writer {
                     drop(charge);
                     answer(&self.shared, id, Class::Data, body);
                 }
-                Work::SetSize { id, size } => {
-                    let body = self.set_size(size).await;
+                Work::Set { id, wanted } => {
+                    let body = self.set(wanted).await;
                     answer(&self.shared, id, Class::Other, body);
                 }
                 Work::Stat { id } => {
@@ -101,11 +101,16 @@ impl Writer {
         self.note(outcome)
     }
 
-    async fn set_size(&mut self, size: Option<u64>) -> Body {
+    async fn set(&mut self, wanted: Wanted) -> Body {
         if let Some(error) = &self.failed {
             return error.repeat().into();
         }
-        let Some(size) = size else { return Body::Ok };
+        if let Some(modified) = wanted.modified
+            && let Err(error) = self.upload.set_modified(modified)
+        {
+            return self.note(Err(error));
+        }
+        let Some(size) = wanted.size else { return Body::Ok };
         let outcome = match timeout(WRITE_DEADLINE, self.upload.set_bytes(size)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(too_slow(WRITE_DEADLINE)),

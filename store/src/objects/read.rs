@@ -1,12 +1,13 @@
 //! Looking at objects and reading their bytes.
 
 use super::attempts::repeatedly;
-use super::{ETag, OPERATION, ObjectError, ObjectInfo, Objects, timestamp};
-use aws_sdk_s3::primitives::ByteStream;
+use super::{ARRIVED, ETag, OPERATION, ObjectError, ObjectInfo, Objects, timestamp};
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use bytes::Bytes;
 use domain::access::{Action, Authorized, Download, Upload};
 use domain::id::OperationId;
 use domain::path::ObjectKey;
+use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -47,6 +48,7 @@ impl Objects {
                 bytes: u64::try_from(head.content_length.unwrap_or(0)).unwrap_or(0),
                 etag: ETag::new(head.e_tag.ok_or(ObjectError::Incomplete("an ETag"))?),
                 modified: timestamp(head.last_modified.as_ref()),
+                arrived: arrived(head.metadata.as_ref(), head.last_modified.as_ref()),
                 operation: operation(head.metadata.as_ref()),
             })),
             Err(ObjectError::NotFound) => Ok(None),
@@ -84,6 +86,7 @@ impl Objects {
             bytes: total,
             etag: ETag::new(got.e_tag.ok_or(ObjectError::Incomplete("an ETag"))?),
             modified: timestamp(got.last_modified.as_ref()),
+            arrived: arrived(got.metadata.as_ref(), got.last_modified.as_ref()),
             operation: operation(got.metadata.as_ref()),
         };
         Ok((info, Body(got.body)))
@@ -118,6 +121,12 @@ impl Objects {
         let got = repeatedly(async || Ok(request.clone().send().await?)).await?;
         Ok(Body(got.body))
     }
+}
+
+/// When a file arrived: what the copy of a rename says, or when S3 got it.
+fn arrived(metadata: Option<&HashMap<String, String>>, written: Option<&DateTime>) -> Timestamp {
+    let said = metadata.and_then(|metadata| metadata.get(ARRIVED)?.parse().ok());
+    said.map_or_else(|| timestamp(written), Timestamp::from_millis)
 }
 
 pub(super) fn operation(metadata: Option<&HashMap<String, String>>) -> Option<OperationId> {

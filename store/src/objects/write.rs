@@ -1,7 +1,7 @@
 //! Making, copying and deleting objects, conditionally.
 
 use super::attempts::{WriteError, attempts};
-use super::{ETag, OPERATION, ObjectError, ObjectInfo, Objects};
+use super::{ARRIVED, ETag, OPERATION, ObjectError, ObjectInfo, Objects};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::MetadataDirective;
 use bytes::Bytes;
@@ -120,7 +120,8 @@ impl Objects {
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
             .metadata_directive(MetadataDirective::Replace)
-            .metadata(OPERATION, operation.as_str());
+            .metadata(OPERATION, operation.as_str())
+            .metadata(ARRIVED, version.arrived.millis().to_string());
         attempts(async || {
             request.clone().send().await?;
             Ok(())

@@ -194,7 +194,12 @@ async fn multipart_uploads(aws: &Aws, parts: &Parts, large: &[String]) -> Vec<St
     for key in open().await.iter().filter(|key| !large.contains(key)) {
         wrong.push(format!("a multipart upload of {key} is open and belongs to nobody"));
     }
-    let stores = SettlingStores { intents: Intents::new(aws), settling: Settling::new(aws), queue: Messages::new(aws) };
+    let stores = SettlingStores {
+        intents: Intents::new(aws),
+        settling: Settling::new(aws),
+        queue: Messages::new(aws),
+        times: store::times::Times::new(aws),
+    };
     let resuming = Resuming { partials: Partials::new(aws), keep_for: Duration::from_secs(24 * 3600) };
     let sweep = Sweep::new(Objects::new(aws), stores, resuming);
     // as if a day had passed, and nobody had gone on with an upload

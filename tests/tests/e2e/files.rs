@@ -130,6 +130,41 @@ async fn names_that_other_systems_stumble_over() {
 }
 
 #[tokio::test]
+async fn times_go_up_and_come_back() {
+    let stack = Stack::start();
+    let client = Client::root(&stack);
+    let modified = |path: PathBuf| fs::metadata(path).unwrap().modified().unwrap();
+    let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_007);
+    fs::create_dir_all(client.path("tree/inside")).unwrap();
+    for (name, content) in [("tree/a", "a".repeat(10)), ("tree/inside/b", "b".repeat(600_000))] {
+        fs::write(client.path(name), content).unwrap();
+        let file = fs::File::options().write(true).open(client.path(name)).unwrap();
+        file.set_modified(then).unwrap();
+    }
+    client.sftp_ok(&["mkdir up", "put -pr tree up", "rename up/tree up/moved", "get -pr up/moved back"]);
+    let listed = client.sftp_ok(&["ls -l up/moved/a"]);
+    assert!(listed.contains("Sep  9  2001"), "{listed}");
+    for name in ["back/a", "back/inside/b"] {
+        assert_eq!(modified(client.path(name)), then, "{name}");
+    }
+    // a program that compares times sends nothing again
+    let known = client.path("known_hosts");
+    let script = format!(
+        "set sftp:connect-program \"ssh -a -x -F none -o UserKnownHostsFile={}\"; set net:max-retries 1; \
+         open -u {},{} sftp://127.0.0.1:{}; mirror -R tree mirrored; mirror -R -v tree mirrored; mirror mirrored down; bye",
+        known.display(),
+        stack.get("TOWPATH_USER"),
+        stack.get("TOWPATH_PASSWORD"),
+        stack.get("TOWPATH_SFTP_PORT"),
+    );
+    let mut lftp = Command::new("lftp");
+    lftp.args(["-c", &script]).current_dir(client.folder.path()).env("HOME", client.folder.path());
+    let output = run(lftp);
+    assert!(output.status.success() && !text(&output).contains("Transferring"), "{}", text(&output));
+    assert_eq!(modified(client.path("down/inside/b")), then);
+}
+
+#[tokio::test]
 async fn every_command_of_a_session() {
     let stack = Stack::start();
     let client = Client::root(&stack);

@@ -82,6 +82,7 @@ impl FileSession {
             event: Some(event),
             counted: None,
             marks: Vec::new(),
+            moved: None,
         };
         self.shared.settler.hand_over(announced).await;
         results.into_iter().collect()
@@ -129,11 +130,14 @@ impl FileSession {
         let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(&info) };
         let mut recorded = self.record(self.intent(&operation, &to_key, change, None, None)).await?;
         let copying = self.copy_object(&source, &info, &target, marker, &operation);
-        let (copied, marked) = tokio::join!(recorded.during(self, copying), self.mark_made(&from_key, &info));
+        let kept = async { if marker { Ok(None) } else { self.recorded_time(&from_key).await } };
+        let (copied, marked, kept) =
+            tokio::join!(recorded.during(self, copying), self.mark_made(&from_key, &info), kept);
         let Some(recorded) = self.copied(copied, &target, marker, recorded).await? else {
             return Err(FileError::new(FileErrorKind::Changed, format!("{below} was changed while it was renamed")));
         };
         marked?;
+        self.take_time_along(kept?, &info, &target, &operation).await?;
         Ok(Some(Moving { source, target, marker, info, recorded }))
     }
 

@@ -34,7 +34,13 @@ impl Writer {
         }
         let bytes = self.buffer.end();
         if self.changed_nothing(bytes) {
-            return Ok(());
+            return match (&self.existing, self.progress.modified()) {
+                (Some(existing), Some(modified)) if self.interrupted.is_none() => {
+                    let key = self.proof.location().file_key().ok_or_else(FileError::no_such_file)?;
+                    self.session.keep_time(&key, existing, modified).await
+                }
+                _ => Ok(()),
+            };
         }
         if self.undecided {
             // nothing was written, and the client has set another size
@@ -52,6 +58,7 @@ impl Writer {
                 let recorded = self.make_visible(&whole, recorded).await?;
                 self.let_go();
                 recorded.note_made(&self.session, bytes).await?;
+                let operation = recorded.intent().operation.clone();
                 let mut intent = recorded.into_intent();
                 let change = UsageChange::written(bytes, intent.seen.as_ref());
                 if let Some(event) = &mut intent.event {
@@ -60,12 +67,27 @@ impl Writer {
                 let key = intent.key.clone();
                 self.session.shared.settler.hand_over(Done::of(intent, change)).await;
                 self.session.forget_partial(&key).await;
-                Ok(())
+                let kept = self.keep_time_of(&operation).await;
+                self.session.beyond.made(operation);
+                kept
             }
             Err(error) => {
                 recorded.drop(&self.session).await;
                 Err(error)
             }
+        }
+    }
+
+    /// Keeps the time that the client has set, if the file that `operation` made is still there.
+    async fn keep_time_of(&self, operation: &OperationId) -> Result<(), FileError> {
+        let Some(modified) = self.progress.modified() else {
+            return Ok(());
+        };
+        let key = self.proof.location().file_key().ok_or_else(FileError::no_such_file)?;
+        let there = self.session.shared.objects.head(&*self.proof).await.map_err(object_failure)?;
+        match there.filter(|info| info.operation.as_ref() == Some(operation)) {
+            Some(info) => self.session.keep_time(&key, &info, modified).await,
+            None => Ok(()),
         }
     }
 
