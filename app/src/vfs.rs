@@ -50,6 +50,15 @@ pub struct WriteMode {
     pub append: bool,
 }
 
+/// What a credential has stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes.
+    pub used_bytes: u64,
+    /// Files.
+    pub used_files: u64,
+}
+
 /// The files of the process: stores, memory budget, settler. Cheap to clone.
 #[derive(Clone)]
 pub struct Vfs(Arc<Shared>);
@@ -138,6 +147,17 @@ impl FileSession {
         let interrupted =
             |error| FileError::new(FileErrorKind::Internal, "the operation was interrupted").with_source(error);
         self.shared.cleanups.spawn(operation).await.map_err(interrupted)?
+    }
+
+    /// What the credential has stored, as it is counted.
+    pub async fn space(&self) -> Result<Space, FileError> {
+        let usage = self.shared.stores.settling.usage(&self.principal.organization, &self.principal.credential).await;
+        let usage = usage.map_err(|error| {
+            FileError::new(FileErrorKind::Unavailable, "what is stored cannot be told now; try again")
+                .with_source(error)
+        })?;
+        let positive = |counted: i64| u64::try_from(counted).unwrap_or(0);
+        Ok(Space { used_bytes: positive(usage.bytes), used_files: positive(usage.files) })
     }
 
     /// What happened to a file of this session, as it will be announced.

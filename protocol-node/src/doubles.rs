@@ -4,7 +4,7 @@
 //! * a file whose name holds `broken` fails to be written and read.
 
 use app::accounts::{Attempt, LoginError, Proof};
-use app::vfs::{Entry, EntryKind, WriteMode};
+use app::vfs::{Entry, EntryKind, Space, WriteMode};
 use bytes::Bytes;
 use domain::access::{Permissions, Principal, Verbs};
 use domain::event::Origin;
@@ -13,6 +13,7 @@ use domain::id::{CredentialId, OrganizationId};
 use domain::path::{Chroot, VPath};
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
@@ -151,6 +152,9 @@ impl FileSession {
         tree.insert(to.clone(), moved);
         Ok(())
     }
+    pub async fn space(&self) -> Result<Space, FileError> {
+        Ok(Space { used_bytes: 10_000, used_files: 3 })
+    }
     pub async fn set_modified(&self, path: &VPath, modified: Timestamp) -> Result<(), FileError> {
         self.0.pass(path).await?;
         self.0.entry(path).ok_or_else(FileError::no_such_file)?;
@@ -197,6 +201,9 @@ impl Download {
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
+    pub fn md5(&self) -> Option<[u8; 16]> {
+        None
+    }
     pub fn path(&self) -> &VPath {
         &self.path
     }
@@ -232,6 +239,10 @@ impl Upload {
         }
         self.bytes[offset..offset + data.len()].copy_from_slice(&data);
         Ok(())
+    }
+    pub async fn copy_from(&mut self, from: &Download, range: Range<u64>, at: u64) -> Result<(), FileError> {
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        self.write(at, from.bytes.slice(range)).await
     }
     pub fn bytes(&self) -> u64 {
         self.bytes.len() as u64

@@ -56,6 +56,8 @@ pub struct ObjectInfo {
     pub modified: Timestamp,
     /// When the file arrived: before S3 got this object, if a rename has copied it.
     pub arrived: Timestamp,
+    /// The MD5 of its bytes, where the ETag is one.
+    pub md5: Option<[u8; 16]>,
     /// The operation that made it; absent for what somebody put into the bucket directly.
     pub operation: Option<OperationId>,
 }

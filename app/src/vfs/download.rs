@@ -48,6 +48,7 @@ struct Source {
     session: FileSession,
     proof: Authorized<access::Download>,
     etag: ETag,
+    md5: Option<[u8; 16]>,
 }
 
 struct State {
@@ -115,7 +116,7 @@ impl FileSession {
             bytes: info.bytes,
             modified: times::shown(kept.as_ref(), &info),
         };
-        let source = Arc::new(Source { session: self.clone(), proof, etag: info.etag });
+        let source = Arc::new(Source { session: self.clone(), proof, etag: info.etag, md5: info.md5 });
         let mut state = State { window: Window::new(info.bytes), segments: VecDeque::new(), asked: Instant::now() };
         let first = 0..info.bytes.min(FIRST_SEGMENT_BYTES);
         // without memory the body is dropped, and the bytes are fetched when they are asked for
@@ -136,6 +137,16 @@ impl Download {
     /// The file as it was at OPEN; all reads answer this version, or fail with `Changed`.
     pub fn entry(&self) -> &Entry {
         &self.0.entry
+    }
+
+    /// The MD5 of its bytes, where S3 knows it.
+    pub fn md5(&self) -> Option<[u8; 16]> {
+        self.0.source.md5
+    }
+
+    /// What was opened, for S3 to copy.
+    pub(super) fn version(&self) -> (&Authorized<access::Download>, &ETag) {
+        (&self.0.source.proof, &self.0.source.etag)
     }
 
     /// Its path, as it was opened.

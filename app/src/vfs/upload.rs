@@ -8,6 +8,7 @@
 mod append;
 mod buffer;
 mod commit;
+mod copied;
 mod going_on;
 mod parts;
 

@@ -8,6 +8,7 @@
 )]
 
 mod appending;
+mod copied;
 mod faults;
 mod files;
 mod resuming;

@@ -273,6 +273,22 @@ impl Channel {
             (HandleAsk::ReadFolder, Open::Upload { .. } | Open::Download(_)) => {
                 self.answer(id, Class::Other, wrong("this handle is not a folder"))
             }
+            (HandleAsk::Hash(ask), Open::Download(download)) => {
+                self.to_paths(id, Operation::hash(download.path().clone(), ask))
+            }
+            (HandleAsk::CopyData { offset, length, to, at }, Open::Download(from)) => match self.shared.get(to) {
+                Some(Open::Upload { work, .. }) => {
+                    let copy = Work::Copy { id, from, offset, length, at };
+                    work.try_send(copy).map_err(|_| Refused::Ended)
+                }
+                Some(Open::Download(_) | Open::Folder(_)) => {
+                    self.answer(id, Class::Other, wrong("the handle to copy to is not open for writing"))
+                }
+                None => self.answer(id, Class::Other, no_handle()),
+            },
+            (HandleAsk::Hash(_) | HandleAsk::CopyData { .. }, Open::Upload { .. } | Open::Folder(_)) => {
+                self.answer(id, Class::Other, wrong("this handle is not open for reading"))
+            }
             (HandleAsk::Stat | HandleAsk::Sync, Open::Folder(_)) => {
                 self.answer(id, Class::Other, wrong("this handle is a folder"))
             }

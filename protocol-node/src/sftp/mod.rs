@@ -30,6 +30,7 @@ mod exercise;
 mod flags;
 mod frame;
 mod handles;
+mod hash;
 mod intake;
 mod memory;
 mod order;

@@ -1,13 +1,14 @@
 //! Operations on paths (draft-ietf-secsh-filexfer-02, sections 6.3 and 6.5 to 6.11).
 
 use super::attributes::{Shown, Wanted};
-use super::flags;
 use super::handles::{Open, Shared};
 use super::order::Touch;
 use super::reader::{Folder, too_slow};
 use super::reply::{Body, Names};
-use super::request::PathAsk;
+use super::request::{HashAsk, PathAsk};
 use super::{OPERATION_DEADLINE, writer};
+use super::{flags, hash};
+use bytes::Bytes;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::{InvalidPath, VPath};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ enum What {
     MakeFolder,
     RemoveFolder,
     Rename { replace: bool },
+    Space,
+    Hash(HashAsk),
 }
 
 /// What a request on a path comes to.
@@ -52,6 +55,8 @@ pub(crate) fn resolve(login: &VPath, ask: &PathAsk<'_>) -> Result<Resolved, File
         PathAsk::Stat(path) => one(path, What::Stat),
         PathAsk::SetStat(path, wanted) => one(path, What::SetStat(wanted)),
         PathAsk::Remove(path) => one(path, What::Remove),
+        PathAsk::Space(path) => one(path, What::Space),
+        PathAsk::Hash(path, ask) => one(path, What::Hash(ask)),
         PathAsk::MakeFolder(path) => one(path, What::MakeFolder),
         PathAsk::RemoveFolder(path) => one(path, What::RemoveFolder),
         PathAsk::Rename { from, to, replace } => Ok(Resolved::Operation(Operation {
@@ -84,11 +89,16 @@ impl Operation {
         Self { paths: vec![path], what: What::SetStat(wanted) }
     }
 
+    /// A hash of a file that is open for reading.
+    pub(crate) fn hash(path: VPath, ask: HashAsk) -> Self {
+        Self { paths: vec![path], what: What::Hash(ask) }
+    }
+
     /// What it does with its paths, for the order of operations.
     pub(crate) fn touch(&self) -> Touch {
         match self.what {
             What::SetStat(wanted) if wanted.modified.is_some() => Touch::Changes,
-            What::Open(flags::Open::Read) | What::Stat | What::SetStat(_) => Touch::Sees,
+            What::Open(flags::Open::Read) | What::Stat | What::SetStat(_) | What::Space | What::Hash(_) => Touch::Sees,
             What::OpenFolder => Touch::Lists,
             What::Open(flags::Open::Write(_))
             | What::Remove
@@ -140,6 +150,12 @@ impl Operation {
                     None => Ok(Body::Ok),
                 }
             }
+            What::Space => {
+                files.stat(&path).await?;
+                let space = files.space().await?;
+                Ok(Body::Extended(disk(space.used_bytes, space.used_files)))
+            }
+            What::Hash(ask) => hash::answer(files, &path, ask).await,
             What::Remove => done(files.delete_file(&path).await),
             What::MakeFolder => done(files.make_folder(&path).await),
             What::RemoveFolder => done(files.delete_folder(&path).await),
@@ -149,6 +165,22 @@ impl Operation {
             }
         }
     }
+}
+
+/// What `df` shows without a quota: more than anybody sends, in blocks of 4 KiB, and as much as that.
+const DISK_BLOCKS: u64 = 1 << 38;
+const BLOCK_BYTES: u64 = 4096;
+const DISK_FILES: u64 = 1 << 40;
+
+/// The answer to `statvfs@openssh.com`: what the credential has stored is used.
+fn disk(used_bytes: u64, used_files: u64) -> Bytes {
+    const NO_SET_UID: u64 = 2;
+    const LONGEST_NAME: u64 = 255;
+    let free = DISK_BLOCKS.saturating_sub(used_bytes.div_ceil(BLOCK_BYTES));
+    let free_files = DISK_FILES.saturating_sub(used_files);
+    let blocks = [BLOCK_BYTES, BLOCK_BYTES, DISK_BLOCKS, free, free];
+    let rest = [DISK_FILES, free_files, free_files, 0, NO_SET_UID, LONGEST_NAME];
+    blocks.into_iter().chain(rest).flat_map(u64::to_be_bytes).collect()
 }
 
 async fn open(shared: &Arc<Shared>, path: VPath, how: flags::Open) -> Result<u64, FileError> {

@@ -12,7 +12,7 @@ use domain::time::Timestamp;
 /// Version 3 is what every client speaks; later drafts were abandoned.
 const VERSION: u32 = 3;
 
-/// What is offered beside the draft. `statvfs@openssh.com` is not: there is no disk to speak of.
+/// What is offered beside the draft.
 const EXTENSIONS: &[(&str, &str)] = &[
     ("posix-rename@openssh.com", "1"),
     ("limits@openssh.com", "1"),
@@ -20,6 +20,13 @@ const EXTENSIONS: &[(&str, &str)] = &[
     ("lsetstat@openssh.com", "1"),
     ("home-directory", "1"),
     ("expand-path@openssh.com", "1"),
+    ("statvfs@openssh.com", "2"),
+    ("copy-data", "1"),
+    ("check-file", "1"),
+    ("check-file-name", "1"),
+    ("check-file-handle", "1"),
+    ("md5-hash", "1"),
+    ("md5-hash-handle", "1"),
 ];
 
 /// What class of request is answered; each class has its own bound.
@@ -59,6 +66,8 @@ pub(crate) enum Body {
     Attributes(Shown),
     /// Names.
     Names(Names),
+    /// What an extension answers.
+    Extended(Bytes),
     /// Our limits.
     Limits,
     /// Our version. Has no id.
@@ -125,6 +134,7 @@ pub(crate) fn put(out: &mut BytesMut, id: u32, body: Body) {
             out.put_u32(names.count);
             out.extend_from_slice(&names.encoded);
         }),
+        Body::Extended(fields) => frame(out, 201, id, fields.len(), |out| out.extend_from_slice(&fields)),
         Body::Limits => frame(out, 201, id, 32, |out| {
             out.put_u64(ADVERTISED_PACKET);
             out.put_u64(ADVERTISED_DATA);
@@ -203,6 +213,7 @@ mod tests {
             Body::Attributes(Shown::from(&entry)),
             Body::Names(names),
             Body::Names(Names::path("/a")),
+            Body::Extended(Bytes::from_static(b"hash")),
             Body::Limits,
             Body::Version,
         ];

@@ -56,6 +56,70 @@ pub(crate) enum HandleAsk {
     Sync,
     /// CLOSE.
     Close,
+    /// `copy-data`: so many bytes (0: all) from here to another handle.
+    CopyData { offset: u64, length: u64, to: Handle, at: u64 },
+    /// `check-file-handle`, paramiko's `check-file`, `md5-hash-handle`.
+    Hash(HashAsk),
+}
+
+/// A hash of part of a file, or of its blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HashAsk {
+    /// The first of the client's that is known.
+    pub(crate) algorithm: Algorithm,
+    /// From where.
+    pub(crate) offset: u64,
+    /// How much; 0: all.
+    pub(crate) length: u64,
+    /// One hash for each block of this size; 0: one for all.
+    pub(crate) block: u32,
+    /// How it is answered.
+    pub(crate) form: HashForm,
+}
+
+/// Which extension asks for a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HashForm {
+    /// `md5-hash`, and the hash of the beginning that the client has.
+    Md5 { quick: Option<[u8; 16]> },
+    /// `check-file`; paramiko wants its name echoed.
+    CheckFile { echoed: bool },
+}
+
+/// A hash algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Md5,
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Algorithm {
+    const ALL: [Self; 5] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
+
+    /// Its name in the draft.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// How long its hashes are.
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Md5 => 16,
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
 }
 
 /// What is asked of a path.
@@ -79,6 +143,10 @@ pub(crate) enum PathAsk<'a> {
     RealPath(&'a [u8]),
     /// `expand-path@openssh.com`: `~` is the login folder.
     ExpandPath(&'a [u8]),
+    /// `statvfs@openssh.com`.
+    Space(&'a [u8]),
+    /// `check-file-name`, `md5-hash`.
+    Hash(&'a [u8], HashAsk),
     /// `home-directory`: the login folder, whoever is asked for.
     HomeFolder,
     /// RENAME and `posix-rename@openssh.com`, which replaces.
@@ -199,9 +267,46 @@ fn extended<'a>(fields: &mut Fields<'a>) -> Option<Ask<'a>> {
             fields.string()?;
             Ask::Path(PathAsk::HomeFolder)
         }
+        b"statvfs@openssh.com" => Ask::Path(PathAsk::Space(fields.string()?)),
+        b"copy-data" => {
+            let (from, offset, length) = (fields.handle()?, fields.u64()?, fields.u64()?);
+            Ask::Handle(from, HandleAsk::CopyData { offset, length, to: fields.handle()?, at: fields.u64()? })
+        }
+        b"check-file-name" => {
+            let path = fields.string()?;
+            check_file(fields, false)?.map_or_else(Ask::Unsupported, |ask| Ask::Path(PathAsk::Hash(path, ask)))
+        }
+        name @ (b"check-file-handle" | b"check-file") => {
+            let handle = fields.handle()?;
+            let asked = check_file(fields, name == b"check-file")?;
+            asked.map_or_else(Ask::Unsupported, |ask| Ask::Handle(handle, HandleAsk::Hash(ask)))
+        }
+        b"md5-hash" => Ask::Path(PathAsk::Hash(fields.string()?, md5_hash(fields)?)),
+        b"md5-hash-handle" => Ask::Handle(fields.handle()?, HandleAsk::Hash(md5_hash(fields)?)),
         b"hardlink@openssh.com" => Ask::Unsupported("hard links are not supported"),
         _ => Ask::Unsupported("unknown extension"),
     })
+}
+
+/// What follows the name or handle of `check-file`; or why it is not done.
+fn check_file(fields: &mut Fields<'_>, echoed: bool) -> Option<Result<HashAsk, &'static str>> {
+    let wanted = fields.string()?;
+    let (offset, length, block) = (fields.u64()?, fields.u64()?, fields.u32()?);
+    let known = |name: &[u8]| Algorithm::ALL.into_iter().find(|known| known.name().as_bytes() == name);
+    let Some(algorithm) = wanted.split(|byte| *byte == b',').find_map(known) else {
+        return Some(Err("none of these hash algorithms is known"));
+    };
+    // the draft's least
+    if (1..256).contains(&block) {
+        return Some(Err("a block has at least 256 bytes"));
+    }
+    Some(Ok(HashAsk { algorithm, offset, length, block, form: HashForm::CheckFile { echoed } }))
+}
+
+fn md5_hash(fields: &mut Fields<'_>) -> Option<HashAsk> {
+    let (offset, length) = (fields.u64()?, fields.u64()?);
+    let quick = fields.string()?.try_into().ok();
+    Some(HashAsk { algorithm: Algorithm::Md5, offset, length, block: 0, form: HashForm::Md5 { quick } })
 }
 
 #[cfg(test)]

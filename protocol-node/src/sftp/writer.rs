@@ -11,7 +11,7 @@ use super::order::Ticket;
 use super::reader::too_slow;
 use super::reply::{Body, Class, Reply};
 use super::{CLOSE_DEADLINE, MAX_DATA_REQUESTS, MAX_OTHER_REQUESTS, WRITE_DEADLINE};
-use crate::backend::Upload;
+use crate::backend::{Download, Upload};
 use bytes::Bytes;
 use domain::file_error::FileError;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub(crate) enum Work {
     },
     /// FSETSTAT.
     Set { id: u32, wanted: Wanted },
+    /// `copy-data` from a file; a length of 0 is all of it.
+    Copy { id: u32, from: Download, offset: u64, length: u64, at: u64 },
     /// FSTAT.
     Stat { id: u32 },
     /// CLOSE, and the ticket that makes later requests for this path wait for it.
@@ -69,6 +71,10 @@ impl Writer {
                     let body = self.set(wanted).await;
                     answer(&self.shared, id, Class::Other, body);
                 }
+                Work::Copy { id, from, offset, length, at } => {
+                    let body = self.copy(&from, offset, length, at).await;
+                    answer(&self.shared, id, Class::Other, body);
+                }
                 Work::Stat { id } => {
                     let shown = Shown::file(self.upload.bytes(), store::clock::now());
                     answer(&self.shared, id, Class::Other, Body::Attributes(shown));
@@ -99,6 +105,24 @@ impl Writer {
             Err(_) => Err(too_slow(WRITE_DEADLINE)),
         };
         self.note(outcome)
+    }
+
+    async fn copy(&mut self, from: &Download, offset: u64, length: u64, at: u64) -> Body {
+        if let Some(error) = &self.failed {
+            return error.repeat().into();
+        }
+        let size = from.entry().bytes;
+        let start = offset.min(size);
+        let end = if length == 0 { size } else { start.saturating_add(length).min(size) };
+        let outcome = match timeout(CLOSE_DEADLINE, self.upload.copy_from(from, start..end, at)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(too_slow(CLOSE_DEADLINE)),
+        };
+        match self.note(outcome) {
+            // as OpenSSH's server answers when there was less than asked for
+            Body::Ok if length > end - start => Body::EOF,
+            body => body,
+        }
     }
 
     async fn set(&mut self, wanted: Wanted) -> Body {

@@ -3,6 +3,7 @@
 use super::attempts::repeatedly;
 use super::{ARRIVED, ETag, OPERATION, ObjectError, ObjectInfo, Objects, timestamp};
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::Bytes;
 use domain::access::{Action, Authorized, Download, Upload};
 use domain::id::OperationId;
@@ -46,6 +47,7 @@ impl Objects {
         match answer {
             Ok(head) => Ok(Some(ObjectInfo {
                 bytes: u64::try_from(head.content_length.unwrap_or(0)).unwrap_or(0),
+                md5: md5(head.e_tag.as_deref(), head.server_side_encryption.as_ref()),
                 etag: ETag::new(head.e_tag.ok_or(ObjectError::Incomplete("an ETag"))?),
                 modified: timestamp(head.last_modified.as_ref()),
                 arrived: arrived(head.metadata.as_ref(), head.last_modified.as_ref()),
@@ -84,6 +86,7 @@ impl Objects {
         };
         let info = ObjectInfo {
             bytes: total,
+            md5: md5(got.e_tag.as_deref(), got.server_side_encryption.as_ref()),
             etag: ETag::new(got.e_tag.ok_or(ObjectError::Incomplete("an ETag"))?),
             modified: timestamp(got.last_modified.as_ref()),
             arrived: arrived(got.metadata.as_ref(), got.last_modified.as_ref()),
@@ -123,6 +126,19 @@ impl Objects {
     }
 }
 
+/// An ETag as the MD5 of the bytes: it is that for an object that came in one piece, unless a key of KMS encrypts it.
+fn md5(etag: Option<&str>, encryption: Option<&ServerSideEncryption>) -> Option<[u8; 16]> {
+    let hex = etag?.trim_matches('"');
+    if hex.len() != 32 || encryption.is_some_and(|encryption| *encryption != ServerSideEncryption::Aes256) {
+        return None;
+    }
+    let mut md5 = [0; 16];
+    for (byte, at) in md5.iter_mut().zip((0..32).step_by(2)) {
+        *byte = u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(md5)
+}
+
 /// When a file arrived: what the copy of a rename says, or when S3 got it.
 fn arrived(metadata: Option<&HashMap<String, String>>, written: Option<&DateTime>) -> Timestamp {
     let said = metadata.and_then(|metadata| metadata.get(ARRIVED)?.parse().ok());
@@ -131,4 +147,20 @@ fn arrived(metadata: Option<&HashMap<String, String>>, written: Option<&DateTime
 
 pub(super) fn operation(metadata: Option<&HashMap<String, String>>) -> Option<OperationId> {
     OperationId::parse(metadata?.get(OPERATION)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_etag_of_one_piece_is_an_md5() {
+        let etag = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+        assert_eq!(md5(Some(etag), None).unwrap()[..3], [0xd4, 0x1d, 0x8c]);
+        assert!(md5(Some(etag), Some(&ServerSideEncryption::Aes256)).is_some());
+        assert_eq!(md5(Some(etag), Some(&ServerSideEncryption::AwsKms)), None);
+        assert_eq!(md5(Some("\"d41d8cd98f00b204e9800998ecf8427e-2\""), None), None);
+        assert_eq!(md5(Some("\"xyzd8cd98f00b204e9800998ecf8427e\""), None), None);
+        assert_eq!(md5(None, None), None);
+    }
 }

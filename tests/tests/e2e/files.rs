@@ -165,6 +165,21 @@ async fn times_go_up_and_come_back() {
 }
 
 #[tokio::test]
+async fn openssh_copies_and_shows_the_disk() {
+    let stack = Stack::start();
+    let client = Client::root(&stack);
+    for (name, bytes) in [("small", 1000), ("large", 9 << 20)] {
+        let content: Vec<u8> = (0..bytes / 4).flat_map(|at: u32| at.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
+        fs::write(client.path(name), &content).unwrap();
+        client.sftp_ok(&[&format!("put {name}"), &format!("cp {name} {name}.copy"), &format!("get {name}.copy back")]);
+        assert!(fs::read(client.path("back")).unwrap() == content, "{name}");
+    }
+    let disk = client.sftp_ok(&["df -h"]);
+    assert!(disk.contains("1.0PB") || disk.contains("1024TB"), "{disk}");
+    assert_eq!(stack.objects().await.len(), 4);
+}
+
+#[tokio::test]
 async fn every_command_of_a_session() {
     let stack = Stack::start();
     let client = Client::root(&stack);

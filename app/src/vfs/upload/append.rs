@@ -12,6 +12,7 @@ use super::{Buffer, Writer};
 use crate::vfs::object_failure;
 use domain::file_error::FileError;
 use domain::upload::MIN_PART_BYTES;
+use std::sync::Arc;
 use std::time::Duration;
 use store::objects::{Body, ObjectError, ObjectInfo};
 
@@ -29,7 +30,8 @@ impl Writer {
             return self.read_in(&existing).await;
         }
         self.buffer = Buffer::from(existing.bytes);
-        self.parts.copy(&self.proof, &existing.etag, existing.bytes)
+        let proof = Arc::clone(&self.proof);
+        self.parts.copy(&proof, (&existing.etag, existing.bytes), &(0..existing.bytes))
     }
 
     /// Takes a file's bytes as if the client had sent them, and within the same memory.

@@ -48,6 +48,11 @@ impl Buffer {
         Self { start, ..Self::new() }
     }
 
+    /// Whether nothing has come.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.end() == 0 && self.early.is_empty()
+    }
+
     /// Whether it has no memory reserved yet: an upload that sends nothing holds none.
     pub(super) fn needs_memory(&self) -> bool {
         self.memory.is_none()

@@ -8,6 +8,7 @@ use domain::access::{self, Action, Authorized};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::upload::{StoredPart, copy_plan, part_bytes, without_gap};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use store::objects::{CopiedPart, ETag, MultipartUpload, ObjectError};
@@ -93,14 +94,21 @@ impl Parts {
         Ok(())
     }
 
-    /// Has S3 copy a version of a file, pinned to its ETag, as the next parts.
-    pub(super) fn copy<A>(&mut self, from: &Arc<Authorized<A>>, etag: &ETag, bytes: u64) -> Result<(), FileError>
+    /// Has S3 copy a range of a version of a file, pinned to its ETag, as the next parts. The range holds at least S3's
+    /// minimum for a part.
+    pub(super) fn copy<A>(
+        &mut self,
+        from: &Arc<Authorized<A>>,
+        (etag, size): (&ETag, u64),
+        part: &Range<u64>,
+    ) -> Result<(), FileError>
     where
         A: Action + Send + Sync + 'static,
     {
-        let plan = copy_plan(bytes, self.session.shared.copy_bytes);
-        let whole = plan.len() == 1;
+        let plan = copy_plan(part.end - part.start, self.session.shared.copy_bytes);
+        let whole = plan.len() == 1 && *part == (0..size);
         for range in plan {
+            let range = part.start + range.start..part.start + range.end;
             let number = self.take_number()?;
             let begin = self.beginning();
             let (objects, copies) = (self.session.shared.objects.clone(), Arc::clone(&self.copies));
@@ -197,6 +205,13 @@ impl Parts {
         while let Some(sent) = self.sending.join_next().await {
             if let Err(error) = self.note(sent) {
                 tracing::debug!(%error, "a part of an interrupted upload did not arrive");
+            }
+        }
+        // a copy that came later would take the place of a part that is sent then
+        self.copies.close();
+        while let Some(copied) = self.copying.join_next().await {
+            if let Err(error) = self.note_copy(copied) {
+                tracing::debug!(%error, "a part of an interrupted upload was not copied");
             }
         }
         let bytes = without_gap(std::mem::take(&mut self.stored)).iter().map(|part| part.bytes).sum();
