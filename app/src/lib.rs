@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod bootstrap;
 pub mod budget;
 mod hashing;
+mod large_copy;
 pub mod management;
 pub mod settler;
 pub mod sweep;

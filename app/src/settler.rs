@@ -59,7 +59,11 @@ impl Done {
         let taken = taken(&intent, change);
         let moved = match &intent.change {
             Change::RenameTo { from, source } => Some((from.clone(), source.clone())),
-            Change::Upload | Change::MakeFolder | Change::Delete | Change::DeleteFolder => None,
+            Change::Upload
+            | Change::MakeFolder
+            | Change::Delete
+            | Change::DeleteFolder
+            | Change::RenameFolder { .. } => None,
         };
         let marks = intent.seen.map(|seen| (intent.key.clone(), seen)).into_iter().collect();
         Self {
@@ -84,7 +88,7 @@ fn taken(intent: &Intent, change: UsageChange) -> Vec<Taken> {
     };
     let here = |how| intent.seen.iter().map(move |seen| one(&intent.key, seen, how));
     match &intent.change {
-        Change::MakeFolder | Change::DeleteFolder => Vec::new(),
+        Change::MakeFolder | Change::DeleteFolder | Change::RenameFolder { .. } => Vec::new(),
         Change::Upload => {
             let removed = intent.seen.as_ref().map_or(UsageChange::default(), UsageChange::removed);
             let made_bytes = u64::try_from(change.minus(removed).bytes).unwrap_or(0);

@@ -4,6 +4,7 @@
 //! the object and at the other intents of its key, and either counts and announces the operation or drops the intent
 //! ([`domain::intent::judge`]). Any number of sweeps may run; each intent is claimed by one.
 
+mod folders;
 mod parts;
 
 use crate::settler::{Done, SettlingStores, settle};
@@ -91,7 +92,18 @@ impl Sweep {
         swept
     }
 
-    /// `None` if somebody else has it.
+    /// Finishes one operation now, for somebody who waits for it; `false` if it is not over yet.
+    pub async fn finish_one(&self, overdue: &Overdue, now: Timestamp) -> bool {
+        match self.finish(overdue, now).await {
+            Ok(done) => done.is_some(),
+            Err(error) => {
+                warn!(%error, operation = %overdue.intent.operation, "an interrupted operation waits for the next round");
+                false
+            }
+        }
+    }
+
+    /// `None` if somebody else has it, or it is not over.
     async fn finish(&self, overdue: &Overdue, now: Timestamp) -> Result<Option<bool>, SweepError> {
         if !self.stores.intents.claim(overdue, now).await? {
             return Ok(None);
@@ -100,6 +112,12 @@ impl Sweep {
             return Ok(None);
         };
         let verdict = match judge(&intent, &evidence) {
+            Verdict::FinishFolder => {
+                let Change::RenameFolder { from } = &intent.change else {
+                    return Ok(None);
+                };
+                return Ok(self.finish_folder(&intent, from).await?.then_some(true));
+            }
             Verdict::FinishRename => self.finish_rename(&intent, evidence.now.as_ref(), now).await?,
             verdict => verdict,
         };
@@ -110,7 +128,7 @@ impl Sweep {
                 intent.keep_both();
                 renamed(intent.seen.as_ref())
             }
-            Verdict::DidNot | Verdict::FinishRename => {
+            Verdict::DidNot | Verdict::FinishRename | Verdict::FinishFolder => {
                 if let Some(upload) = &intent.upload
                     && !self.end_parts(&intent, upload, &evidence, now).await?
                 {
@@ -136,7 +154,11 @@ impl Sweep {
     async fn evidence(&self, intent: &Intent) -> Result<Option<(Intent, Evidence)>, SweepError> {
         let source_now = match &intent.change {
             Change::RenameTo { from, .. } => self.at(intent, from).await?,
-            Change::Upload | Change::MakeFolder | Change::Delete | Change::DeleteFolder => None,
+            Change::Upload
+            | Change::MakeFolder
+            | Change::Delete
+            | Change::DeleteFolder
+            | Change::RenameFolder { .. } => None,
         };
         let now = self.at(intent, &intent.key).await?;
         let others = self.stores.intents.on_key(&intent.organization, &intent.key).await?;

@@ -60,6 +60,11 @@ pub enum Change {
         /// The other object.
         source: Seen,
     },
+    /// Everything in another folder comes here, each object by an operation of its own.
+    RenameFolder {
+        /// The other folder's key.
+        from: String,
+    },
 }
 
 /// An object as an operation saw it.
@@ -90,7 +95,7 @@ impl Intent {
     /// success, so it is for us to see that each version is taken away by one operation only.
     pub fn removes(&self) -> Option<(&str, &Seen)> {
         match &self.change {
-            Change::Upload | Change::MakeFolder => None,
+            Change::Upload | Change::MakeFolder | Change::RenameFolder { .. } => None,
             Change::Delete | Change::DeleteFolder => self.seen.as_ref().map(|seen| (self.key.as_str(), seen)),
             Change::RenameTo { from, source } => Some((from.as_str(), source)),
         }
@@ -152,6 +157,8 @@ pub enum Verdict {
     DidNot,
     /// The copy of a rename exists and its source does, too: delete the source, then it happened.
     FinishRename,
+    /// A folder may be half here and half there: move the rest, then it happened.
+    FinishFolder,
     /// The copy of a rename exists, and before the source could go, somebody replaced it: the copy is a new file
     /// ([`Intent::keep_both`]).
     KeptBoth,
@@ -195,6 +202,7 @@ pub fn judge(intent: &Intent, evidence: &Evidence) -> Verdict {
             (Some(_), _) => Verdict::Happened(UsageChange::default()),
             (None, _) => Verdict::DidNot,
         },
+        Change::RenameFolder { .. } => Verdict::FinishFolder,
         Change::RenameTo { source, .. } => match (made, &evidence.source_now) {
             (None, _) => Verdict::DidNot,
             (Some(_), Some(now)) if now.etag == source.etag && now.operation == source.operation => {

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::id::{OperationId, OrganizationId};
-use domain::intent::{Intent, Seen};
+use domain::intent::{Change, Intent, Seen};
 use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -294,6 +294,33 @@ impl Intents {
         let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
         let kept = answer.items().iter().filter(|item| item.contains_key(SWEEP_AT));
         kept.map(|item| read(item).map(|overdue| overdue.intent)).collect()
+    }
+
+    /// The intent on this key that is to rename the folder `from`, if there is one, as the sweep would find it, and whether
+    /// its lease has passed.
+    pub async fn folder_rename(
+        &self,
+        organization: &OrganizationId,
+        key: &str,
+        from: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Overdue, bool)>, IntentError> {
+        let request = self
+            .dynamodb
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(table::intents(organization, key)));
+        let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
+        for item in answer.items().iter().filter(|item| item.contains_key(SWEEP_AT)) {
+            let found = read(item)?;
+            if matches!(&found.intent.change, Change::RenameFolder { from: other } if other == from) {
+                let over = found.due.millis() < now.millis();
+                return Ok(Some((found, over)));
+            }
+        }
+        Ok(None)
     }
 
     /// Up to `limit` intents of one shard whose lease has passed.

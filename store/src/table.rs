@@ -13,7 +13,7 @@
 //! | admin (unique in the deployment) | `ADMIN#<name>` | `ADMIN` | Get, consistent: 1 |
 //! | admins of an organization | `ORG#<org>` | `ADMIN#<name>` | Query; names only |
 //! | what the first start created | `DEPLOYMENT` | `BOOTSTRAP` | Get, consistent: 1, once a start |
-//! | intent of an upload, delete or rename | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key; `ttl` of one day on those that the sweep gave up |
+//! | intent of an upload, delete or rename, also of a folder (at the new folder's key) | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key, also before the rename of a folder; `ttl` of one day on those that the sweep gave up |
 //! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, twice a minute on each node; only intents are in the index: 1 WCU more for each |
 //! | who took a version of an object away, and who counted that | `GONE#<org>#<object key>` | `<version>` | claimed in one transaction with the intent: 4 WCU for both; noted in the transaction that settles: 2 WCU; read by the sweep alone; `ttl` one day |
 //! | interrupted uploads | `PARTIAL#<org>` | `<credential id>#<hash of the object key>` | Get, consistent: 1, when a file is opened without TRUNC; all of a credential: Query, consistent, when a session looks at names, at most every 10 s; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |

@@ -9,7 +9,7 @@ use domain::path::ObjectKey;
 use domain::time::Timestamp;
 use std::sync::Arc;
 use store::clock;
-use store::objects::{ETag, ObjectInfo, Precondition};
+use store::objects::{ETag, MultipartUpload, ObjectInfo, Precondition};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -38,6 +38,15 @@ impl Recorded {
     ) -> Result<(), FileError> {
         self.intent.seen = seen.map(seen_of);
         self.record(session, now).await
+    }
+
+    /// Names the multipart upload that is to be a copy of another object, so that a crash leaves no parts. If this cannot be
+    /// recorded, housekeeping finds them by their age.
+    pub(super) async fn copies_by(&mut self, session: &FileSession, upload: &MultipartUpload) {
+        (self.intent.upload, self.intent.appends) = (Some(upload.id().to_owned()), true);
+        if let Err(error) = self.record(session, clock::now()).await {
+            tracing::info!(%error, "a crash would leave parts until housekeeping finds them by their age");
+        }
     }
 
     /// Makes the S3 call that makes something visible or takes it away, and keeps the intent alive while it lasts: the

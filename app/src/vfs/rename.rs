@@ -7,6 +7,7 @@ mod folder;
 use super::intent::{Recorded, precondition, seen_of};
 use super::partial::unfinished;
 use super::{FileSession, file_subject, new_operation, object_failure};
+use crate::large_copy::{copy_in_parts, is_large};
 use crate::settler::Done;
 use domain::access::{self, Authorized, Removes, RenameFile, RenameFolder, Upload};
 use domain::event::Topic;
@@ -16,10 +17,7 @@ use domain::intent::{Change, renamed};
 use domain::kept_time::KeptTime;
 use domain::path::{ObjectKey, VPath};
 use std::time::Duration;
-use store::objects::{ObjectError, ObjectInfo, WriteError};
-
-/// S3's limit for a copy in one request.
-const MAX_COPY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+use store::objects::{MultipartUpload, ObjectError, ObjectInfo, Precondition, WriteError};
 
 /// How often a rename looks again when others change the source or the target.
 const ROUNDS: u32 = 6;
@@ -79,9 +77,6 @@ impl FileSession {
         target: &Authorized<Upload>,
         replaced: Option<&ObjectInfo>,
     ) -> Result<bool, FileError> {
-        if info.bytes > MAX_COPY_BYTES {
-            return Err(FileError::new(FileErrorKind::TooLarge, "files over 5 GiB cannot be renamed"));
-        }
         let (from_key, to_key) = (file_key(source)?, file_key(target)?);
         let operation = new_operation();
         let mut event = self.event(&operation, Topic::FileRenamed, file_subject(target.location(), Some(info.bytes)));
@@ -98,7 +93,8 @@ impl FileSession {
         };
         let condition = precondition(recorded.intent().seen.as_ref());
         // the source's maker is noted while S3 copies, because the source will be gone before this is settled
-        let copying = self.shared.objects.copy(source, info, target, &condition, &operation);
+        let begun = self.begin_large(info, target, &mut recorded).await;
+        let copying = self.copy_file(begun, source, info, target, (&condition, &operation));
         let (copied, marked, kept) = tokio::join!(
             recorded.during(self, copying),
             self.mark_made(&from_key, info),
@@ -111,6 +107,41 @@ impl FileSession {
         self.take_time_along(kept?, info, target, &operation).await?;
         recorded.note_made(self, info.bytes).await?;
         self.take_away(source, info, recorded).await.map(|()| true)
+    }
+
+    /// Begins the multipart upload of a file that is too large for one copy, and names it in the intent.
+    async fn begin_large(
+        &self,
+        info: &ObjectInfo,
+        target: &Authorized<Upload>,
+        recorded: &mut Recorded,
+    ) -> Result<Option<MultipartUpload>, WriteError> {
+        let Some(key) = target.location().file_key().filter(|_| is_large(info.bytes, self.shared.copy_bytes)) else {
+            return Ok(None);
+        };
+        let begun = self.shared.objects.begin_copy(key, &recorded.intent().operation, info).await;
+        // nothing has begun that could become visible
+        let upload = begun.map_err(|error| WriteError { error, tried_before: false })?;
+        recorded.copies_by(self, &upload).await;
+        Ok(Some(upload))
+    }
+
+    /// Copies a file, in parts if they have begun.
+    async fn copy_file<A: Removes>(
+        &self,
+        begun: Result<Option<MultipartUpload>, WriteError>,
+        source: &Authorized<A>,
+        info: &ObjectInfo,
+        target: &Authorized<Upload>,
+        (condition, operation): (&Precondition, &OperationId),
+    ) -> Result<(), WriteError> {
+        let objects = &self.shared.objects;
+        match (begun?, source.location().file_key()) {
+            (Some(upload), Some(from)) => {
+                copy_in_parts(objects, &upload, &from, info, self.shared.copy_bytes, condition).await
+            }
+            _ => objects.copy(source, info, target, condition, operation).await,
+        }
     }
 
     /// Gives the copy that `operation` made the time that a client gave its source.

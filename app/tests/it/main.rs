@@ -11,6 +11,8 @@ mod appending;
 mod copied;
 mod faults;
 mod files;
+mod folders;
+mod promises;
 mod resuming;
 mod settling;
 mod times;

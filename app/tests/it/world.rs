@@ -102,13 +102,22 @@ impl World {
         self.session_as(credential, Level::Full, "/")
     }
 
+    /// A session with permissions that no level has.
+    pub(crate) fn session_with(&self, permissions: Permissions) -> FileSession {
+        self.session_of_all(self.credential.clone(), permissions, "/")
+    }
+
     fn session_as(&self, credential: CredentialId, level: Level, mount: &str) -> FileSession {
+        self.session_of_all(credential, Permissions::from_level(level).unwrap(), mount)
+    }
+
+    fn session_of_all(&self, credential: CredentialId, permissions: Permissions, mount: &str) -> FileSession {
         let principal = Principal {
             organization: self.organization.clone(),
             credential,
             user_name: "ana".into(),
             chroot: Chroot::new(self.organization.clone(), path(mount), path("/home/ana")),
-            permissions: Permissions::from_level(level).unwrap(),
+            permissions,
         };
         let client_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         self.vfs.session(principal, Origin { protocol: Protocol::Sftp, client_ip, session_id: "s1".into() })

@@ -124,6 +124,13 @@ impl ObjectKey {
         Some((organization, key))
     }
 
+    /// The key of something in this folder; of the folder itself if `below` is empty. `None` if this is no folder's key, or
+    /// the new one would be too long.
+    pub fn inside(&self, below: &str) -> Option<Self> {
+        let key = format!("{}{below}", self.0);
+        (self.0.ends_with('/') && key.len() <= super::MAX_KEY_BYTES).then_some(Self(key))
+    }
+
     /// A key that a listing of this folder answered: what comes after the folder's own key. `None` if it is elsewhere.
     pub fn below<'a>(&self, key: &'a str) -> Option<&'a str> {
         key.strip_prefix(&self.0)

@@ -245,6 +245,33 @@ async fn times_are_set_on_paths_and_on_every_handle() {
 }
 
 #[tokio::test]
+async fn sizes_modes_and_owners_that_clients_set() {
+    let vfs = Vfs::default();
+    vfs.put("/a", "abc");
+    let mut client = Client::new(&vfs).await;
+    let before = client.call(17, fields().string("/a")).await;
+    // the size that it has, and another
+    assert_eq!(client.status(9, fields().string("/a").u32(1).u64(3)).await.0, 0);
+    assert_eq!(client.status(9, fields().string("/a").u32(1).u64(2)).await.0, 8);
+    // owner and group, and mode
+    assert_eq!(client.status(9, fields().string("/a").u32(2).u32(7).u32(7)).await.0, 0);
+    assert_eq!(client.status(9, fields().string("/a").u32(4).u32(0o600)).await.0, 0);
+    assert_eq!(client.call(17, fields().string("/a")).await, before);
+    assert_eq!(client.status(9, fields().string("/none").u32(4).u32(0o600)).await.0, 2);
+}
+
+#[tokio::test]
+async fn folders_have_a_bound_of_their_own() {
+    let vfs = Vfs::default();
+    let mut client = Client::new(&vfs).await;
+    for _ in 0..MAX_FOLDERS {
+        assert_eq!(client.call(11, fields().string("/")).await[0], 102);
+    }
+    let (code, message) = client.status(11, fields().string("/")).await;
+    assert!(code == 4 && message.contains("16 folders"), "{message}");
+}
+
+#[tokio::test]
 async fn hashes_are_answered_in_the_form_of_each_extension() {
     let vfs = Vfs::default();
     vfs.put("/a", vec![b'x'; 1000]);

@@ -61,6 +61,21 @@ impl Objects {
         self.list_key(&folder.location().folder_key(), from, None, 1000).await
     }
 
+    /// Up to 1,000 keys with this prefix, as they are, and where the next begin; for finishing the rename of a folder.
+    pub async fn keys_recorded(
+        &self,
+        folder: &ObjectKey,
+        from: Option<String>,
+    ) -> Result<(Vec<ObjectKey>, Option<String>), ObjectError> {
+        let page = self.list_key(folder, from, None, 1000).await?;
+        let listed = page.marker.iter().chain(&page.entries);
+        let keys = listed.filter_map(|one| {
+            let slash = if one.path.is_root() || matches!(one.kind, ListedKind::File { .. }) { "" } else { "/" };
+            folder.inside(&format!("{}{slash}", one.path.relative()))
+        });
+        Ok((keys.collect(), page.next))
+    }
+
     /// The first keys in a folder, marker included: enough to tell whether it exists and whether it is empty.
     pub async fn peek<A: Action>(&self, folder: &Authorized<A>) -> Result<Page, ObjectError> {
         self.list_key(&folder.location().folder_key(), None, None, 2).await

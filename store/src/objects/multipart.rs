@@ -2,7 +2,7 @@
 
 use super::attempts::{WriteError, attempts, repeatedly};
 use super::write::copy_source;
-use super::{ETag, OPERATION, ObjectError, Objects, Precondition, timestamp};
+use super::{ARRIVED, ETag, OPERATION, ObjectError, ObjectInfo, Objects, Precondition, timestamp};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -87,13 +87,35 @@ impl Objects {
         operation: &OperationId,
     ) -> Result<MultipartUpload, ObjectError> {
         let key = file.location().file_key().ok_or(ObjectError::PreconditionFailed)?;
-        let request = self
+        self.begin_key(key, operation, None).await
+    }
+
+    /// Begins one that is to be a copy of another object, made by a rename of ours.
+    pub async fn begin_copy(
+        &self,
+        key: ObjectKey,
+        operation: &OperationId,
+        of: &ObjectInfo,
+    ) -> Result<MultipartUpload, ObjectError> {
+        self.begin_key(key, operation, Some(of.arrived)).await
+    }
+
+    async fn begin_key(
+        &self,
+        key: ObjectKey,
+        operation: &OperationId,
+        arrived: Option<Timestamp>,
+    ) -> Result<MultipartUpload, ObjectError> {
+        let mut request = self
             .once
             .create_multipart_upload()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())
             .key(key.as_str())
             .metadata(OPERATION, operation.as_str());
+        if let Some(arrived) = arrived {
+            request = request.metadata(ARRIVED, arrived.millis().to_string());
+        }
         // one that was begun without an answer is found by the orphans' sweep
         let begun = repeatedly(async || Ok(request.clone().send().await?)).await?;
         let id = begun.upload_id.ok_or(ObjectError::Incomplete("an upload id"))?;
@@ -136,6 +158,18 @@ impl Objects {
         part: CopiedPart,
     ) -> Result<StoredPart, ObjectError> {
         let source = from.location().file_key().ok_or(ObjectError::NotFound)?;
+        self.copy_part_recorded(upload, number, &source, etag, part).await
+    }
+
+    /// The same for a recorded key; for renames, which were authorized when they were recorded.
+    pub async fn copy_part_recorded(
+        &self,
+        upload: &MultipartUpload,
+        number: u32,
+        source: &ObjectKey,
+        etag: &ETag,
+        part: CopiedPart,
+    ) -> Result<StoredPart, ObjectError> {
         let bytes = part.range.end - part.range.start;
         // S3 takes a range only of a file over 5 MiB
         let range = (!part.whole).then(|| format!("bytes={}-{}", part.range.start, part.range.end.saturating_sub(1)));
@@ -148,7 +182,7 @@ impl Objects {
             .key(upload.key.as_str())
             .upload_id(&upload.id)
             .part_number(part_number(number))
-            .copy_source(copy_source(&self.bucket, &source))
+            .copy_source(copy_source(&self.bucket, source))
             .copy_source_if_match(etag.as_str())
             .set_copy_source_range(range);
         let copied = repeatedly(async || Ok(request.clone().send().await?)).await?;

@@ -84,7 +84,7 @@ impl Objects {
     ) -> Result<(), WriteError> {
         let source = from.location().file_key().ok_or_else(no_file)?;
         let target = to.location().file_key().ok_or_else(no_file)?;
-        self.copy_key(&source, version, &target, precondition, operation).await
+        self.copy_recorded(&source, version, &target, precondition, operation).await
     }
 
     /// A copy of a folder's marker.
@@ -96,10 +96,11 @@ impl Objects {
         operation: &OperationId,
     ) -> Result<(), WriteError> {
         let (source, target) = (from.location().folder_key(), to.location().folder_key());
-        self.copy_key(&source, version, &target, &Precondition::Absent, operation).await
+        self.copy_recorded(&source, version, &target, &Precondition::Absent, operation).await
     }
 
-    async fn copy_key(
+    /// A copy of `version` between recorded keys; for finishing an interrupted rename.
+    pub async fn copy_recorded(
         &self,
         source: &ObjectKey,
         version: &ObjectInfo,

@@ -249,8 +249,7 @@ impl Worker {
                 Outcome::Done => places = vec![to.clone()],
                 _ => places.push(to.clone()),
             }
-            // a folder's rename has no intent as a whole: its event may be lost, its files may not
-            self.ledger.expect(|expected| expected.may(Told::renamed_folder(&from, &to)));
+            self.promise(Told::renamed_folder(&from, &to), outcome);
             if outcome != Outcome::Done {
                 return Group::Moved { places, files, marker: true };
             }

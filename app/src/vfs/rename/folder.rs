@@ -1,17 +1,20 @@
-//! Renaming a folder with everything in it.
+//! Renaming a folder with everything in it: a recorded job ([`Change::RenameFolder`]) around the renames of its objects, each
+//! of which has an intent of its own. If the node dies, the sweep goes on with the job, or whoever renames the folder to the
+//! same name again after its lease.
 
 use super::super::intent::{Recorded, precondition};
 use super::{FileSession, already_exists, file_key, object_failure};
 use crate::settler::Done;
+use crate::sweep::Sweep;
 use crate::vfs::intent::seen_of;
-use crate::vfs::{folder_subject, new_operation};
+use crate::vfs::{folder_subject, intent_failure, new_operation};
 use domain::access::{Authorized, RenameFolder, Upload};
 use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
-use domain::id::OperationId;
 use domain::intent::{Change, UsageChange};
-use domain::path::VPath;
+use domain::path::{ObjectKey, VPath};
 use futures_util::{StreamExt as _, stream};
+use store::clock;
 use store::objects::{ListedKind, ObjectError, ObjectInfo};
 
 /// More objects than this are refused: their names and versions are kept in memory between the copies and the deletes.
@@ -27,6 +30,16 @@ struct Moving {
     marker: bool,
     info: ObjectInfo,
     recorded: Recorded,
+}
+
+/// How far a rename came.
+enum Moved {
+    /// To its end; an error tells of files that were replaced meanwhile.
+    All(Result<(), FileError>),
+    /// Not at all: what was copied is taken back.
+    Nothing(FileError),
+    /// Some objects could not be deleted where they were.
+    Some(FileError),
 }
 
 impl FileSession {
@@ -47,13 +60,63 @@ impl FileSession {
         if to.below(from).is_some() {
             return Err(FileError::new(FileErrorKind::BadRequest, "a folder cannot be moved into itself"));
         }
+        let (from_key, to_key) = (source.location().folder_key(), target.location().folder_key());
+        if let Some(answer) = self.begun_before(&from_key, &to_key).await {
+            return answer;
+        }
         let objects = &self.shared.objects;
         let (file, inside) = tokio::join!(objects.head(target), objects.peek(target));
         let inside = inside.map_err(object_failure)?;
         if file.map_err(object_failure)?.is_some() || inside.marker.is_some() || !inside.entries.is_empty() {
             return Err(already_exists());
         }
-        // all copies before any delete
+        let operation = new_operation();
+        let mut event = self.event(&operation, Topic::FileRenamed, folder_subject(target.location()));
+        event.previous = Some(folder_subject(source.location()));
+        let change = Change::RenameFolder { from: from_key.as_str().to_owned() };
+        let mut job = self.record(self.intent(&operation, &to_key, change, Some(event), None)).await?;
+        match job.during(self, self.move_all(source, target, found)).await {
+            Moved::All(result) => {
+                self.shared.settler.hand_over(Done::of(job.into_intent(), UsageChange::default())).await;
+                result
+            }
+            Moved::Nothing(error) => {
+                job.drop(self).await;
+                Err(error)
+            }
+            // the job stays, and the sweep goes on with it
+            Moved::Some(error) => Err(error),
+        }
+    }
+
+    /// A rename of this folder to this name that was begun before, by a node that died: finishes it, or says that it is not
+    /// over. `None` if there is none.
+    async fn begun_before(&self, from: &ObjectKey, to: &ObjectKey) -> Option<Result<(), FileError>> {
+        let (shared, organization) = (&self.shared, &self.principal.organization);
+        let now = clock::now();
+        let unfinished = || {
+            let text = "this folder is being renamed already; what is left of it will move within minutes";
+            FileError::new(FileErrorKind::Changed, text)
+        };
+        let found = shared.stores.intents.folder_rename(organization, to.as_str(), from.as_str(), now).await;
+        match found.map_err(intent_failure) {
+            Ok(None) => None,
+            Ok(Some((job, true))) => {
+                let sweep = Sweep::new(shared.objects.clone(), shared.stores.clone(), shared.resuming.clone());
+                Some(if sweep.finish_one(&job, now).await { Ok(()) } else { Err(unfinished()) })
+            }
+            Ok(Some((_, false))) => Some(Err(unfinished())),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Moves everything: all copies before any delete.
+    async fn move_all(
+        &self,
+        source: &Authorized<RenameFolder>,
+        target: &Authorized<Upload>,
+        found: Vec<(VPath, bool)>,
+    ) -> Moved {
         let copies: Vec<Result<Option<Moving>, FileError>> = stream::iter(found)
             .map(|(below, marker)| self.copy_one(source, target, below, marker))
             .buffer_unordered(PARALLEL)
@@ -69,23 +132,18 @@ impl FileSession {
         }
         if let Some(failure) = failure {
             stream::iter(moving).for_each_concurrent(PARALLEL, |one| self.undo_one(one)).await;
-            return Err(failure);
+            return Moved::Nothing(failure);
         }
         let results: Vec<Result<(), FileError>> =
             stream::iter(moving).map(|one| self.delete_one(one)).buffer_unordered(PARALLEL).collect().await;
-        let operation = new_operation();
-        let mut event = self.event(&operation, Topic::FileRenamed, folder_subject(target.location()));
-        event.previous = Some(folder_subject(source.location()));
-        let announced = Done {
-            organization: self.principal.organization.clone(),
-            credential: self.principal.credential.clone(),
-            event: Some(event),
-            counted: None,
-            marks: Vec::new(),
-            moved: None,
-        };
-        self.shared.settler.hand_over(announced).await;
-        results.into_iter().collect()
+        let mut result = Ok(());
+        for error in results.into_iter().filter_map(Result::err) {
+            if error.kind() != FileErrorKind::Changed {
+                return Moved::Some(error);
+            }
+            result = Err(error);
+        }
+        Moved::All(result)
     }
 
     /// The paths of all objects in a folder, and which of them are markers.
@@ -129,32 +187,26 @@ impl FileSession {
         let operation = new_operation();
         let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(&info) };
         let mut recorded = self.record(self.intent(&operation, &to_key, change, None, None)).await?;
-        let copying = self.copy_object(&source, &info, &target, marker, &operation);
-        let kept = async { if marker { Ok(None) } else { self.recorded_time(&from_key).await } };
-        let (copied, marked, kept) =
-            tokio::join!(recorded.during(self, copying), self.mark_made(&from_key, &info), kept);
+        let condition = precondition(None);
+        let begun = if marker { Ok(None) } else { self.begin_large(&info, &target, &mut recorded).await };
+        let copying = async {
+            if marker {
+                objects.copy_folder(&source, &info, &target, &operation).await
+            } else {
+                self.copy_file(begun, &source, &info, &target, (&condition, &operation)).await
+            }
+        };
+        let (copied, marked, kept) = tokio::join!(
+            recorded.during(self, copying),
+            self.mark_made(&from_key, &info),
+            self.recorded_time(&from_key)
+        );
         let Some(recorded) = self.copied(copied, &target, marker, recorded).await? else {
             return Err(FileError::new(FileErrorKind::Changed, format!("{below} was changed while it was renamed")));
         };
         marked?;
         self.take_time_along(kept?, &info, &target, &operation).await?;
         Ok(Some(Moving { source, target, marker, info, recorded }))
-    }
-
-    async fn copy_object(
-        &self,
-        source: &Authorized<RenameFolder>,
-        info: &ObjectInfo,
-        target: &Authorized<Upload>,
-        marker: bool,
-        operation: &OperationId,
-    ) -> Result<(), store::objects::WriteError> {
-        let objects = &self.shared.objects;
-        if marker {
-            objects.copy_folder(source, info, target, operation).await
-        } else {
-            objects.copy(source, info, target, &precondition(None), operation).await
-        }
     }
 
     /// Takes a copy away again. What fails here is finished by the sweep, which moves that one object after all.
@@ -173,6 +225,11 @@ impl FileSession {
         if let Some(key) = key
             && objects.delete_recorded(&key, &now.etag).await.is_ok()
         {
+            let (stores, operation) = (&self.shared.stores, &moving.recorded.intent().operation);
+            let organization = &self.principal.organization;
+            if let Err(error) = stores.times.forget(organization, key.as_str(), operation.as_str()).await {
+                tracing::debug!(%error, "the time of a copy that was taken back is left");
+            }
             moving.recorded.drop(self).await;
         }
     }
