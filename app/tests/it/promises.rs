@@ -4,8 +4,15 @@ use crate::world::{WHOLE, World, content, get, names, path, put, send};
 use app::vfs::{EntryKind, WriteMode};
 use bytes::Bytes;
 use domain::access::{Level, Permissions, Verb, Verbs};
-use domain::file_error::FileErrorKind::{AlreadyExists, NoSuchFile, PermissionDenied, TooLarge, Unsupported};
+use domain::file_error::FileErrorKind::{
+    AlreadyExists, Changed, NoSuchFile, PermissionDenied, TooLarge, Unavailable, Unsupported,
+};
+use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
+use offline_aws::FaultPlan;
+use std::time::Duration;
+use store::clock;
+use store::intents::LEASE_MILLIS;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_differ_if_their_bytes_differ() {
@@ -151,4 +158,171 @@ async fn a_folder_known_only_by_its_files_goes_with_the_last_of_them() {
     ana.delete_file(&path("/d/b")).await.unwrap();
     assert_eq!(ana.stat(&path("/d")).await.unwrap_err().kind(), NoSuchFile);
     assert_eq!(names(&ana, "/").await.unwrap(), [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_goes_on_when_its_client_goes_away() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(5), WHOLE).await.unwrap();
+    put(&ana, "/d/x", &content(6), WHOLE).await.unwrap();
+    world.nothing_left().await;
+    let mut plan = FaultPlan::default();
+    plan.dynamodb.latency_ms = 200;
+    world.offline.faults().set(plan);
+    for (from, to) in [("/a", "/b"), ("/d", "/e")] {
+        let (from, to) = (path(from), path(to));
+        let waited = tokio::time::timeout(Duration::from_millis(50), ana.rename(&from, &to, false)).await;
+        assert!(waited.is_err(), "it should take longer");
+    }
+    world.nothing_left().await;
+    world.offline.faults().set(FaultPlan::default());
+    assert_eq!(names(&ana, "/").await.unwrap(), ["b", "e"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_replaced_while_it_is_renamed_is_kept() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    put(&ana, "/a", &content(5), WHOLE).await.unwrap();
+    // taking the time along gives the moment between copy and delete that is needed here
+    ana.set_modified(&path("/a"), Timestamp::from_millis(1_000_000_000_000)).await.unwrap();
+    world.announced().await;
+    let mut plan = FaultPlan::default();
+    plan.dynamodb.latency_ms = 1500;
+    world.offline.faults().set(plan);
+    let renaming = tokio::spawn({
+        let ana = ana.clone();
+        async move { ana.rename(&path("/a"), &path("/b"), false).await }
+    });
+    while world.objects.head_recorded(&world.key("/b")).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (s3, bucket) = (&world.aws.s3, &world.aws.settings.bucket);
+    let newer = s3.put_object().bucket(bucket).key(world.key("/a").as_str()).body(content(9).to_vec().into());
+    newer.send().await.unwrap();
+    let refused = renaming.await.unwrap().unwrap_err();
+    assert!(refused.kind() == Changed && refused.message().contains("kept its own"), "{refused}");
+    world.offline.faults().set(FaultPlan::default());
+    assert_eq!((get(&ana, "/a").await.unwrap().len(), get(&ana, "/b").await.unwrap().len()), (9, 5));
+    let announced = world.announced().await;
+    assert_eq!(announced[0], "file.created /home/ana/b 5");
+    world.nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_a_folder_is_copied_before_anything_is_deleted() {
+    const FILES: usize = 40;
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    for at in 0..FILES {
+        put(&ana, &format!("/d/{at}"), &content(at), WHOLE).await.unwrap();
+    }
+    world.nothing_left().await;
+    let mut plan = FaultPlan::default();
+    plan.s3.latency_ms = 50;
+    world.offline.faults().set(plan);
+    let renaming = tokio::spawn({
+        let ana = ana.clone();
+        async move { ana.rename(&path("/d"), &path("/n"), false).await }
+    });
+    let (s3, bucket) = (&world.aws.s3, &world.aws.settings.bucket);
+    let count = async |at: &str| {
+        let prefix = format!("{}/", world.key(at).as_str());
+        s3.list_objects_v2().bucket(bucket).prefix(prefix).send().await.unwrap().contents().len()
+    };
+    loop {
+        // the old folder first: what is gone there was in the new one before
+        let (old, new) = (count("/d").await, count("/n").await);
+        assert!(old == FILES || new == FILES, "{old} are left and {new} copied");
+        if old == 0 {
+            break;
+        }
+    }
+    renaming.await.unwrap().unwrap();
+    world.nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_names_of_a_listing_do_not_wait_for_the_last() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    let (s3, bucket) = (&world.aws.s3, &world.aws.settings.bucket);
+    for at in 0..1001 {
+        let key = format!("{}{at:04}", world.key("/d/x").as_str());
+        s3.put_object().bucket(bucket).key(key).send().await.unwrap();
+    }
+    let mut listing = ana.list(&path("/d")).await.unwrap();
+    let mut plan = FaultPlan::default();
+    plan.s3.down = true;
+    world.offline.faults().set(plan);
+    assert_eq!(listing.next_page().await.unwrap().unwrap().len(), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes two minutes: make test-full"]
+async fn a_failure_of_the_storage_comes_with_close_and_sending_again_is_safe() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    let mut upload = ana.open_write(&path("/a"), WHOLE).await.unwrap();
+    let mut plan = FaultPlan::default();
+    plan.s3.down = true;
+    world.offline.faults().set(plan);
+    send(&mut upload, &content(100_000)).await.unwrap();
+    assert_eq!(upload.finish().await.unwrap_err().kind(), Unavailable);
+    world.offline.faults().set(FaultPlan::default());
+    assert_eq!(get(&ana, "/a").await, Err(NoSuchFile));
+    put(&ana, "/a", &content(100_000), WHOLE).await.unwrap();
+    world.sweep().round(clock::now().plus_millis(2 * LEASE_MILLIS)).await;
+    assert_eq!(world.keys().await.len(), 1);
+    let usage = world.usage().await;
+    assert_eq!((usage.bytes, usage.files), (100_000, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute: make test-full"]
+async fn an_upload_that_gets_no_memory_fails_and_says_so() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    // eight that hold a part of 8 MiB each, which is all there is
+    let mut holding = Vec::new();
+    for at in 0..8 {
+        let mut upload = ana.open_write(&path(&format!("/{at}")), WHOLE).await.unwrap();
+        send(&mut upload, &content(400_000)).await.unwrap();
+        holding.push(upload);
+    }
+    let begun = std::time::Instant::now();
+    assert_eq!(put(&ana, "/one-more", &content(400_000), WHOLE).await, Err(Unavailable));
+    assert!((50..120).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    // small ones pass all the same
+    put(&ana, "/small", &content(1000), WHOLE).await.unwrap();
+    for upload in holding {
+        upload.finish().await.unwrap();
+    }
+    put(&ana, "/one-more", &content(400_000), WHOLE).await.unwrap();
+    assert_eq!(world.keys().await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes two minutes: make test-full"]
+async fn close_fails_if_the_time_cannot_be_kept() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    let mut upload = ana.open_write(&path("/a"), WHOLE).await.unwrap();
+    send(&mut upload, &content(10)).await.unwrap();
+    upload.set_modified(Timestamp::from_millis(1_000_000_000_000)).unwrap();
+    let intents = &world.stores.intents;
+    while intents.on_key(&world.organization, world.key("/a").as_str()).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut plan = FaultPlan::default();
+    plan.dynamodb.down = true;
+    world.offline.faults().set(plan);
+    let refused = upload.finish().await.unwrap_err();
+    assert!(refused.kind() == Unavailable && refused.message().contains("time"), "{refused}");
+    let refused = ana.set_modified(&path("/a"), Timestamp::from_millis(7)).await.unwrap_err();
+    assert_eq!(refused.kind(), Unavailable);
+    world.offline.faults().set(FaultPlan::default());
+    assert_eq!(get(&ana, "/a").await.unwrap(), content(10));
+    ana.set_modified(&path("/a"), Timestamp::from_millis(1_000_000_000_000)).await.unwrap();
 }
