@@ -78,7 +78,8 @@ impl Session {
 
 /// The entries of a folder, or a file alone.
 enum Source {
-    Folder(Listing),
+    // boxed: much larger than the other
+    Folder(Box<Listing>),
     File(Option<Entry>),
 }
 
@@ -94,7 +95,7 @@ impl Source {
                     Ok(entry) if entry.kind == EntryKind::File => Ok(Self::File(Some(entry))),
                     _ => Err(error),
                 },
-                listing => listing.map(Self::Folder),
+                listing => listing.map(|listing| Self::Folder(Box::new(listing))),
             }
         };
         timeout(times.operation, opened.boxed()).await.unwrap_or_else(|_| Err(too_slow(times.operation)))
