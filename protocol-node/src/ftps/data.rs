@@ -2,15 +2,19 @@
 //! for every step. What goes wrong is a reply; nothing here ever holds up the control connection.
 
 use super::Times;
-use super::passive::Pending;
+use super::job::Work;
+use super::passive::{Arrived, Pending};
 use super::reply::{self, Reply};
+use super::tickets::Tickets;
 use super::tls::SessionTls;
 use crate::door::Stream;
 use bytes::{Bytes, BytesMut};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::HandshakeKind;
 use tokio_rustls::server::TlsStream;
@@ -21,6 +25,12 @@ pub(crate) const PIECE: usize = 256 * 1024;
 
 /// The least room that is worth a read: the content of a TLS record.
 const LEAST_ROOM: usize = 16 * 1024;
+
+/// How long 150 waits for the ClientHello of a client that sent its last one before 150.
+const HELLO_GRACE: Duration = Duration::from_millis(50);
+
+/// How long it waits for the handshake, should the client wait for 150 in the middle of it.
+const EARLY_HANDSHAKE: Duration = Duration::from_secs(1);
 
 /// Which way the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +48,8 @@ pub(crate) struct Meeting {
     pub(crate) reuse_required: bool,
     pub(crate) times: Arc<Times>,
     pub(crate) kill: CancellationToken,
+    /// Whether the session's client sent its last ClientHello before 150.
+    pub(crate) hello_first: Arc<AtomicBool>,
 }
 
 /// An open data connection.
@@ -45,6 +57,7 @@ pub(crate) struct Data {
     stream: TlsStream<Stream>,
     /// What is being read. Its memory is used again when nobody holds the piece before.
     piece: BytesMut,
+    tickets: Arc<Tickets>,
     pace: Pace,
     times: Arc<Times>,
 }
@@ -58,19 +71,54 @@ pub(crate) enum Came {
 }
 
 impl Meeting {
-    /// Waits for the client's connection and begins TLS on it.
-    pub(crate) async fn meet(self, direction: Direction) -> Result<Data, Reply> {
-        let Self { mut pending, tls, reuse_required, times, kill } = self;
+    /// Says 150, and begins TLS on the client's connection.
+    ///
+    /// Most clients begin TLS after 150. Some do at once, and go on sending after 150: for them the handshake comes first, so that
+    /// the ticket at its end is there before they have sent a small file and closed ([`super::tickets`]).
+    pub(crate) async fn begin(mut self, direction: Direction, work: &Work, first: Reply) -> Result<Data, Reply> {
+        let grace = if self.hello_first.load(Ordering::Relaxed) { HELLO_GRACE } else { Duration::ZERO };
+        let early = timeout(grace, &mut self.pending.arrived).await;
+        self.hello_first.store(early.is_ok(), Ordering::Relaxed);
+        match early {
+            Ok(arrived) => {
+                let mut handshake = Box::pin(self.handshake(arrived.map_err(|_| reply::NO_CONNECTION)?, direction));
+                let ready = timeout(EARLY_HANDSHAKE, &mut handshake).await;
+                match ready {
+                    Ok(data) => {
+                        let data = data?;
+                        work.tell(first);
+                        Ok(data)
+                    }
+                    Err(_) => {
+                        work.tell(first);
+                        handshake.await
+                    }
+                }
+            }
+            Err(_) => {
+                work.tell(first);
+                let arrived = self.wait().await?;
+                self.handshake(arrived, direction).await
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Result<Arrived, Reply> {
+        let Self { pending, times, .. } = self;
         let stranger = Arc::clone(&pending.stranger);
-        let arrived = tokio::select! {
-            arrived = &mut pending.arrived => arrived.map_err(|_| reply::NO_CONNECTION)?,
-            () = tokio::time::sleep(times.connect) => return Err(reply::NO_CONNECTION),
+        tokio::select! {
+            arrived = &mut pending.arrived => arrived.map_err(|_| reply::NO_CONNECTION),
+            () = sleep(times.connect) => Err(reply::NO_CONNECTION),
             () = async {
                 stranger.notified().await;
                 // it may have been somebody else's
-                tokio::time::sleep(times.own_after_stranger).await;
-            } => return Err(reply::NOT_REUSED),
-        };
+                sleep(times.own_after_stranger).await;
+            } => Err(reply::NOT_REUSED),
+        }
+    }
+
+    async fn handshake(self, arrived: Arrived, direction: Direction) -> Result<Data, Reply> {
+        let Self { tls, reuse_required, times, kill, .. } = self;
         let config = match direction {
             Direction::ToClient => tls.reading,
             Direction::FromClient => tls.writing,
@@ -89,14 +137,14 @@ impl Meeting {
             return Err(reply::NOT_REUSED);
         }
         let pace = Pace::new(&times);
-        Ok(Data { stream, piece: BytesMut::new(), pace, times })
+        Ok(Data { stream, piece: BytesMut::new(), tickets: tls.tickets, pace, times })
     }
 }
 
 impl Data {
     /// Reads until a piece is full or the client has ended. What it ends without TLS's own end is cut off.
     pub(crate) async fn read(&mut self) -> Result<Came, Reply> {
-        let Self { stream, piece, pace, times } = self;
+        let Self { stream, piece, tickets, pace, times } = self;
         piece.reserve(PIECE);
         while piece.capacity() - piece.len() >= LEAST_ROOM {
             let read = timeout(times.stall, stream.read_buf(piece)).await;
@@ -106,6 +154,9 @@ impl Data {
                 Ok(Ok(bytes)) => pace.moved(bytes)?,
                 Ok(Err(error)) => {
                     tracing::info!(%error, "a data connection broke");
+                    if error.kind() == io::ErrorKind::ConnectionReset {
+                        tickets.upload_was_reset();
+                    }
                     return Err(reply::CUT);
                 }
                 Err(_) => return Err(reply::STALLED),
@@ -139,6 +190,11 @@ impl Data {
         }
     }
 
+    /// The same where nobody depends on it.
+    pub(crate) async fn end_beside(mut self) {
+        let _ = timeout(self.times.linger, self.stream.shutdown()).await;
+    }
+
     /// Reads whatever the client still sends until it closes: a socket that is closed with bytes unread makes the kernel
     /// throw away what the client has not received yet.
     pub(crate) async fn linger(mut self) {
@@ -157,7 +213,7 @@ fn broken(error: &io::Error) -> Reply {
 struct Pace {
     since: Instant,
     bytes: u64,
-    window: std::time::Duration,
+    window: Duration,
     least: u64,
 }
 

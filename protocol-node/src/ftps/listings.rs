@@ -126,8 +126,7 @@ async fn send(
         let folder = before.trim_end_matches('/').rfind('/').map_or(0, |at| at + 1);
         before.truncate(folder);
     }
-    work.tell(reply::OPENING);
-    let mut data = meeting.meet(Direction::ToClient).await?;
+    let mut data = meeting.begin(Direction::ToClient, work, reply::OPENING).await?;
     let mut out = Vec::new();
     while let Some(page) = source.next(times).await? {
         for entry in page {

@@ -18,6 +18,7 @@ use domain::path::VPath;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
@@ -43,6 +44,7 @@ pub(super) struct Session {
     pub(super) private: bool,
     pub(super) only_epsv: bool,
     pub(super) pending: Option<Pending>,
+    pub(super) hello_first: Arc<AtomicBool>,
     pub(super) lingering: Arc<Semaphore>,
     // what one command leaves for later ones
     pub(super) folder: VPath,
@@ -115,6 +117,7 @@ impl Session {
             private: false,
             only_epsv: false,
             pending: None,
+            hello_first: Arc::default(),
             lingering: Arc::new(Semaphore::new(MAX_LINGERING)),
             folder: VPath::root(),
             rename_from: None,

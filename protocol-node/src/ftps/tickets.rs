@@ -6,9 +6,15 @@
 //! before anything is computed: by it a data connection finds its session ([`super::passive`]). The name is not the proof,
 //! the resumed handshake is.
 //!
-//! A client of TLS 1.3 that uploads may close without reading; tickets that it has not read would then make its kernel
-//! throw away the end of the file (RST; curl/curl#6149, proftpd/proftpd#959). So uploads get none, except for clients that use each ticket only once and would run
-//! out of them.
+//! Tickets of TLS 1.3 come after the handshake, and clients differ. Those on OpenSSL (curl) or Java use each ticket once and
+//! keep only the newest, so they need a new one on every data connection. Others (lftp, Python) show the same one again and
+//! again, and some of those never read while they upload: tickets that they have not read would make their kernel throw away the
+//! end of the file when they close (RST; curl/curl#6149, proftpd/proftpd#959). So an upload gets a ticket until the client has
+//! shown one twice, or has reset an upload.
+//!
+//! What rustls cannot do is to give a ticket on the control connection later. So a client that uses each ticket once, keeps
+//! only the newest, and closes an upload before the new one has come has none left for the next. curl does all that with
+//! small files; as it begins TLS before 150 and sends after it, its ticket is sent before 150 ([`super::data`]).
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use std::collections::VecDeque;
@@ -32,8 +38,8 @@ pub(crate) struct Tickets {
     key: RandomizedNonceKey,
     /// The nonce of the ticket that was shown last.
     shown: Mutex<Option<[u8; NONCE_LEN]>>,
-    /// The client has shown a second ticket.
-    used_once: AtomicBool,
+    /// The client needs or wants no tickets on uploads.
+    enough: AtomicBool,
     sessions: Mutex<VecDeque<(Vec<u8>, Vec<u8>)>>,
 }
 
@@ -50,7 +56,7 @@ impl Tickets {
             name: store::clock::random(),
             key: RandomizedNonceKey::new(&AES_256_GCM, &*secret).map_err(|_| NoKey)?,
             shown: Mutex::default(),
-            used_once: AtomicBool::new(false),
+            enough: AtomicBool::new(false),
             sessions: Mutex::default(),
         }))
     }
@@ -59,6 +65,11 @@ impl Tickets {
     pub(crate) fn are_in(&self, hello: &[u8]) -> bool {
         let holds = |mark: &[u8]| !mark.is_empty() && hello.windows(mark.len()).any(|window| window == mark);
         holds(&self.name) || self.lock().iter().any(|(id, _)| holds(id))
+    }
+
+    /// An upload was reset: perhaps its client does not read.
+    pub(crate) fn upload_was_reset(&self) {
+        self.enough.store(true, Ordering::Relaxed);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Vec<u8>, Vec<u8>)>> {
@@ -78,8 +89,8 @@ impl Tickets {
         let aad = Aad::from(&self.name);
         let plain = self.key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut sealed).ok()?.to_vec();
         let before = self.shown.lock().unwrap_or_else(PoisonError::into_inner).replace(*nonce);
-        if before.is_some_and(|before| before != *nonce) {
-            self.used_once.store(true, Ordering::Relaxed);
+        if before == Some(*nonce) {
+            self.enough.store(true, Ordering::Relaxed);
         }
         Some(plain)
     }
@@ -140,7 +151,7 @@ impl ProducesTickets for UploadTickets {
         LIFETIME_SECONDS
     }
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.0.used_once.load(Ordering::Relaxed).then(|| self.0.seal(plain)).flatten()
+        if self.0.enough.load(Ordering::Relaxed) { None } else { self.0.seal(plain) }
     }
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         self.0.open(ticket)
@@ -165,14 +176,22 @@ mod tests {
     }
 
     #[test]
-    fn uploads_get_tickets_only_if_the_client_uses_each_once() {
+    fn uploads_get_tickets_until_the_client_has_shown_that_it_needs_none() {
         let tickets = Tickets::new().unwrap();
         let uploads = UploadTickets(Arc::clone(&tickets));
-        let (first, second) = (tickets.encrypt(b"a").unwrap(), tickets.encrypt(b"b").unwrap());
+        // each once
         for _ in 0..3 {
-            assert!(uploads.decrypt(&first).is_some() && uploads.encrypt(b"c").is_none());
+            let ticket = tickets.encrypt(b"a").unwrap();
+            assert!(uploads.decrypt(&ticket).is_some() && uploads.encrypt(b"b").is_some());
         }
-        assert!(uploads.decrypt(&second).is_some() && uploads.encrypt(b"c").is_some());
+        // one twice
+        let ticket = tickets.encrypt(b"a").unwrap();
+        assert!(uploads.decrypt(&ticket).is_some() && uploads.encrypt(b"b").is_some());
+        assert!(uploads.decrypt(&ticket).is_some() && uploads.encrypt(b"b").is_none());
+        assert!(tickets.encrypt(b"b").is_some(), "where the client reads it gets them all the same");
+        let tickets = Tickets::new().unwrap();
+        tickets.upload_was_reset();
+        assert!(UploadTickets(tickets).encrypt(b"b").is_none());
     }
 
     #[test]

@@ -20,7 +20,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::Instrument as _;
 
 impl Session {
     pub(super) fn passive(&mut self) -> Reply {
@@ -75,6 +74,7 @@ impl Session {
             reuse_required: self.shared.reuse_required,
             times: Arc::clone(&self.shared.times),
             kill: self.kill.clone(),
+            hello_first: Arc::clone(&self.hello_first),
         })
     }
 
@@ -157,8 +157,7 @@ async fn send(
     if offset > bytes {
         return Err(Reply::with(554, format!("The file has only {bytes} bytes")));
     }
-    work.tell(reply::OPENING);
-    let mut data = meeting.meet(Direction::ToClient).await?;
+    let mut data = meeting.begin(Direction::ToClient, work, reply::OPENING).await?;
     let mut at = offset;
     while at < bytes {
         let pieces = timeout(times.operation, download.read(at, PIECE)).await.map_err(slow)??;
@@ -203,8 +202,7 @@ async fn take(
         Some(Err(_)) => return too_slow(times.operation).into(),
         None => return reply::ABORTED,
     };
-    work.tell(first);
-    let received = work.unless_stopped(receive(&mut upload, offset, meeting, times, work)).await;
+    let received = work.unless_stopped(receive(&mut upload, offset, first, meeting, times, work)).await;
     let (data, bytes) = match received {
         Some(Ok(received)) => received,
         Some(Err(Unfinished::Broken(reply))) => {
@@ -217,8 +215,8 @@ async fn take(
         }
         None => return give_up(upload, work).await,
     };
-    // some clients wait for our end before they look for 226
-    tokio::spawn(end(data).in_current_span());
+    // some clients wait for our end before they look for 226, others have closed already
+    tokio::spawn(data.end_beside());
     if bytes == 0 && offset > 0 {
         upload.abort().await;
         return nothing_sent(files, path, offset, times).await;
@@ -236,11 +234,12 @@ async fn take(
 async fn receive(
     upload: &mut Upload,
     mut at: u64,
+    first: Reply,
     meeting: Meeting,
     times: &Times,
     work: &Work,
 ) -> Result<(Data, u64), Unfinished> {
-    let mut data = meeting.meet(Direction::FromClient).await.map_err(Unfinished::Broken)?;
+    let mut data = meeting.begin(Direction::FromClient, work, first).await.map_err(Unfinished::Broken)?;
     let mut received = 0;
     loop {
         match data.read().await.map_err(Unfinished::Broken)? {
@@ -265,10 +264,6 @@ async fn give_up(upload: Upload, work: &Work) -> Reply {
         upload.interrupt().await;
     }
     reply::ABORTED
-}
-
-async fn end(mut data: Data) {
-    let _ = data.end().await;
 }
 
 /// A client that goes on with a file that it has sent in full sends nothing.

@@ -38,6 +38,28 @@ async fn a_client_that_uses_each_ticket_once_uploads_any_number_of_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_may_begin_tls_before_its_command() {
+    let server = Server::start();
+    let mut client = server.client().await;
+    for at in 0..10 {
+        let address = client.passive().await;
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let tls = client.sessions();
+        let beginning = tokio::spawn(async move { super::client::begin(&tls, socket).await });
+        assert_eq!(client.ask(&format!("STOR {at}")).await, 150);
+        let mut data = beginning.await.unwrap().unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut data, b"early").await.unwrap();
+        tokio::io::AsyncWriteExt::shutdown(&mut data).await.unwrap();
+        let mut rest = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut data, &mut rest).await.unwrap();
+        assert_eq!(client.reply().await.0, 226);
+        assert_eq!(server.vfs.get(&format!("/{at}")).unwrap(), "early");
+    }
+    // and one that does not any more
+    assert_eq!(client.upload("STOR late-tls", b"x").await, 226);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn going_on_appending_and_names_of_the_servers_choice() {
     let server = Server::start();
     let mut client = server.client().await;
