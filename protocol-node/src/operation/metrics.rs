@@ -28,6 +28,9 @@ type Rows<'a, T> = &'a [(&'a [(&'a str, &'a str)], T)];
 
 fn counters(encoder: &mut DescriptorEncoder, name: &str, help: &str, rows: Rows<'_, u64>) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, ConstCounter::new(0_u64).metric_type())?;
+    if let [([], value)] = rows {
+        return ConstCounter::new(*value).encode(family);
+    }
     for (labels, value) in rows {
         ConstCounter::new(*value).encode(family.encode_family(labels)?)?;
     }
@@ -36,6 +39,9 @@ fn counters(encoder: &mut DescriptorEncoder, name: &str, help: &str, rows: Rows<
 
 fn gauges(encoder: &mut DescriptorEncoder, name: &str, help: &str, rows: Rows<'_, i64>) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, ConstGauge::new(0_i64).metric_type())?;
+    if let [([], value)] = rows {
+        return ConstGauge::new(*value).encode(family);
+    }
     for (labels, value) in rows {
         ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
     }
