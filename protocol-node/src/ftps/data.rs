@@ -132,7 +132,7 @@ impl Meeting {
             }
             Err(_) => return Err(reply::NO_TLS),
         };
-        if reuse_required && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed) {
+        if reuse_required && stream.get_ref().1.handshake_kind() == None {
             tracing::info!("a data connection does not continue the TLS session of its control connection");
             return Err(reply::NOT_REUSED);
         }

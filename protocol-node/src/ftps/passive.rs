@@ -146,7 +146,7 @@ impl Waiting {
         let Some(place) = places.get_mut(&key) else {
             return false;
         };
-        let owner = place.sessions.iter().position(|session| session.tickets.are_in(&arrived.read));
+        let owner = place.sessions.iter().position(|_| true);
         let owner = owner.or_else(|| place.sessions.iter().position(|session| !session.reuse_required));
         let Some(owner) = owner else {
             place.sessions.iter().for_each(|session| session.stranger.notify_one());
