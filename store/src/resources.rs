@@ -1,12 +1,15 @@
 //! Making the bucket and the queues, as the deployment's template does on AWS; for `make dev` and tests. What exists
-//! already is left as it is. The table is made by [`crate::table::create_table`].
+//! already is left as it is, but for queues, which get the attributes that they would be made with. The table is made by [`crate::table::create_table`].
 
 use crate::aws::Aws;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_sqs::types::QueueAttributeName;
+use std::collections::HashMap;
 
-/// A message that was received this often without being deleted goes to the dead-letter queue.
-const MAX_RECEIVES: u32 = 10;
+/// A message that was received this often without being deleted goes to the dead-letter queue. Each time keeps it away for
+/// [`VISIBILITY_SECONDS`], so an outage of what deliveries need may last for more than an hour and a half before somebody has to
+/// send its events back from there.
+const MAX_RECEIVES: u32 = 100;
 /// A webhook attempt lasts at most 10 s, a batch of them at most half a minute.
 const VISIBILITY_SECONDS: u32 = 60;
 
@@ -53,14 +56,19 @@ pub async fn make_queue(aws: &Aws, name: &str) -> Result<String, ResourceError> 
 
 async fn queue(aws: &Aws, name: &str, redrive: Option<String>) -> Result<String, ResourceError> {
     let what = format!("queue {name}");
-    let mut request = aws
-        .sqs
-        .create_queue()
-        .queue_name(name)
-        .attributes(QueueAttributeName::VisibilityTimeout, VISIBILITY_SECONDS.to_string());
-    if let Some(redrive) = redrive {
-        request = request.attributes(QueueAttributeName::RedrivePolicy, redrive);
+    let no_url = || ResourceError { what: what.clone(), reason: "no URL was answered".to_owned() };
+    let mut attributes = HashMap::from([(QueueAttributeName::VisibilityTimeout, VISIBILITY_SECONDS.to_string())]);
+    attributes.extend(redrive.map(|redrive| (QueueAttributeName::RedrivePolicy, redrive)));
+    match aws.sqs.create_queue().queue_name(name).set_attributes(Some(attributes.clone())).send().await {
+        Ok(made) => made.queue_url.ok_or_else(no_url),
+        // made by an earlier version, with other attributes
+        Err(error) if error.as_service_error().is_some_and(|service| service.is_queue_name_exists()) => {
+            let found = aws.sqs.get_queue_url().queue_name(name).send().await.map_err(|error| failed(&what, &error))?;
+            let url = found.queue_url.ok_or_else(no_url)?;
+            let setting = aws.sqs.set_queue_attributes().queue_url(&url).set_attributes(Some(attributes));
+            setting.send().await.map_err(|error| failed(&what, &error))?;
+            Ok(url)
+        }
+        Err(error) => Err(failed(&what, &error)),
     }
-    let made = request.send().await.map_err(|error| failed(&what, &error))?;
-    made.queue_url.ok_or_else(|| ResourceError { what, reason: "no URL was answered".to_owned() })
 }

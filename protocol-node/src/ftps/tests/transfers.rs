@@ -56,7 +56,7 @@ async fn a_client_may_begin_tls_before_its_command() {
         assert_eq!(server.vfs.get(&format!("/{at}")).unwrap(), "early");
     }
     // and one that does not any more
-    assert_eq!(client.upload("STOR behind", b"x").await, 226);
+    assert_eq!(client.upload("STOR afterwards", b"x").await, 226);
 }
 
 #[tokio::test(flavor = "multi_thread")]
