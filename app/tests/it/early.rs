@@ -3,7 +3,7 @@
 use crate::world::{WHOLE, World, content, path};
 use domain::access::Level;
 use offline_aws::{DynamoDbFaults, FaultPlan, S3Faults};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_and_dynamodb_are_waited_for_at_the_same_time() {
