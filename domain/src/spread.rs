@@ -60,7 +60,7 @@ fn guess<'a>(first: &[u8], last: &[u8], names: impl IntoIterator<Item = &'a str>
         Some(format!("{fixed}{}", std::str::from_utf8(&digits).ok()?))
     };
     let steps = 1..=u64::try_from(most).ok()?;
-    steps.map_while(|step| high.checked_add(step * stride).filter(|cut| *cut < limit)).map(text).collect()
+    steps.map_while(|step| high.checked_add(step.checked_mul(stride)?).filter(|cut| *cut < limit)).map(text).collect()
 }
 
 /// The smallest alphabet that holds all of them.

@@ -284,6 +284,10 @@ impl Intents {
 
     /// All intents on one key, but for those that were given up.
     pub async fn on_key(&self, organization: &OrganizationId, key: &str) -> Result<Vec<Intent>, IntentError> {
+        Ok(self.kept_on_key(organization, key).await?.into_iter().map(|found| found.intent).collect())
+    }
+
+    async fn kept_on_key(&self, organization: &OrganizationId, key: &str) -> Result<Vec<Overdue>, IntentError> {
         let request = self
             .dynamodb
             .query()
@@ -292,8 +296,7 @@ impl Intents {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(table::intents(organization, key)));
         let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
-        let kept = answer.items().iter().filter(|item| item.contains_key(SWEEP_AT));
-        kept.map(|item| read(item).map(|overdue| overdue.intent)).collect()
+        answer.items().iter().filter(|item| item.contains_key(SWEEP_AT)).map(read).collect()
     }
 
     /// The intent on this key that is to rename the folder `from`, if there is one, as the sweep would find it, and whether
@@ -305,22 +308,13 @@ impl Intents {
         from: &str,
         now: Timestamp,
     ) -> Result<Option<(Overdue, bool)>, IntentError> {
-        let request = self
-            .dynamodb
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(table::intents(organization, key)));
-        let answer = patiently(|| request.clone().send()).await.map_err(IntentError::of)?;
-        for item in answer.items().iter().filter(|item| item.contains_key(SWEEP_AT)) {
-            let found = read(item)?;
-            if matches!(&found.intent.change, Change::RenameFolder { from: other } if other == from) {
-                let over = found.due.millis() < now.millis();
-                return Ok(Some((found, over)));
-            }
-        }
-        Ok(None)
+        let all = self.kept_on_key(organization, key).await?;
+        let wanted =
+            |found: &Overdue| matches!(&found.intent.change, Change::RenameFolder { from: other } if other == from);
+        Ok(all.into_iter().find(wanted).map(|found| {
+            let over = found.due.millis() < now.millis();
+            (found, over)
+        }))
     }
 
     /// Up to `limit` intents of one shard whose lease has passed.

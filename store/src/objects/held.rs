@@ -39,16 +39,7 @@ pub(super) struct HeldBody {
 impl HeldBody {
     pub(super) fn new(bytes: Bytes, held: Held) -> Self {
         let mut word = held.0;
-        let word = Box::pin(async move {
-            loop {
-                if *word.borrow_and_update() {
-                    return true;
-                }
-                if word.changed().await.is_err() {
-                    return *word.borrow();
-                }
-            }
-        });
+        let word = Box::pin(async move { word.wait_for(|go| *go).await.is_ok() });
         Self { word, bytes: Some(bytes) }
     }
 }

@@ -3,6 +3,7 @@
 use super::attempts::{WriteError, attempts};
 use super::held::{Held, HeldBody};
 use super::{ARRIVED, ETag, OPERATION, ObjectError, ObjectInfo, Objects};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::MetadataDirective;
 use base64::Engine as _;
@@ -55,23 +56,13 @@ impl Objects {
         held: &Held,
     ) -> Result<(), WriteError> {
         let key = file.location().file_key().ok_or_else(no_file)?;
-        let (if_none_match, if_match) = precondition.headers();
         let checksum = BASE64_STANDARD.encode(crc32fast::hash(&body).to_be_bytes());
-        attempts(async || {
-            let sending = self
-                .once
-                .put_object()
-                .bucket(&self.bucket)
-                .set_expected_bucket_owner(self.owner.clone())
-                .key(key.as_str())
-                .set_if_none_match(if_none_match.clone())
-                .set_if_match(if_match.clone())
-                .metadata(OPERATION, operation.as_str())
-                .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX))
+        let length = i64::try_from(body.len()).unwrap_or(i64::MAX);
+        send(|| {
+            self.put_request(&key, precondition, operation)
+                .content_length(length)
                 .checksum_crc32(checksum.as_str())
-                .body(ByteStream::from_body_1_x(HeldBody::new(body.clone(), held.clone())));
-            sending.customize().disable_payload_signing().send().await?;
-            Ok(())
+                .body(ByteStream::from_body_1_x(HeldBody::new(body.clone(), held.clone())))
         })
         .await
     }
@@ -88,24 +79,24 @@ impl Objects {
         precondition: &Precondition,
         operation: &OperationId,
     ) -> Result<(), WriteError> {
+        send(|| self.put_request(key, precondition, operation).body(ByteStream::from(body.clone()))).await
+    }
+
+    fn put_request(
+        &self,
+        key: &ObjectKey,
+        precondition: &Precondition,
+        operation: &OperationId,
+    ) -> PutObjectFluentBuilder {
         let (if_none_match, if_match) = precondition.headers();
-        attempts(async || {
-            let sending = self
-                .once
-                .put_object()
-                .bucket(&self.bucket)
-                .set_expected_bucket_owner(self.owner.clone())
-                .key(key.as_str())
-                .set_if_none_match(if_none_match.clone())
-                .set_if_match(if_match.clone())
-                .metadata(OPERATION, operation.as_str())
-                .body(ByteStream::from(body.clone()));
-            // the SDK sends a CRC-32 of the body, which S3 checks; a SHA-256 for the signature would cost three times the
-            // rest of the request and protect nothing more under TLS
-            sending.customize().disable_payload_signing().send().await?;
-            Ok(())
-        })
-        .await
+        self.once
+            .put_object()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key.as_str())
+            .set_if_none_match(if_none_match)
+            .set_if_match(if_match)
+            .metadata(OPERATION, operation.as_str())
     }
 
     /// A copy of `version` under another name, made by S3. For files up to S3's limit for one copy, 5 GiB.
@@ -191,6 +182,17 @@ impl Objects {
         })
         .await
     }
+}
+
+/// Puts; a request with a body cannot be sent twice, so each try makes a new one.
+async fn send(request: impl Fn() -> PutObjectFluentBuilder) -> Result<(), WriteError> {
+    attempts(async || {
+        // a CRC-32 of the body goes with it, which S3 checks; a SHA-256 for the signature would cost three times the rest of the
+        // request and protect nothing more under TLS
+        request().customize().disable_payload_signing().send().await?;
+        Ok(())
+    })
+    .await
 }
 
 /// The organization's root is no file, whatever is asked of it.
