@@ -11,6 +11,7 @@ mod intent;
 mod listing;
 mod partial;
 mod rename;
+mod resumed;
 mod times;
 mod upload;
 

@@ -3,20 +3,15 @@
 use super::Source;
 use crate::budget::Reserved;
 use crate::vfs::object_failure;
+use crate::vfs::resumed::Resumed;
 use bytes::Bytes;
 use domain::file_error::{FileError, FileErrorKind};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use store::objects::{Body, ObjectError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
-/// How often a body that breaks off is asked for again, from where it broke.
-const TRIES: u32 = 4;
-/// How long a body may stand still.
-const STALL: Duration = Duration::from_secs(20);
 
 /// Part of a window.
 pub(super) struct Segment {
@@ -129,53 +124,26 @@ impl Drop for Segment {
 async fn fetch(
     source: &Source,
     mut range: Range<u64>,
-    mut body: Option<Body>,
+    body: Option<Body>,
     mut take: impl FnMut(Bytes),
 ) -> Result<(), FileError> {
-    let mut tries = 0;
+    let mut body = Resumed::new(body);
     while range.start < range.end {
-        let failure = match next_chunk(source, &range, &mut body).await {
-            Ok(Some(chunk)) => {
-                let room = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-                let chunk = chunk.slice(..chunk.len().min(room));
-                range.start += chunk.len() as u64;
-                take(chunk);
-                continue;
+        let objects = &source.session.shared.objects;
+        let missing = body.next(|| objects.read(&source.proof, &source.etag, range.clone())).await;
+        let chunk = missing.map_err(|failure| match failure {
+            // deleted or replaced since OPEN: an error, not a mix of two versions
+            ObjectError::PreconditionFailed | ObjectError::NotFound | ObjectError::RangeBehindEnd => {
+                FileError::new(FileErrorKind::Changed, "the file was replaced or deleted while it was read")
             }
-            Ok(None) => ObjectError::Incomplete("all bytes of the range"),
-            Err(error) => error,
-        };
-        tries += 1;
-        body = None;
-        if !failure.outcome_unknown() || tries == TRIES {
-            return Err(match failure {
-                // deleted or replaced since OPEN: an error, not a mix of two versions
-                ObjectError::PreconditionFailed | ObjectError::NotFound | ObjectError::RangeBehindEnd => {
-                    FileError::new(FileErrorKind::Changed, "the file was replaced or deleted while it was read")
-                }
-                error => object_failure(error),
-            });
-        }
+            error => object_failure(error),
+        })?;
+        let room = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let chunk = chunk.slice(..chunk.len().min(room));
+        range.start += chunk.len() as u64;
+        take(chunk);
     }
     Ok(())
-}
-
-async fn next_chunk(
-    source: &Source,
-    range: &Range<u64>,
-    body: &mut Option<Body>,
-) -> Result<Option<Bytes>, ObjectError> {
-    let open = match body {
-        Some(open) => open,
-        None => {
-            let objects = &source.session.shared.objects;
-            body.insert(objects.read(&source.proof, &source.etag, range.clone()).await?)
-        }
-    };
-    match tokio::time::timeout(STALL, open.next()).await {
-        Ok(chunk) => chunk,
-        Err(elapsed) => Err(ObjectError::Unavailable(elapsed.into())),
-    }
 }
 
 /// A range by itself, as large as a read. Its memory is small and short-lived: what the door allows in reads at a time.

@@ -10,16 +10,11 @@
 
 use super::{Buffer, Writer};
 use crate::vfs::object_failure;
+use crate::vfs::resumed::Resumed;
 use domain::file_error::FileError;
 use domain::upload::MIN_PART_BYTES;
 use std::sync::Arc;
-use std::time::Duration;
-use store::objects::{Body, ObjectError, ObjectInfo};
-
-/// How often the bytes of a small file are asked for again, from where they broke off.
-const TRIES: u32 = 4;
-/// How long they may stand still.
-const STALL: Duration = Duration::from_secs(20);
+use store::objects::{ObjectError, ObjectInfo};
 
 impl Writer {
     /// Takes the file that is there as the beginning of this one.
@@ -36,43 +31,18 @@ impl Writer {
 
     /// Takes a file's bytes as if the client had sent them, and within the same memory.
     async fn read_in(&mut self, existing: &ObjectInfo) -> Result<(), FileError> {
-        let (mut tries, mut body) = (0, None);
+        let mut body = Resumed::new(None);
         while self.buffer.end() < existing.bytes {
             let from = self.buffer.end();
-            let failure = match self.next_of(existing, &mut body).await {
-                Ok(Some(chunk)) => {
-                    self.take(from, chunk).await?;
-                    continue;
-                }
-                Ok(None) => ObjectError::Incomplete("all bytes of the file"),
+            let objects = &self.session.shared.objects;
+            let missing = body.next(|| objects.read_on(&self.proof, &existing.etag, from..existing.bytes)).await;
+            let chunk = missing.map_err(|failure| match failure {
                 // another version is there, or none
-                Err(ObjectError::NotFound | ObjectError::RangeBehindEnd) => ObjectError::PreconditionFailed,
-                Err(error) => error,
-            };
-            tries += 1;
-            body = None;
-            if !failure.outcome_unknown() || tries == TRIES {
-                return Err(object_failure(failure));
-            }
+                ObjectError::NotFound | ObjectError::RangeBehindEnd => object_failure(ObjectError::PreconditionFailed),
+                error => object_failure(error),
+            })?;
+            self.take(from, chunk).await?;
         }
         Ok(())
-    }
-
-    async fn next_of(
-        &self,
-        existing: &ObjectInfo,
-        body: &mut Option<Body>,
-    ) -> Result<Option<bytes::Bytes>, ObjectError> {
-        let open = match body {
-            Some(open) => open,
-            None => {
-                let range = self.buffer.end()..existing.bytes;
-                body.insert(self.session.shared.objects.read_on(&self.proof, &existing.etag, range).await?)
-            }
-        };
-        match tokio::time::timeout(STALL, open.next()).await {
-            Ok(chunk) => chunk,
-            Err(elapsed) => Err(ObjectError::Unavailable(elapsed.into())),
-        }
     }
 }

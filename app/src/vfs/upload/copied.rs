@@ -36,14 +36,14 @@ impl Upload {
         let mut read = range.start;
         while read < range.end {
             let len = usize::try_from(PIECE_BYTES.min(range.end - read)).unwrap_or(usize::MAX);
-            let chunks = from.read(read, len).await?;
-            for chunk in chunks {
+            let before = read;
+            for chunk in from.read(read, len).await? {
                 let len = chunk.len() as u64;
-                if len == 0 {
-                    return Err(FileError::new(FileErrorKind::Changed, "the file to copy ended early"));
-                }
                 self.write(at + (read - range.start), chunk).await?;
                 read += len;
+            }
+            if read == before {
+                return Err(FileError::new(FileErrorKind::Changed, "the file to copy ended early"));
             }
         }
         Ok(())
