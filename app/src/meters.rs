@@ -29,9 +29,9 @@ pub struct FileMeters {
     pub sent_bytes: Counter,
     /// Uploads that became visible.
     pub uploads_stored: Counter,
-    /// Uploads that did not, with an error.
+    /// Uploads that did not: with an error, or taken back by their client.
     pub uploads_failed: Counter,
-    /// Uploads whose client went away or gave up.
+    /// Uploads whose client went away.
     pub uploads_interrupted: Counter,
     /// Downloads that were closed.
     pub downloads: Counter,

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 /// Which answer a failed file operation gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +69,11 @@ impl FileError {
     /// The permissions of this credential do not allow it.
     pub fn permission_denied() -> Self {
         Self::new(FileErrorKind::PermissionDenied, "permission denied")
+    }
+
+    /// Storage did not answer within `limit`.
+    pub fn too_slow(limit: Duration) -> Self {
+        Self::new(FileErrorKind::Unavailable, format!("storage did not answer within {} s", limit.as_secs()))
     }
 
     /// Which answer to give.

@@ -2,6 +2,8 @@
 #![no_main]
 #![allow(dead_code, reason = "the node uses what a fuzzer does not")]
 
+#[path = "../../protocol-node/src/cutting.rs"]
+mod cutting;
 mod ftps;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ftps::exercise::exercise(input));

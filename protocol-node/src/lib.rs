@@ -6,14 +6,19 @@
 
 mod backend;
 pub mod config;
+#[cfg(test)]
+mod cutting;
 pub mod door;
 #[cfg(test)]
 mod doubles;
 pub mod ftps;
 mod host_keys;
+#[cfg(test)]
+mod mutating;
 pub mod operation;
 mod sftp;
 pub mod ssh;
 pub mod state;
+mod sums;
 
 pub use host_keys::{HostKeyError, HostKeys, MIN_SECRET_BYTES, host_keys};

@@ -22,6 +22,8 @@ mod host_keys;
 mod sftp;
 #[path = "../../src/ssh/mod.rs"]
 mod ssh;
+#[path = "../../src/sums.rs"]
+mod sums;
 
 use std::error::Error;
 use std::net::SocketAddr;

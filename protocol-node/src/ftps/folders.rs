@@ -5,7 +5,7 @@ use super::session::Session;
 use super::text::quoted;
 use crate::backend::FileSession;
 use app::vfs::EntryKind;
-use domain::file_error::{FileError, FileErrorKind};
+use domain::file_error::FileError;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -53,12 +53,8 @@ impl Session {
     /// An operation of storage within its deadline. Those that change something go on when they are late.
     pub(super) async fn operation<T>(&self, operation: BoxFuture<'_, Result<T, FileError>>) -> Result<T, FileError> {
         let limit = self.shared.times.operation;
-        timeout(limit, operation).await.unwrap_or_else(|_| Err(too_slow(limit)))
+        timeout(limit, operation).await.unwrap_or_else(|_| Err(FileError::too_slow(limit)))
     }
-}
-
-pub(super) fn too_slow(limit: std::time::Duration) -> FileError {
-    FileError::new(FileErrorKind::Unavailable, format!("storage did not answer within {} s", limit.as_secs()))
 }
 
 pub(super) fn done(outcome: Result<(), FileError>) -> Reply {

@@ -1,18 +1,17 @@
-//! Sums of files: HASH (draft-bryan-ftp-hash), and XCRC, XMD5, XSHA256 in their usual form. S3 does not know them, so the file
-//! is read; files over [`MAX_HASH_BYTES`] are refused. It is not a download, and not announced as one.
+//! Sums of files: HASH (draft-bryan-ftp-hash), and XCRC, XMD5, XSHA256 in their usual form, of at most
+//! [`MAX_HASH_BYTES`].
 
 use super::command::Algorithm;
-use super::folders::too_slow;
 use super::job::{Job, Work};
 use super::reply::{self, Reply};
 use super::session::{Answer, Session};
-use super::{MAX_HASH_BYTES, Times, data};
+use super::{MAX_HASH_BYTES, Times};
 use crate::backend::FileSession;
-use aws_lc_rs::digest;
+use crate::sums::Sum;
+use aws_lc_rs::digest::SHA256;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
 use futures_util::FutureExt as _;
-use md5::{Digest as _, Md5};
 use std::sync::Arc;
 use tokio::time::timeout;
 
@@ -25,36 +24,12 @@ impl Algorithm {
             Self::Crc32 => "CRC32",
         }
     }
-}
 
-enum Sum {
-    Sha256(digest::Context),
-    Md5(Md5),
-    Crc32(crc32fast::Hasher),
-}
-
-impl Sum {
-    fn new(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Sha256 => Self::Sha256(digest::Context::new(&digest::SHA256)),
-            Algorithm::Md5 => Self::Md5(Md5::new()),
-            Algorithm::Crc32 => Self::Crc32(crc32fast::Hasher::new()),
-        }
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
+    fn sum(self) -> Sum {
         match self {
-            Self::Sha256(sum) => sum.update(bytes),
-            Self::Md5(sum) => sum.update(bytes),
-            Self::Crc32(sum) => sum.update(bytes),
-        }
-    }
-
-    fn text(self) -> String {
-        match self {
-            Self::Sha256(sum) => hex::encode(sum.finish()),
-            Self::Md5(sum) => hex::encode(sum.finalize()),
-            Self::Crc32(sum) => hex::encode(sum.finalize().to_be_bytes()),
+            Self::Sha256 => Sum::sha(&SHA256),
+            Self::Md5 => Sum::md5(),
+            Self::Crc32 => Sum::crc32(),
         }
     }
 }
@@ -95,32 +70,17 @@ impl Session {
 }
 
 async fn sum(files: &FileSession, ask: &Ask, times: &Times, work: &Work) -> Result<Reply, FileError> {
-    let slow = |_| too_slow(times.operation);
-    let download = timeout(times.operation, files.open_read(&ask.path).boxed()).await.map_err(slow)??;
+    let opened = timeout(times.operation, files.open_read(&ask.path).boxed()).await;
+    let download = opened.unwrap_or_else(|_| Err(FileError::too_slow(times.operation)))?;
     let (start, end) = ask.range.unwrap_or((0, u64::MAX));
     let end = end.min(download.entry().bytes);
-    if end.saturating_sub(start) > MAX_HASH_BYTES {
+    let start = start.min(end);
+    if end - start > MAX_HASH_BYTES {
         let text = format!("sums are made of at most {} GiB", MAX_HASH_BYTES >> 30);
         return Err(FileError::new(FileErrorKind::TooLarge, text));
     }
-    let mut sum = Sum::new(ask.algorithm);
-    let mut at = start;
-    while at < end {
-        let len = usize::try_from(end - at).unwrap_or(usize::MAX).min(data::PIECE);
-        let pieces = timeout(times.operation, download.read(at, len).boxed()).await.map_err(slow)??;
-        let before = at;
-        for piece in pieces {
-            sum.add(&piece);
-            work.moved(piece.len());
-            at += piece.len() as u64;
-        }
-        if at == before {
-            return Err(FileError::new(FileErrorKind::Changed, "the file ended early"));
-        }
-        // the sum of a piece takes as long as a turn should
-        tokio::task::yield_now().await;
-    }
-    let text = sum.text();
+    let sum = ask.algorithm.sum().of(&download, start..end, times.operation, |bytes| work.moved(bytes)).await?;
+    let text = hex::encode(sum);
     if !ask.told_whole {
         return Ok(Reply::with(250, text.to_ascii_uppercase()));
     }

@@ -2,7 +2,6 @@
 //! connection. They are sent page by page, as storage gives them.
 
 use super::data::{Data, Direction, Meeting};
-use super::folders::too_slow;
 use super::job::{Job, Work};
 use super::reply::{self, Reply};
 use super::session::{Answer, Session};
@@ -98,14 +97,14 @@ impl Source {
                 listing => listing.map(|listing| Self::Folder(Box::new(listing))),
             }
         };
-        timeout(times.operation, opened.boxed()).await.unwrap_or_else(|_| Err(too_slow(times.operation)))
+        timeout(times.operation, opened.boxed()).await.unwrap_or_else(|_| Err(FileError::too_slow(times.operation)))
     }
 
     async fn next(&mut self, times: &Times) -> Result<Option<Vec<Entry>>, FileError> {
         match self {
-            Self::Folder(listing) => {
-                timeout(times.operation, listing.next_page()).await.unwrap_or_else(|_| Err(too_slow(times.operation)))
-            }
+            Self::Folder(listing) => timeout(times.operation, listing.next_page())
+                .await
+                .unwrap_or_else(|_| Err(FileError::too_slow(times.operation))),
             Self::File(entry) => Ok(entry.take().map(|entry| vec![entry])),
         }
     }

@@ -6,7 +6,6 @@
 use super::Times;
 use super::command::Epsv;
 use super::data::{Came, Data, Direction, Meeting, PIECE};
-use super::folders::too_slow;
 use super::job::{Job, Work};
 use super::reply::{self, Reply};
 use super::session::{Answer, Session};
@@ -131,8 +130,9 @@ impl Session {
             Err(reply) => return reply.into(),
         };
         let times = Arc::clone(&self.shared.times);
+        let ask = Ask { path, mode, offset, first };
         Answer::Job(Job::start(&self.shared.doors.tasks, |work| async move {
-            take(&files, &path, mode, offset, first, meeting, &times, &work).await
+            take(&files, ask, meeting, &times, &work).await
         }))
     }
 
@@ -151,7 +151,7 @@ async fn send(
     times: &Times,
     work: &Work,
 ) -> Result<(Download, Data), Reply> {
-    let slow = |_| Reply::from(too_slow(times.operation));
+    let slow = |_| Reply::from(FileError::too_slow(times.operation));
     let download = timeout(times.operation, files.open_read(path).boxed()).await.map_err(slow)??;
     let bytes = download.entry().bytes;
     if offset > bytes {
@@ -183,23 +183,24 @@ enum Unfinished {
     Failed(FileError),
 }
 
-/// STOR and its kin.
-#[expect(clippy::too_many_arguments, reason = "they are what a transfer is")]
-async fn take(
-    files: &FileSession,
-    path: &VPath,
+/// What STOR and its kin ask for.
+struct Ask {
+    path: VPath,
     mode: WriteMode,
+    /// Where the client's bytes begin.
     offset: u64,
+    /// What is said before the transfer.
     first: Reply,
-    meeting: Meeting,
-    times: &Times,
-    work: &Work,
-) -> Reply {
-    let opened = work.unless_stopped(timeout(times.operation, files.open_write(path, mode).boxed())).await;
+}
+
+/// STOR and its kin.
+async fn take(files: &FileSession, ask: Ask, meeting: Meeting, times: &Times, work: &Work) -> Reply {
+    let Ask { path, mode, offset, first } = ask;
+    let opened = work.unless_stopped(timeout(times.operation, files.open_write(&path, mode).boxed())).await;
     let mut upload = match opened {
         Some(Ok(Ok(upload))) => upload,
         Some(Ok(Err(error))) => return error.into(),
-        Some(Err(_)) => return too_slow(times.operation).into(),
+        Some(Err(_)) => return FileError::too_slow(times.operation).into(),
         None => return reply::ABORTED,
     };
     let received = work.unless_stopped(receive(&mut upload, offset, first, meeting, times, work)).await;
@@ -219,7 +220,7 @@ async fn take(
     tokio::spawn(data.end_beside());
     if bytes == 0 && offset > 0 {
         upload.abort().await;
-        return nothing_sent(files, path, offset, times).await;
+        return nothing_sent(files, &path, offset, times).await;
     }
     if !work.finishes() {
         return give_up(upload, work).await;
@@ -227,7 +228,7 @@ async fn take(
     match timeout(times.finish, upload.finish().boxed()).await {
         Ok(Ok(())) => reply::TRANSFERRED,
         Ok(Err(error)) => error.into(),
-        Err(_) => too_slow(times.finish).into(),
+        Err(_) => FileError::too_slow(times.finish).into(),
     }
 }
 
@@ -247,7 +248,7 @@ async fn receive(
             Came::Bytes(piece) => {
                 let len = piece.len();
                 let written = timeout(times.write, upload.write(at, piece)).await;
-                written.unwrap_or_else(|_| Err(too_slow(times.write))).map_err(Unfinished::Failed)?;
+                written.unwrap_or_else(|_| Err(FileError::too_slow(times.write))).map_err(Unfinished::Failed)?;
                 work.moved(len);
                 at += len as u64;
                 received += len as u64;

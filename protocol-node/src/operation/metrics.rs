@@ -69,7 +69,7 @@ impl Collector for Numbers {
         counters(
             to,
             "towpath_uploads",
-            "Uploads by their end",
+            "Uploads by their end; failed are also those that their client took back",
             &[
                 (&[("result", "stored")], files.uploads_stored.get()),
                 (&[("result", "failed")], files.uploads_failed.get()),

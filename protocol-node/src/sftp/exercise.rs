@@ -1,12 +1,13 @@
 //! What must hold for any bytes a client may send, in one function: the fuzzer (`fuzz/`) and the tests call it.
 //!
-//! The first byte says how many of the next bytes are sizes of pieces; the rest is the stream of a channel.
+//! The input is cut as [`crate::cutting`] says, into the stream of a channel.
 
 use super::attributes::{self, Shown, Wanted};
 use super::frame::{Frame, Frames, Parsed};
 use super::reply::{self, Body, Names};
 use super::request::{self, Ask, Fields, HandleAsk, Malformed};
 use super::status::Status;
+use crate::cutting::{pieces, split};
 use app::vfs::{Entry, EntryKind};
 use bytes::{Bytes, BytesMut};
 use domain::time::Timestamp;
@@ -30,27 +31,6 @@ pub(crate) fn exercise(input: &[u8]) {
             replies(frame);
         }
     }
-}
-
-fn split(input: &[u8]) -> (&[u8], &[u8]) {
-    let Some((count, rest)) = input.split_first() else {
-        return (&[], &[]);
-    };
-    rest.split_at_checked(usize::from(*count)).unwrap_or((&[], rest))
-}
-
-/// The stream in pieces of these sizes, over and over; whole if there are none.
-fn pieces<'a>(sizes: &'a [u8], mut stream: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut sizes = sizes.iter().cycle();
-    std::iter::from_fn(move || {
-        if stream.is_empty() {
-            return None;
-        }
-        let size = sizes.next().map_or(stream.len(), |size| usize::from(*size).max(1));
-        let (piece, rest) = stream.split_at_checked(size).unwrap_or((stream, &[]));
-        stream = rest;
-        Some(piece)
-    })
 }
 
 fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Seen> {
@@ -134,50 +114,10 @@ fn replies(frame: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use proptest::test_runner::{Config, TestRunner};
-    use std::path::Path;
-    use std::time::{Duration, Instant};
-
-    /// How long inputs are mutated in every run of the tests.
-    const MUTATING: Duration = Duration::from_secs(4);
-
-    fn corpus() -> Vec<Vec<u8>> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/frames");
-        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let all: Vec<Vec<u8>> = files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
-        assert!(all.len() >= 20, "the corpus has {} files only", all.len());
-        all
-    }
+    use super::exercise;
 
     #[test]
     fn the_corpus_and_what_is_like_it() {
-        let corpus = corpus();
-        for input in &corpus {
-            exercise(input);
-        }
-        let mutated = (
-            prop::sample::select(corpus.clone()),
-            prop::sample::select(corpus),
-            prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
-            any::<prop::sample::Index>(),
-        );
-        let end = Instant::now() + MUTATING;
-        let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
-        while Instant::now() < end {
-            let outcome = runner.run(&mutated, |(mut input, other, changes, cut)| {
-                for (at, byte) in changes {
-                    if !input.is_empty() {
-                        let at = at.index(input.len());
-                        input[at] = byte;
-                    }
-                }
-                input.extend_from_slice(&other[cut.index(other.len() + 1)..]);
-                exercise(&input);
-                Ok(())
-            });
-            outcome.unwrap();
-        }
+        crate::mutating::run("frames", exercise);
     }
 }

@@ -3,53 +3,30 @@
 //!
 //! S3 knows the MD5 of a file that came in one piece; everything else is read, up to [`MAX_READ_BYTES`].
 
-use super::MAX_NAMES_BYTES;
 use super::reply::Body;
 use super::request::{Algorithm, HashAsk, HashForm};
+use super::{MAX_NAMES_BYTES, OPERATION_DEADLINE};
 use crate::backend::{Download, FileSession};
-use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
+use crate::sums::Sum;
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
 use bytes::{BufMut as _, BytesMut};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
-use md5::{Digest as _, Md5};
 
 /// The most that is read for one answer: a second or two of S3's time, and far below the deadline of an operation.
 const MAX_READ_BYTES: u64 = 256 * 1024 * 1024;
-/// How much is read at a time.
-const PIECE_BYTES: u64 = 256 * 1024;
 /// What the quick check of `md5-hash` covers.
 const QUICK_BYTES: u64 = 2048;
 /// How long the answer's hashes may be together.
 const MAX_HASHES_BYTES: usize = MAX_NAMES_BYTES;
 
-enum Hasher {
-    Md5(Md5),
-    Other(Context),
-}
-
-impl Hasher {
-    fn new(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Md5 => Self::Md5(Md5::new()),
-            Algorithm::Sha1 => Self::Other(Context::new(&SHA1_FOR_LEGACY_USE_ONLY)),
-            Algorithm::Sha256 => Self::Other(Context::new(&SHA256)),
-            Algorithm::Sha384 => Self::Other(Context::new(&SHA384)),
-            Algorithm::Sha512 => Self::Other(Context::new(&SHA512)),
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Md5(hasher) => hasher.update(bytes),
-            Self::Other(context) => context.update(bytes),
-        }
-    }
-
-    fn finish(self) -> Vec<u8> {
-        match self {
-            Self::Md5(hasher) => hasher.finalize().to_vec(),
-            Self::Other(context) => context.finish().as_ref().to_vec(),
-        }
+fn sum(algorithm: Algorithm) -> Sum {
+    match algorithm {
+        Algorithm::Md5 => Sum::md5(),
+        Algorithm::Sha1 => Sum::sha(&SHA1_FOR_LEGACY_USE_ONLY),
+        Algorithm::Sha256 => Sum::sha(&SHA256),
+        Algorithm::Sha384 => Sum::sha(&SHA384),
+        Algorithm::Sha512 => Sum::sha(&SHA512),
     }
 }
 
@@ -69,7 +46,7 @@ pub(crate) async fn answer(files: &FileSession, path: &VPath, ask: HashAsk) -> R
                 None => true,
             };
             // another hash of the beginning is answered with an empty one
-            let hash = if same { whole_or_hashed(&file, Algorithm::Md5, start, end).await? } else { Vec::new() };
+            let hash = if same { hashed(&file, Algorithm::Md5, start, end).await? } else { Vec::new() };
             put_string(&mut out, &hash);
         }
         HashForm::CheckFile { echoed } => {
@@ -86,7 +63,7 @@ pub(crate) async fn answer(files: &FileSession, path: &VPath, ask: HashAsk) -> R
 async fn blocks(file: &Download, ask: HashAsk, start: u64, end: u64) -> Result<Vec<u8>, FileError> {
     let block = u64::from(ask.block);
     if block == 0 || end - start <= block {
-        return whole_or_hashed(file, ask.algorithm, start, end).await;
+        return hashed(file, ask.algorithm, start, end).await;
     }
     readable(end - start)?;
     let count = usize::try_from((end - start).div_ceil(block)).unwrap_or(usize::MAX);
@@ -103,16 +80,6 @@ async fn blocks(file: &Download, ask: HashAsk, start: u64, end: u64) -> Result<V
     Ok(hashes)
 }
 
-async fn whole_or_hashed(file: &Download, algorithm: Algorithm, start: u64, end: u64) -> Result<Vec<u8>, FileError> {
-    if algorithm == Algorithm::Md5
-        && (start, end) == (0, file.entry().bytes)
-        && let Some(known) = file.md5()
-    {
-        return Ok(known.to_vec());
-    }
-    hashed(file, algorithm, start, end).await
-}
-
 fn readable(bytes: u64) -> Result<(), FileError> {
     if bytes <= MAX_READ_BYTES {
         return Ok(());
@@ -122,19 +89,11 @@ fn readable(bytes: u64) -> Result<(), FileError> {
 }
 
 async fn hashed(file: &Download, algorithm: Algorithm, start: u64, end: u64) -> Result<Vec<u8>, FileError> {
-    readable(end - start)?;
-    let (mut hasher, mut at) = (Hasher::new(algorithm), start);
-    while at < end {
-        let len = usize::try_from(PIECE_BYTES.min(end - at)).unwrap_or(usize::MAX);
-        let chunks = file.read(at, len).await?;
-        let read: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        if read == 0 {
-            return Err(FileError::new(FileErrorKind::Changed, "the file ended early"));
-        }
-        chunks.iter().for_each(|chunk| hasher.update(chunk));
-        at += read;
+    // what S3 knows needs no reading
+    if !(algorithm == Algorithm::Md5 && file.md5().is_some() && (start, end) == (0, file.entry().bytes)) {
+        readable(end - start)?;
     }
-    Ok(hasher.finish())
+    sum(algorithm).of(file, start..end, OPERATION_DEADLINE, |_| {}).await
 }
 
 fn put_string(out: &mut BytesMut, bytes: &[u8]) {

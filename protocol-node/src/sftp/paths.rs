@@ -3,7 +3,7 @@
 use super::attributes::{Shown, Wanted};
 use super::handles::{Open, Shared};
 use super::order::Touch;
-use super::reader::{Folder, too_slow};
+use super::reader::Folder;
 use super::reply::{Body, Names};
 use super::request::{HashAsk, PathAsk};
 use super::{OPERATION_DEADLINE, writer};
@@ -118,7 +118,7 @@ impl Operation {
         match timeout(OPERATION_DEADLINE, self.attempt(&shared)).await {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => error.into(),
-            Err(_) => too_slow(OPERATION_DEADLINE).into(),
+            Err(_) => FileError::too_slow(OPERATION_DEADLINE).into(),
         }
     }
 

@@ -6,15 +6,9 @@ use super::{MAX_NAMES_BYTES, MAX_READ, OPERATION_DEADLINE};
 use crate::backend::{Download, Listing};
 use app::vfs::Entry;
 use bytes::Bytes;
-use domain::file_error::{FileError, FileErrorKind};
+use domain::file_error::FileError;
 use domain::time::Timestamp;
-use std::time::Duration;
 use tokio::time::timeout;
-
-/// The answer for what took too long.
-pub(crate) fn too_slow(limit: Duration) -> FileError {
-    FileError::new(FileErrorKind::Unavailable, format!("storage did not answer within {} s", limit.as_secs()))
-}
 
 /// How many bytes a READ will hold: what it asks for, cut at [`MAX_READ`] and at the end of the file.
 pub(crate) fn read_len(download: &Download, offset: u64, len: u32) -> usize {
@@ -28,7 +22,7 @@ pub(crate) async fn read(download: Download, offset: u64, len: usize) -> Body {
         Ok(Ok(chunks)) if chunks.iter().all(Bytes::is_empty) => Body::EOF,
         Ok(Ok(chunks)) => Body::Data(chunks),
         Ok(Err(error)) => error.into(),
-        Err(_) => too_slow(OPERATION_DEADLINE).into(),
+        Err(_) => FileError::too_slow(OPERATION_DEADLINE).into(),
     }
 }
 
@@ -67,7 +61,7 @@ impl Folder {
                 Ok(Ok(Some(page))) => self.page = page.into_iter(),
                 Ok(Ok(None)) => self.ended = true,
                 Ok(Err(error)) => return error.into(),
-                Err(_) => return too_slow(OPERATION_DEADLINE).into(),
+                Err(_) => return FileError::too_slow(OPERATION_DEADLINE).into(),
             }
         }
     }

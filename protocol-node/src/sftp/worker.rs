@@ -7,7 +7,7 @@ use super::handles::Shared;
 use super::intake::{HandleJob, Job, PathJob};
 use super::memory::{Charge, Pool};
 use super::order::Ticket;
-use super::reader::{self, too_slow};
+use super::reader;
 use super::reply::{self, Body, Class, Reply};
 use super::{
     MAX_NAMES_BYTES, MAX_RUNNING_PATHS, MAX_RUNNING_READS, OPERATION_DEADLINE, OUTPUT_DEADLINE, REPLY_HIGH, SEND_BYTES,
@@ -237,7 +237,7 @@ impl Worker {
                 HandleJob::Close { id, download } => Box::pin(async move {
                     let body = match timeout(OPERATION_DEADLINE, download.close()).await {
                         Ok(()) => Body::Ok,
-                        Err(_) => too_slow(OPERATION_DEADLINE).into(),
+                        Err(_) => FileError::too_slow(OPERATION_DEADLINE).into(),
                     };
                     (other(id, body), Returned::Nothing)
                 }),

@@ -8,7 +8,6 @@ use super::attributes::{Shown, Wanted};
 use super::handles::{Shared, Slot};
 use super::memory::Charge;
 use super::order::Ticket;
-use super::reader::too_slow;
 use super::reply::{Body, Class, Reply};
 use super::{CLOSE_DEADLINE, MAX_DATA_REQUESTS, MAX_OTHER_REQUESTS, WRITE_DEADLINE};
 use crate::backend::{Download, Upload};
@@ -102,7 +101,7 @@ impl Writer {
         }
         let outcome = match timeout(WRITE_DEADLINE, self.upload.write(offset, data)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(too_slow(WRITE_DEADLINE)),
+            Err(_) => Err(FileError::too_slow(WRITE_DEADLINE)),
         };
         self.note(outcome)
     }
@@ -116,7 +115,7 @@ impl Writer {
         let end = if length == 0 { size } else { start.saturating_add(length).min(size) };
         let outcome = match timeout(CLOSE_DEADLINE, self.upload.copy_from(from, start..end, at)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(too_slow(CLOSE_DEADLINE)),
+            Err(_) => Err(FileError::too_slow(CLOSE_DEADLINE)),
         };
         match self.note(outcome) {
             // as OpenSSH's server answers when there was less than asked for
@@ -137,7 +136,7 @@ impl Writer {
         let Some(size) = wanted.size else { return Body::Ok };
         let outcome = match timeout(WRITE_DEADLINE, self.upload.set_bytes(size)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(too_slow(WRITE_DEADLINE)),
+            Err(_) => Err(FileError::too_slow(WRITE_DEADLINE)),
         };
         self.note(outcome)
     }
@@ -150,7 +149,7 @@ impl Writer {
         match timeout(CLOSE_DEADLINE, self.upload.finish()).await {
             Ok(Ok(())) => Body::Ok,
             Ok(Err(error)) => error.into(),
-            Err(_) => too_slow(CLOSE_DEADLINE).into(),
+            Err(_) => FileError::too_slow(CLOSE_DEADLINE).into(),
         }
     }
 
