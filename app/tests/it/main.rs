@@ -15,6 +15,7 @@ mod files;
 mod folders;
 mod listings;
 mod promises;
+mod resources;
 mod resuming;
 mod settling;
 mod times;
