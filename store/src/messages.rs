@@ -4,6 +4,7 @@ use crate::aws::Aws;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, SendMessageBatchRequestEntry};
 use domain::queue_message::QueueMessage;
+use futures_util::FutureExt as _;
 
 /// SQS takes this many messages in one request.
 const BATCH: usize = 10;
@@ -56,7 +57,7 @@ impl Messages {
                 let entry = SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(body);
                 request = request.entries(entry.delay_seconds(delay).build().map_err(failed)?);
             }
-            let answer = request.send().await.map_err(failed)?;
+            let answer = request.send().boxed().await.map_err(failed)?;
             if let Some(refused) = answer.failed.first() {
                 return Err(MessagesError(format!("{}: {}", refused.code(), refused.message().unwrap_or_default())));
             }
@@ -74,6 +75,7 @@ impl Messages {
             .wait_time_seconds(i32::from(wait_seconds.min(15)))
             .message_system_attribute_names(aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
+            .boxed()
             .await
             .map_err(failed)?;
         Ok(answer.messages.unwrap_or_default().into_iter().filter_map(received).collect())
@@ -87,7 +89,7 @@ impl Messages {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string()).receipt_handle(receipt);
                 request = request.entries(entry.build().map_err(failed)?);
             }
-            request.send().await.map_err(failed)?;
+            request.send().boxed().await.map_err(failed)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! for than the SDK's shared allowance of retries under a storm of throttling.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use futures_util::FutureExt as _;
 use rand::Rng as _;
 use std::time::{Duration, Instant};
 
@@ -17,12 +18,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) async fn patiently<T, E, R, F>(mut call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
 where
     E: ProvideErrorMetadata,
-    F: Future<Output = Result<T, SdkError<E, R>>>,
+    F: Future<Output = Result<T, SdkError<E, R>>> + Send,
 {
     let mut pause = FIRST_PAUSE;
     let end = Instant::now() + PATIENCE;
     loop {
-        match call().await {
+        // boxed: the SDK's futures are large and nest deeply, and every future around this one would hold them
+        match call().boxed().await {
             Err(error) if is_passing(&error) && Instant::now() < end => {}
             result => return result,
         }
@@ -37,7 +39,7 @@ where
 pub(crate) async fn conditionally<T, E, R, F>(call: impl FnMut() -> F) -> Result<bool, SdkError<E, R>>
 where
     E: ProvideErrorMetadata,
-    F: Future<Output = Result<T, SdkError<E, R>>>,
+    F: Future<Output = Result<T, SdkError<E, R>>> + Send,
 {
     match patiently(call).await {
         Ok(_) => Ok(true),

@@ -27,6 +27,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use domain::id::OrganizationId;
+use futures_util::FutureExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -83,7 +84,7 @@ impl Records {
 
     async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<Versioned<T>>, RecordError> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key_attributes(key)));
-        let answer = request.consistent_read(true).send().await.map_err(RecordError::unavailable)?;
+        let answer = request.consistent_read(true).send().boxed().await.map_err(RecordError::unavailable)?;
         answer.item.map(decode).transpose()
     }
 
@@ -152,6 +153,7 @@ impl Records {
             .set_exclusive_start_key(start)
             .limit(i32::from(limit))
             .send()
+            .boxed()
             .await
             .map_err(RecordError::unavailable)?;
         let next = answer.last_evaluated_key.as_ref().and_then(sort_key);
@@ -162,7 +164,7 @@ impl Records {
 
     /// Writes everything or nothing.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), RecordError> {
-        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().boxed().await;
         match sent {
             Ok(_) => Ok(()),
             Err(error) if is_condition(&error) => Err(RecordError::Conflict),

@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update}
 use domain::id::{CredentialId, OperationId, OrganizationId};
 use domain::intent::UsageChange;
 use domain::time::Timestamp;
+use futures_util::FutureExt as _;
 
 /// How many operations one transaction settles at most: DynamoDB takes 100 items, one is the usage record, and an
 /// operation has up to three: its intent, and for a rename the versions at both names.
@@ -142,7 +143,7 @@ impl Settling {
                 .map_err(broken)?;
             items.push(TransactWriteItem::builder().update(update).build());
         }
-        let answer = self.dynamodb.transact_write_items().set_transact_items(Some(items)).send().await;
+        let answer = self.dynamodb.transact_write_items().set_transact_items(Some(items)).send().boxed().await;
         let Err(error) = answer else {
             return Ok(());
         };
@@ -243,6 +244,7 @@ impl Settling {
             .key(PK, AttributeValue::S(key.pk))
             .key(SK, AttributeValue::S(key.sk))
             .send()
+            .boxed()
             .await
             .map_err(|error| SettleError::Unavailable(DisplayErrorContext(&error).to_string()))?;
         let number = |name: &str| {

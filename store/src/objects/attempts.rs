@@ -6,6 +6,7 @@
 //! seconds, and it does not tell whether it has tried before.
 
 use super::ObjectError;
+use futures_util::FutureExt as _;
 use rand::Rng as _;
 use std::time::{Duration, Instant};
 
@@ -32,19 +33,20 @@ pub struct WriteError {
 /// Tries `call` until it succeeds, fails clearly, or has failed for long enough.
 pub(super) async fn attempts<T, F>(call: impl FnMut() -> F) -> Result<T, WriteError>
 where
-    F: Future<Output = Result<T, ObjectError>>,
+    F: Future<Output = Result<T, ObjectError>> + Send,
 {
     attempts_for(PATIENCE, call).await
 }
 
 async fn attempts_for<T, F>(patience: Duration, mut call: impl FnMut() -> F) -> Result<T, WriteError>
 where
-    F: Future<Output = Result<T, ObjectError>>,
+    F: Future<Output = Result<T, ObjectError>> + Send,
 {
     let (mut tried_before, mut pause, mut attempt) = (false, FIRST_PAUSE, 1);
     let end = Instant::now() + patience;
     loop {
-        let error = match call().await {
+        // boxed: the SDK's futures are large and nest deeply, and every future around this one would hold them
+        let error = match call().boxed().await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
@@ -64,7 +66,7 @@ where
 /// The same for calls that may happen any number of times.
 pub(super) async fn repeatedly<T, F>(call: impl FnMut() -> F) -> Result<T, ObjectError>
 where
-    F: Future<Output = Result<T, ObjectError>>,
+    F: Future<Output = Result<T, ObjectError>> + Send,
 {
     attempts(call).await.map_err(|failed| failed.error)
 }

@@ -185,7 +185,7 @@ impl Objects {
 }
 
 /// Puts; a request with a body cannot be sent twice, so each try makes a new one.
-async fn send(request: impl Fn() -> PutObjectFluentBuilder) -> Result<(), WriteError> {
+async fn send(request: impl Fn() -> PutObjectFluentBuilder + Sync) -> Result<(), WriteError> {
     attempts(async || {
         // a CRC-32 of the body goes with it, which S3 checks; a SHA-256 for the signature would cost three times the rest of the
         // request and protect nothing more under TLS

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 use domain::api_key::{ApiKey, ApiKeyId, KeyHash};
 use domain::id::OrganizationId;
 use domain::time::Timestamp;
+use futures_util::FutureExt as _;
 use std::collections::HashMap;
 
 impl Records {
@@ -42,7 +43,7 @@ impl Records {
                 }
                 let request = KeysAndAttributes::builder().set_keys(Some(keys)).build();
                 let request = request.map_err(RecordError::internal)?;
-                let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
+                let answer = self.client.batch_get_item().request_items(&self.table, request).send().boxed().await;
                 let answer = answer.map_err(RecordError::unavailable)?;
                 for item in answer.responses.and_then(|mut tables| tables.remove(&self.table)).unwrap_or_default() {
                     let id = item.get(table::PK).and_then(|pk| pk.as_s().ok()).and_then(|pk| pk.strip_prefix("AUTH#"));
@@ -111,7 +112,7 @@ impl Records {
                     .condition_expression("attribute_exists(pk)")
                     .expression_attribute_names("#limit", "limit")
                     .expression_attribute_values(":limit", number(limit));
-                match update.send().await {
+                match update.send().boxed().await {
                     Ok(_) => {}
                     // deleted meanwhile
                     Err(error)

@@ -17,6 +17,7 @@ use domain::id::OrganizationId;
 use domain::inbound::Source;
 use domain::rate::{Minute, RateStatus};
 use domain::time::Timestamp;
+use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -133,6 +134,7 @@ impl Records {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
+            .boxed()
             .await;
         match answer {
             Ok(answer) => {
@@ -170,7 +172,7 @@ impl Records {
             .set_key(Some(key_attributes(table::auth(id))))
             .update_expression(format!("REMOVE {}", places.join(", ")))
             .condition_expression("attribute_exists(pk)");
-        if let Err(error) = request.send().await {
+        if let Err(error) = request.send().boxed().await {
             tracing::debug!(key = %id, error = %RecordError::unavailable(error), "old counters stay for now");
         }
     }
