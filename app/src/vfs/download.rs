@@ -7,9 +7,11 @@ mod segment;
 use super::partial::unfinished;
 use super::times;
 use super::{Entry, EntryKind, FileSession, file_subject, new_operation, object_failure};
+use crate::sessions::Moving;
 use crate::settler::Done;
 use bytes::Bytes;
 use domain::access::{self, Authorized};
+use domain::connection::Direction;
 use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
@@ -40,6 +42,8 @@ struct Open {
     source: Arc<Source>,
     entry: Entry,
     state: Mutex<State>,
+    /// For whoever looks at the session.
+    moving: Moving,
     /// Whether any byte went to the client, or there was none: then it was a download.
     served: AtomicBool,
 }
@@ -128,7 +132,8 @@ impl FileSession {
             state.segments.push_back(Segment::begin(Arc::clone(&source), first, memory, Some(body)));
         }
         let served = AtomicBool::new(info.bytes == 0);
-        let open = Arc::new(Open { source, entry, state: Mutex::new(state), served });
+        let moving = self.live.moving(Direction::Download, path);
+        let open = Arc::new(Open { source, entry, state: Mutex::new(state), moving, served });
         self.shared.reads.add(&open);
         Ok(Download(open))
     }
@@ -177,6 +182,7 @@ impl Download {
         };
         self.0.served.store(true, Ordering::Relaxed);
         self.0.source.session.shared.meters.sent_bytes.add(wanted_bytes);
+        self.0.moving.add(wanted_bytes);
         Ok(chunks)
     }
 

@@ -13,6 +13,7 @@ use store::objects::{ETag, ListedKind, ObjectError, Page};
 impl FileSession {
     /// Makes a folder. The folders above it need no markers: they exist because it does.
     pub async fn make_folder(&self, path: &VPath) -> Result<(), FileError> {
+        self.live.touch();
         let (session, path) = (self.clone(), path.clone());
         self.to_the_end(async move { session.make_folder_now(&path).await }).await
     }
@@ -54,6 +55,7 @@ impl FileSession {
 
     /// Deletes an empty folder.
     pub async fn delete_folder(&self, path: &VPath) -> Result<(), FileError> {
+        self.live.touch();
         let (session, path) = (self.clone(), path.clone());
         self.to_the_end(async move { session.delete_folder_now(&path).await }).await
     }

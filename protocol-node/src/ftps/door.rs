@@ -4,13 +4,14 @@ use super::Times;
 use super::passive::Passive;
 use super::session::Session;
 use super::tls::{CertificateError, CertificateFiles, Certificates, LOOK};
-use crate::door::{self, Doors, Place};
+use crate::door::{self, Doors, Place, SHORT_FAREWELL};
 use domain::event::{Origin, Protocol};
 use domain::id::uuid_text;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
@@ -113,6 +114,12 @@ fn named(variable: &'static str) -> impl Fn(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{variable}: {error}"))
 }
 
+/// Ends when a session that was ended from outside has had its time to say goodbye, whatever it is waiting for.
+async fn overdue(ended: CancellationToken) {
+    ended.cancelled().await;
+    tokio::time::sleep(SHORT_FAREWELL).await;
+}
+
 /// Serves a connection.
 async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, place: Place, implicit: bool) {
     let session_id = uuid_text(store::clock::random());
@@ -127,7 +134,14 @@ async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, place: 
     });
     let serving = async {
         match session {
-            Ok(session) => drop(kill.run_until_cancelled(Box::pin(session.serve(implicit))).await),
+            Ok(session) => {
+                let too_late = overdue(session.ended.clone());
+                let serving = kill.run_until_cancelled(Box::pin(session.serve(implicit)));
+                tokio::select! {
+                    _ = serving => {}
+                    () = too_late => {}
+                }
+            }
             Err(error) => tracing::warn!(%error, "a connection cannot be served"),
         }
     };

@@ -39,6 +39,10 @@ pub(super) struct Session {
     pub(super) user: Option<String>,
     pub(super) refused: usize,
     pub(super) files: Option<FileSession>,
+    /// The session as the node lists it, until the connection ends.
+    pub(super) listed: Option<app::sessions::Session>,
+    /// Cancelled when the session is to end.
+    pub(super) ended: CancellationToken,
     // data connections
     pub(super) protection_size: bool,
     pub(super) private: bool,
@@ -82,6 +86,7 @@ enum Next {
     Line(Line),
     Told(Told),
     Draining,
+    Ended,
     Late,
 }
 
@@ -113,6 +118,8 @@ impl Session {
             user: None,
             refused: 0,
             files: None,
+            listed: None,
+            ended: CancellationToken::new(),
             protection_size: false,
             private: false,
             only_epsv: false,
@@ -177,6 +184,7 @@ impl Session {
                 self.control.say(&reply).await.map(|()| Flow::Goes)
             }
             Next::Draining => self.end(&reply::STOPPING).await,
+            Next::Ended => self.end(&reply::ENDED).await,
             Next::Late if self.files.is_none() => {
                 tracing::info!("a client did not log in in time");
                 self.end(&reply::NOT_LOGGED_IN_IN_TIME).await
@@ -189,7 +197,7 @@ impl Session {
     }
 
     async fn next(&mut self) -> Result<Next, Gone> {
-        let Self { control, job, shared, files, since, .. } = self;
+        let Self { control, job, shared, files, since, ended, .. } = self;
         let limit = if files.is_some() { shared.times.idle } else { shared.times.login };
         let (late, waits) = (*since + limit, job.is_none());
         let told = async {
@@ -200,6 +208,7 @@ impl Session {
         };
         tokio::select! {
             biased;
+            () = ended.cancelled() => Ok(Next::Ended),
             told = told => Ok(Next::Told(told)),
             () = shared.doors.draining.cancelled(), if waits => Ok(Next::Draining),
             // before the lines: who sends them without a pause has no more time than others

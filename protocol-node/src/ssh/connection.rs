@@ -2,7 +2,7 @@
 
 use super::handler::Handler;
 use super::listener::Shared;
-use crate::door::{FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, Stream};
+use crate::door::{FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, SHORT_FAREWELL, Stream};
 use crate::sftp;
 use domain::event::{Origin, Protocol};
 use domain::id::uuid_text;
@@ -26,6 +26,8 @@ pub(super) struct Watch {
     pub(super) logged_in: CancellationToken,
     /// Cancelled to end the connection at once.
     pub(super) kill: CancellationToken,
+    /// Cancelled when the session is to end.
+    pub(super) ended: CancellationToken,
     seen: Mutex<Seen>,
 }
 
@@ -39,6 +41,7 @@ impl Watch {
         Self {
             logged_in: CancellationToken::new(),
             kill,
+            ended: CancellationToken::new(),
             seen: Mutex::new(Seen { last: Instant::now(), channels: Vec::new() }),
         }
     }
@@ -98,27 +101,38 @@ async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Hand
             tracing::info!(deadline_s = LOGIN_DEADLINE.as_secs(), "a client did not log in in time");
             return Box::pin(end(watch, session)).await;
         }
-        () = shared.doors.draining.cancelled() => return Box::pin(disconnect(watch, session, "the server is stopping")).await,
+        () = shared.doors.draining.cancelled() => return Box::pin(disconnect(watch, session, STOPPING)).await,
     }
     loop {
         let look = if shared.doors.draining.is_cancelled() { LOOK_DRAINING } else { LOOK };
         tokio::select! {
             ended = &mut session => return log_end(ended),
+            () = watch.ended.cancelled() => return Box::pin(disconnect(watch, session, ENDED)).await,
             () = shared.doors.draining.cancelled(), if !shared.doors.draining.is_cancelled() => {}
             () = sleep(look) => {}
         }
         if shared.doors.draining.is_cancelled() && !watch.is_busy() {
-            return Box::pin(disconnect(watch, session, "the server is stopping")).await;
+            return Box::pin(disconnect(watch, session, STOPPING)).await;
         }
         if watch.is_idle() {
             tracing::info!(limit_s = IDLE_LIMIT.as_secs(), "a client was idle for too long");
-            return Box::pin(disconnect(watch, session, "idle for too long")).await;
+            return Box::pin(disconnect(watch, session, IDLE)).await;
         }
     }
 }
 
+/// What a client is told at the end, and how long it has to close its side.
+struct End {
+    why: &'static str,
+    farewell: Duration,
+}
+
+const STOPPING: End = End { why: "the server is stopping", farewell: FAREWELL };
+const IDLE: End = End { why: "idle for too long", farewell: FAREWELL };
+const ENDED: End = End { why: "the session was ended by the server", farewell: SHORT_FAREWELL };
+
 /// Says why, waits a moment for the client to close, and closes.
-async fn disconnect(watch: &Watch, mut session: RunningSession<Handler>, why: &str) {
+async fn disconnect(watch: &Watch, mut session: RunningSession<Handler>, End { why, farewell: limit }: End) {
     let farewell = async {
         let handle = session.handle();
         let told = handle.disconnect(Disconnect::ByApplication, why.to_owned(), "en".to_owned());
@@ -126,7 +140,7 @@ async fn disconnect(watch: &Watch, mut session: RunningSession<Handler>, why: &s
             let _ = (&mut session).await;
         }
     };
-    if timeout(FAREWELL, farewell).await.is_err() {
+    if timeout(limit, farewell).await.is_err() {
         end(watch, session).await;
     }
 }
