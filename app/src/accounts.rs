@@ -8,6 +8,7 @@
 mod api_keys;
 mod remembered;
 
+use crate::defender::Defender;
 use crate::hashing::Hashing;
 use crate::meters::AllLogins;
 use crate::sessions::{Place, Places};
@@ -15,6 +16,7 @@ use domain::access::Principal;
 use domain::connection::Grounds;
 use domain::credential::{Credential, UserName};
 use domain::event::Origin;
+use domain::id::{CredentialId, OrganizationId};
 use domain::identity::{self, Refusal};
 use domain::time::Timestamp;
 use remembered::Remembered;
@@ -104,6 +106,7 @@ pub struct Accounts {
 struct Inner {
     records: Records,
     places: Places,
+    defender: Defender,
     hashing: Hashing,
     remembered: Remembered,
     times: LoginTimes,
@@ -121,6 +124,8 @@ struct Found {
 /// Why a login ends without one.
 enum Failure {
     Refused(Refusal),
+    /// The same when it is known whose login it is.
+    RefusedFor(Refusal, OrganizationId, CredentialId),
     PasswordToo,
     Unavailable(String),
 }
@@ -139,9 +144,9 @@ impl From<RecordError> for Failure {
 
 impl Accounts {
     /// Logins against these records.
-    pub fn new(records: Records, places: Places, times: LoginTimes) -> Self {
+    pub fn new(records: Records, places: Places, defender: Defender, times: LoginTimes) -> Self {
         let (hashing, remembered, meters) = (Hashing::new(), Remembered::new(), Arc::default());
-        Self { inner: Arc::new(Inner { records, places, hashing, remembered, times, meters }) }
+        Self { inner: Arc::new(Inner { records, places, defender, hashing, remembered, times, meters }) }
     }
 
     /// How logins ended.
@@ -157,11 +162,12 @@ impl Accounts {
             self.inner.begin(found).await
         };
         let result = self.within_deadline(login).await;
+        self.inner.tell_defender(&attempt, &result).await;
         let floor = self.inner.times.refusal_floor;
         let meters = self.inner.meters.at(attempt.origin.protocol);
         match &result {
             Ok(_) => meters.accepted.add(1),
-            Err(Failure::Refused(_)) => meters.refused.add(1),
+            Err(Failure::Refused(_) | Failure::RefusedFor(..)) => meters.refused.add(1),
             Err(Failure::Unavailable(_)) => meters.unavailable.add(1),
             // half of a login, which is counted at its end
             Err(Failure::PasswordToo) => {}
@@ -199,7 +205,7 @@ impl Accounts {
         match result {
             Ok(done) => Ok(done),
             Err(Failure::PasswordToo) => Err(LoginError::PasswordToo),
-            Err(Failure::Refused(reason)) => {
+            Err(Failure::Refused(reason) | Failure::RefusedFor(reason, ..)) => {
                 tracing::info!(user, session, protocol = ?origin.protocol, source_ip = %origin.client_ip, %reason, "login refused");
                 tokio::time::sleep_until(started + up_to_multiple(started.elapsed(), floor)).await;
                 Err(LoginError::Refused)
@@ -221,6 +227,9 @@ fn up_to_multiple(elapsed: Duration, floor: Duration) -> Duration {
 impl Inner {
     async fn try_log_in(&self, attempt: &Attempt) -> Result<Found, Failure> {
         let Attempt { user, proof, origin } = attempt;
+        if !matches!(proof, Proof::PublicKey(_)) {
+            self.defender.allows(origin.client_ip, None)?;
+        }
         match proof {
             Proof::PublicKey(key) => {
                 let found = self.try_key(user, key, origin).await?;
@@ -237,6 +246,20 @@ impl Inner {
                 Some(name) => self.try_api_key(name, password, origin, Some(key)).await,
                 None => self.try_password(user, password, origin, Some(key)).await,
             },
+        }
+    }
+
+    /// Wrong passwords are scored, before the answer that says that they are wrong.
+    async fn tell_defender(&self, attempt: &Attempt, result: &Result<Login, Failure>) {
+        let address = attempt.origin.client_ip;
+        match result {
+            Ok(_) => self.defender.succeeded(address),
+            Err(_) if matches!(attempt.proof, Proof::PublicKey(_)) => {}
+            Err(Failure::Refused(refusal)) => self.defender.failed(address, None, refusal).await,
+            Err(Failure::RefusedFor(refusal, organization, credential)) => {
+                self.defender.failed(address, Some((organization, credential)), refusal).await;
+            }
+            Err(Failure::PasswordToo | Failure::Unavailable(_)) => {}
         }
     }
 
@@ -278,13 +301,15 @@ impl Inner {
         let records = self.load(user).await?;
         let credential = &records.credential.value;
         identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
+        self.defender.allows(origin.client_ip, Some((&credential.organization, &credential.id)))?;
         let memory = self.remembered.key(&credential.id, records.credential.rev, password);
         if !self.remembered.holds(&memory, Instant::now()) {
             let (checked, password) = (credential.clone(), password.clone());
-            self.hashing
-                .run(move || identity::check_password(&checked, &password))
-                .await
-                .map_err(|busy| Failure::Unavailable(busy.to_string()))??;
+            let hashed = self.hashing.run(move || identity::check_password(&checked, &password)).await;
+            let checked = hashed.map_err(|busy| Failure::Unavailable(busy.to_string()))?;
+            checked.map_err(|refusal| {
+                Failure::RefusedFor(refusal, credential.organization.clone(), credential.id.clone())
+            })?;
             self.remembered.add(memory, Instant::now());
         }
         self.check_key_beside(credential, key).await?;

@@ -4,10 +4,13 @@
 pub mod accounts;
 pub mod bootstrap;
 pub mod budget;
+pub mod defender;
 mod hashing;
 mod large_copy;
 pub mod management;
 pub mod meters;
+mod pace;
+pub mod quota;
 pub mod sessions;
 pub mod settler;
 pub mod sweep;

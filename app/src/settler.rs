@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
 use store::intents::Intents;
+use store::leases::{Leased, Leases};
 use store::messages::Messages;
 use store::settling::{BATCH, Gone, SettleError, Settled, Settling, Taken};
 use store::times::Times;
@@ -70,10 +71,19 @@ impl Done {
             organization: intent.organization,
             credential: intent.credential,
             event: intent.event,
-            counted: Some(Settled { key: intent.key, operation: intent.operation, change, taken }),
+            counted: Some(Settled { key: intent.key, operation: intent.operation, change, taken, leased: None }),
             marks,
             moved,
         }
+    }
+
+    /// The same with what it uses up of a lease.
+    #[must_use]
+    pub(crate) fn using_up(mut self, leased: Option<Leased>) -> Self {
+        if let Some(counted) = &mut self.counted {
+            counted.leased = leased;
+        }
+        self
     }
 }
 
@@ -115,6 +125,8 @@ pub struct SettlingStores {
     pub queue: Messages,
     /// Times that clients have set.
     pub times: Times,
+    /// Leases of quotas.
+    pub leases: Leases,
 }
 
 /// The entrance. Cheap to clone.
@@ -239,10 +251,12 @@ async fn count(
             Err(SettleError::SettledAlready(gone)) => {
                 debug!(operations = gone.len(), "settled by somebody else");
                 let mut at = 0;
-                now.retain(|_| {
+                let others = now.extract_if(.., |_| {
                     at += 1;
-                    !gone.contains(&(at - 1))
+                    gone.contains(&(at - 1))
                 });
+                let leased: Vec<Leased> = others.filter_map(|one| one.leased).collect();
+                give_back(stores, organization, credential, &leased).await;
                 None
             }
             Err(SettleError::CountedAlready(places)) => correct(stores, organization, &mut now, places).await.err(),
@@ -255,6 +269,15 @@ async fn count(
         }
         now.extend(later);
         operations = now;
+    }
+}
+
+/// Takes off a lease what somebody else, who does not know of it, has counted. If this fails, it stands until this node ends.
+async fn give_back(stores: &SettlingStores, organization: &OrganizationId, credential: &CredentialId, all: &[Leased]) {
+    for leased in all {
+        if let Err(error) = stores.leases.give_back(organization, credential, leased).await {
+            warn!(%error, %credential, "a part of a quota stays reserved until this node ends");
+        }
     }
 }
 

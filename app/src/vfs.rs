@@ -24,13 +24,17 @@ pub use upload::Upload;
 
 use crate::budget::Budget;
 use crate::meters::FileMeters;
+use crate::pace::{Pace, Paces};
+use crate::quota::{Allowance, Quotas};
 use crate::sessions::{Live, Session};
 use crate::settler::{Settler, SettlingStores};
 use domain::access::Principal;
+use domain::connection::Direction;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::path::{Location, VPath};
+use domain::quota::Quota;
 use domain::upload::COPY_PART_BYTES;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +64,8 @@ pub struct Space {
     pub used_bytes: u64,
     /// Files.
     pub used_files: u64,
+    /// How much it may store.
+    pub quota: Quota,
 }
 
 /// The files of the process: stores, memory budget, settler. Cheap to clone.
@@ -71,6 +77,8 @@ struct Shared {
     stores: SettlingStores,
     settler: Settler,
     budget: Budget,
+    quotas: Quotas,
+    paces: Paces,
     resuming: Resuming,
     /// The largest part that S3 is asked to copy.
     copy_bytes: u64,
@@ -83,12 +91,21 @@ struct Shared {
 
 impl Vfs {
     /// The files of a process.
-    pub fn new(objects: Objects, stores: SettlingStores, settler: Settler, budget: Budget, resuming: Resuming) -> Self {
+    pub fn new(
+        objects: Objects,
+        stores: SettlingStores,
+        settler: Settler,
+        budget: Budget,
+        quotas: Quotas,
+        resuming: Resuming,
+    ) -> Self {
         Self(Arc::new(Shared {
             objects,
             stores,
             settler,
             budget,
+            quotas,
+            paces: Paces::default(),
             resuming,
             copy_bytes: COPY_PART_BYTES,
             meters: Arc::default(),
@@ -109,11 +126,15 @@ impl Vfs {
     /// The files as one session sees them.
     pub fn session(&self, session: &Session) -> FileSession {
         let live = session.live();
+        let Principal { organization, credential, quota, bandwidth, .. } = &*live.principal;
+        let allowance = (!quota.is_unlimited()).then(|| self.0.quotas.of(organization, credential, *quota));
         FileSession {
             shared: Arc::clone(&self.0),
             principal: Arc::clone(&live.principal),
             origin: Arc::clone(&live.origin),
             live: Arc::clone(live),
+            allowance,
+            pace: self.0.paces.of(credential, *bandwidth),
             uploads: Arc::new(Semaphore::new(upload::MAX_UPLOADS)),
             beyond: Arc::default(),
         }
@@ -141,11 +162,22 @@ pub struct FileSession {
     principal: Arc<Principal>,
     origin: Arc<Origin>,
     live: Arc<Live>,
+    /// What its credential may still store, if there is a limit.
+    allowance: Option<Allowance>,
+    /// How fast its bytes may move, if there is a limit.
+    pace: Option<Arc<Pace>>,
     uploads: Arc<Semaphore>,
     beyond: Arc<partial::Beyond>,
 }
 
 impl FileSession {
+    /// Waits as long as bytes that were moved have to take.
+    async fn pace(&self, direction: Direction, bytes: u64) {
+        if let Some(pace) = &self.pace {
+            pace.pass(direction, bytes).await;
+        }
+    }
+
     /// Where the session starts.
     pub fn login_folder(&self) -> VPath {
         self.principal.chroot.login_folder()
@@ -170,7 +202,8 @@ impl FileSession {
                 .with_source(error)
         })?;
         let positive = |counted: i64| u64::try_from(counted).unwrap_or(0);
-        Ok(Space { used_bytes: positive(usage.bytes), used_files: positive(usage.files) })
+        let quota = self.principal.quota;
+        Ok(Space { used_bytes: positive(usage.bytes), used_files: positive(usage.files), quota })
     }
 
     /// What happened to a file of this session, as it will be announced.

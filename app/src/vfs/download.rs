@@ -183,6 +183,7 @@ impl Download {
         self.0.served.store(true, Ordering::Relaxed);
         self.0.source.session.shared.meters.sent_bytes.add(wanted_bytes);
         self.0.moving.add(wanted_bytes);
+        self.0.source.session.pace(Direction::Download, wanted_bytes).await;
         Ok(chunks)
     }
 

@@ -12,6 +12,7 @@ mod copied;
 mod early;
 mod going_on;
 mod parts;
+mod room;
 
 use super::intent::Kept;
 use super::partial::Progress;
@@ -28,6 +29,7 @@ use domain::path::{ObjectKey, VPath};
 use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
 use parts::Parts;
+use room::Room;
 use std::sync::Arc;
 use store::clock;
 use store::objects::ObjectInfo;
@@ -59,6 +61,8 @@ struct Writer {
     progress: Progress,
     /// The same for whoever looks at the session.
     moving: Moving,
+    /// Its part of the credential's quota, if there is one.
+    room: Room,
     /// The file that was there at OPEN, if the mode needed to know.
     existing: Option<ObjectInfo>,
     buffer: Buffer,
@@ -102,6 +106,7 @@ impl FileSession {
             appends: false,
             progress: self.beyond.begins(&key, there),
             moving: self.live.moving(Direction::Upload, path),
+            room: Room::new(self.allowance.as_ref()),
             existing,
             buffer: Buffer::new(),
             _place: place,
@@ -110,6 +115,7 @@ impl FileSession {
             failure: None,
         });
         if !writer.undecided {
+            writer.reserve(0).await?;
             writer.announce()?;
         }
         Ok(Upload(Some(writer)))
@@ -170,7 +176,9 @@ impl Upload {
         let offset = if writer.mode.append { writer.buffer.end() } else { offset };
         writer.session.shared.meters.received_bytes.add(data.len() as u64);
         writer.moving.add(data.len() as u64);
+        let bytes = data.len() as u64;
         let result = writer.take(offset, data).await;
+        writer.session.pace(Direction::Upload, bytes).await;
         match &result {
             Ok(()) => writer.progress.set_bytes(writer.buffer.end()),
             Err(error) => writer.failure = Some(error.repeat()),
@@ -269,6 +277,7 @@ impl Writer {
             let text = format!("files over {} GiB are not supported", MAX_FILE_BYTES >> 30);
             return Err(FileError::new(FileErrorKind::TooLarge, text));
         }
+        self.reserve(offset.saturating_add(data.len() as u64)).await?;
         if self.buffer.is_small() && self.buffer.needs_memory() {
             self.buffer.reserve(self.session.shared.budget.small().await?);
         }
