@@ -12,16 +12,18 @@ use crate::defender::Defender;
 use crate::hashing::Hashing;
 use crate::meters::AllLogins;
 use crate::sessions::{Place, Places};
+use crate::settler::{Done, Settler};
 use domain::access::Principal;
 use domain::connection::Grounds;
 use domain::credential::{Credential, UserName};
-use domain::event::Origin;
-use domain::id::{CredentialId, OrganizationId};
+use domain::event::{Actor, ActorKind, Event, Origin, Topic};
+use domain::id::uuid_text;
 use domain::identity::{self, Refusal};
 use domain::time::Timestamp;
 use remembered::Remembered;
 use std::sync::Arc;
 use std::time::Duration;
+use store::clock;
 use store::records::{LoginRecords, RecordError, Records};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -107,6 +109,7 @@ struct Inner {
     records: Records,
     places: Places,
     defender: Defender,
+    settler: Option<Settler>,
     hashing: Hashing,
     remembered: Remembered,
     times: LoginTimes,
@@ -125,7 +128,7 @@ struct Found {
 enum Failure {
     Refused(Refusal),
     /// The same when it is known whose login it is.
-    RefusedFor(Refusal, OrganizationId, CredentialId),
+    RefusedFor(Refusal, Box<Credential>),
     PasswordToo,
     Unavailable(String),
 }
@@ -146,7 +149,17 @@ impl Accounts {
     /// Logins against these records.
     pub fn new(records: Records, places: Places, defender: Defender, times: LoginTimes) -> Self {
         let (hashing, remembered, meters) = (Hashing::new(), Remembered::new(), Arc::default());
-        Self { inner: Arc::new(Inner { records, places, defender, hashing, remembered, times, meters }) }
+        let settler = None;
+        Self { inner: Arc::new(Inner { records, places, defender, settler, hashing, remembered, times, meters }) }
+    }
+
+    /// The same; refusals are announced to whom they concern. Before the first login.
+    #[must_use]
+    pub fn announced_by(mut self, settler: Settler) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.settler = Some(settler);
+        }
+        self
     }
 
     /// How logins ended.
@@ -218,6 +231,17 @@ impl Accounts {
     }
 }
 
+/// The refusal of a known login.
+fn of(refusal: Refusal, credential: &Credential) -> Failure {
+    Failure::RefusedFor(refusal, Box::new(credential.clone()))
+}
+
+fn may_connect(records: &LoginRecords, origin: &Origin) -> Result<(), Failure> {
+    let credential = &records.credential.value;
+    let allowed = identity::may_connect(&records.organization.value, credential, origin, clock::now());
+    allowed.map_err(|refusal| of(refusal, credential))
+}
+
 /// The next multiple of `floor`: what took longer than the floor is still not told apart finely.
 fn up_to_multiple(elapsed: Duration, floor: Duration) -> Duration {
     let times = elapsed.as_nanos().div_ceil(floor.as_nanos().max(1)).max(1);
@@ -254,13 +278,36 @@ impl Inner {
         let address = attempt.origin.client_ip;
         match result {
             Ok(_) => self.defender.succeeded(address),
+            // a key that does not fit is no guess
+            Err(Failure::RefusedFor(refusal, credential)) if matches!(attempt.proof, Proof::PublicKey(_)) => {
+                self.announce(refusal, credential, &attempt.origin);
+            }
             Err(_) if matches!(attempt.proof, Proof::PublicKey(_)) => {}
             Err(Failure::Refused(refusal)) => self.defender.failed(address, None, refusal).await,
-            Err(Failure::RefusedFor(refusal, organization, credential)) => {
-                self.defender.failed(address, Some((organization, credential)), refusal).await;
+            Err(Failure::RefusedFor(refusal, credential)) => {
+                self.announce(refusal, credential, &attempt.origin);
+                self.defender.failed(address, Some((&credential.organization, &credential.id)), refusal).await;
             }
             Err(Failure::PasswordToo | Failure::Unavailable(_)) => {}
         }
+    }
+
+    /// Tells the organization. Not of what a ban refuses: that was told before, and would not end.
+    fn announce(&self, refusal: &Refusal, credential: &Credential, origin: &Origin) {
+        let Some(settler) = self.settler.as_ref().filter(|_| *refusal != Refusal::Banned) else { return };
+        let event = Event {
+            id: uuid_text(clock::random()),
+            topic: Topic::LoginFailed,
+            created_at: clock::now(),
+            organization: credential.organization.clone(),
+            actor: Actor { kind: ActorKind::User, id: credential.user_name.to_string() },
+            origin: Some(origin.clone()),
+            file: None,
+            reason: Some(refusal.to_string()),
+            api_key: None,
+            previous: None,
+        };
+        settler.offer(Done::announcing(event, &credential.principal()));
     }
 
     /// A place for the session, if the credential may have only so many.
@@ -272,7 +319,7 @@ impl Inner {
             0 => None,
             most => {
                 let place = self.places.take(&organization.value.id, &credential.value.id, most).await?;
-                Some(place.ok_or(Refusal::TooManySessions)?)
+                Some(place.ok_or_else(|| of(Refusal::TooManySessions, &credential.value))?)
             }
         };
         Ok(Login { principal, grounds: Grounds { credential_rev: credential.rev, ends_at }, place })
@@ -284,7 +331,7 @@ impl Inner {
         }
         let records = self.load(user).await?;
         let credential = &records.credential.value;
-        identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
+        may_connect(&records, origin)?;
         self.check_key(credential, key).await?;
         let principal = credential.principal();
         Ok(Found { records, principal, key_expires_at: None })
@@ -300,16 +347,15 @@ impl Inner {
     ) -> Result<Found, Failure> {
         let records = self.load(user).await?;
         let credential = &records.credential.value;
-        identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
-        self.defender.allows(origin.client_ip, Some((&credential.organization, &credential.id)))?;
+        may_connect(&records, origin)?;
+        let whose = Some((&credential.organization, &credential.id));
+        self.defender.allows(origin.client_ip, whose).map_err(|refusal| of(refusal, credential))?;
         let memory = self.remembered.key(&credential.id, records.credential.rev, password);
         if !self.remembered.holds(&memory, Instant::now()) {
             let (checked, password) = (credential.clone(), password.clone());
             let hashed = self.hashing.run(move || identity::check_password(&checked, &password)).await;
             let checked = hashed.map_err(|busy| Failure::Unavailable(busy.to_string()))?;
-            checked.map_err(|refusal| {
-                Failure::RefusedFor(refusal, credential.organization.clone(), credential.id.clone())
-            })?;
+            checked.map_err(|refusal| of(refusal, credential))?;
             self.remembered.add(memory, Instant::now());
         }
         self.check_key_beside(credential, key).await?;
@@ -319,14 +365,14 @@ impl Inner {
 
     async fn check_key(&self, credential: &Credential, key: &[u8]) -> Result<(), Failure> {
         let record = self.records.shown_ssh_key(&credential.id, key).await?;
-        Ok(identity::check_key(credential, record.as_ref(), key)?)
+        identity::check_key(credential, record.as_ref(), key).map_err(|refusal| of(refusal, credential))
     }
 
     /// The other half of a login that takes both.
     async fn check_key_beside(&self, credential: &Credential, key: Option<&[u8]>) -> Result<(), Failure> {
         match key {
             Some(key) if credential.key_and_password => self.check_key(credential, key).await,
-            None if credential.key_and_password => Err(Refusal::KeyNeeded.into()),
+            None if credential.key_and_password => Err(of(Refusal::KeyNeeded, credential)),
             _ => Ok(()),
         }
     }

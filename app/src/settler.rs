@@ -8,6 +8,7 @@
 //! At the limit: the queue to the workers holds [`QUEUED`] operations. When it is full, a client's CLOSE waits up to
 //! [`HAND_OVER`] and is then answered all the same: what was not handed over still has its intent.
 
+use domain::access::Principal;
 use domain::event::Event;
 use domain::id::{CredentialId, OrganizationId};
 use domain::intent::{Change, Intent, Seen, UsageChange};
@@ -55,6 +56,18 @@ pub struct Done {
 }
 
 impl Done {
+    /// What is announced and changes nothing.
+    pub fn announcing(event: Event, who: &Principal) -> Self {
+        Self {
+            organization: who.organization.clone(),
+            credential: who.credential.clone(),
+            event: Some(event),
+            counted: None,
+            marks: Vec::new(),
+            moved: None,
+        }
+    }
+
     /// What settles `intent`, which happened and changed usage by `change`.
     pub fn of(intent: Intent, change: UsageChange) -> Self {
         let taken = taken(&intent, change);
@@ -155,6 +168,15 @@ impl Settler {
         if self.jobs.send_timeout(done, HAND_OVER).await.is_err() {
             self.open.send_modify(|open| *open -= 1);
             warn!("the settler is behind: an operation is left to the sweep");
+        }
+    }
+
+    /// Hands over what may be left out: it has no intent, and nobody waits for it.
+    pub fn offer(&self, done: Done) {
+        self.open.send_modify(|open| *open += 1);
+        if self.jobs.try_send(done).is_err() {
+            self.open.send_modify(|open| *open -= 1);
+            warn!("the settler is behind: an event is left out");
         }
     }
 

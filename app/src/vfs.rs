@@ -27,13 +27,13 @@ use crate::meters::FileMeters;
 use crate::pace::{Pace, Paces};
 use crate::quota::{Allowance, Quotas};
 use crate::sessions::{Live, Session};
-use crate::settler::{Settler, SettlingStores};
+use crate::settler::{Done, Settler, SettlingStores};
 use domain::access::Principal;
 use domain::connection::Direction;
-use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
+use domain::event::{Event, FileSubject, Topic};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
-use domain::path::{Location, VPath};
+use domain::path::{Located, Location, VPath};
 use domain::quota::Quota;
 use domain::upload::COPY_PART_BYTES;
 use std::sync::Arc;
@@ -131,7 +131,6 @@ impl Vfs {
         FileSession {
             shared: Arc::clone(&self.0),
             principal: Arc::clone(&live.principal),
-            origin: Arc::clone(&live.origin),
             live: Arc::clone(live),
             allowance,
             pace: self.0.paces.of(credential, *bandwidth),
@@ -160,7 +159,6 @@ impl Vfs {
 pub struct FileSession {
     shared: Arc<Shared>,
     principal: Arc<Principal>,
-    origin: Arc<Origin>,
     live: Arc<Live>,
     /// What its credential may still store, if there is a limit.
     allowance: Option<Allowance>,
@@ -208,16 +206,27 @@ impl FileSession {
 
     /// What happened to a file of this session, as it will be announced.
     fn event(&self, id: &OperationId, topic: Topic, file: FileSubject) -> Event {
-        Event {
-            id: id.to_string(),
-            topic,
-            created_at: clock::now(),
-            organization: self.principal.organization.clone(),
-            actor: Actor { kind: ActorKind::User, id: self.principal.user_name.clone() },
-            origin: Some((*self.origin).clone()),
-            file,
-            previous: None,
+        Event { id: id.to_string(), file: Some(file), ..self.live.event(topic) }
+    }
+
+    /// Announces that somebody was refused, if that is so.
+    fn allowed<T>(&self, path: &VPath, outcome: Result<T, FileError>) -> Result<T, FileError> {
+        if let Err(error) = &outcome
+            && error.kind() == FileErrorKind::PermissionDenied
+            && self.live.may_announce_refusal()
+        {
+            self.announce_failure(Topic::AccessDenied, path, error);
         }
+        outcome
+    }
+
+    /// Announces what did not happen, as far as that can be done without waiting.
+    fn announce_failure(&self, topic: Topic, path: &VPath, error: &FileError) {
+        let Ok(Located::Inside(location)) = self.principal.chroot.locate(path) else { return };
+        let event = self.event(&new_operation(), topic, file_subject(&location, None));
+        self.shared
+            .settler
+            .offer(Done::announcing(Event { reason: Some(error.to_string()), ..event }, &self.principal));
     }
 }
 

@@ -92,13 +92,15 @@ pub async fn build(config: &Config) -> Result<Built, BuildError> {
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
     let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };
-    let sessions = Sessions::new(NodeId::from_random(store::clock::random()));
+    let sessions = Sessions::announced_by(NodeId::from_random(store::clock::random()), settler.clone());
     let nodes = Nodes::new(&aws);
     let quotas = Quotas::new(sessions.node().clone(), nodes.clone(), stores.leases.clone(), swept(config));
-    let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget.clone(), quotas.clone(), resuming.clone());
+    let vfs =
+        Vfs::new(objects.clone(), stores.clone(), settler.clone(), budget.clone(), quotas.clone(), resuming.clone());
     let places = Places::new(sessions.node().clone(), nodes.clone(), store::places::Places::new(&aws));
     let defender = if config.defender { Defender::new(Scores::new(&aws)) } else { Defender::off() };
     let accounts = Accounts::new(records, places, defender.clone(), LoginTimes::default());
+    let accounts = accounts.announced_by(settler.clone());
     let meters = Meters { files: vfs.meters(), logins: accounts.meters() };
     let state = State { accounts, vfs, budget, sessions, meters };
     Ok(Built { state, nodes, quotas, defender, sweep: Sweep::new(objects, stores, resuming) })

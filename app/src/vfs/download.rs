@@ -93,7 +93,7 @@ impl Registry {
 impl FileSession {
     /// Opens a file for reading. The same request brings its first bytes.
     pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
-        let proof = access::authorize(&self.principal, access::Download, path)?;
+        let proof = self.allowed(path, access::authorize(&self.principal, access::Download, path))?;
         let key = proof.location().file_key();
         let opening = self.shared.objects.open(&proof, FIRST_SEGMENT_BYTES);
         let (opened, _, kept) = tokio::join!(opening, self.partials(), self.kept_time(key.as_ref()));
@@ -196,15 +196,7 @@ impl Download {
         session.shared.meters.downloads.add(1);
         let file = file_subject(proof.location(), Some(self.0.entry.bytes));
         let event = session.event(&new_operation(), Topic::FileDownloaded, file);
-        let done = Done {
-            organization: session.principal.organization.clone(),
-            credential: session.principal.credential.clone(),
-            event: Some(event),
-            counted: None,
-            marks: Vec::new(),
-            moved: None,
-        };
-        session.shared.settler.hand_over(done).await;
+        session.shared.settler.hand_over(Done::announcing(event, &session.principal)).await;
     }
 }
 

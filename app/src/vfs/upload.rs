@@ -22,6 +22,7 @@ use buffer::Buffer;
 use bytes::Bytes;
 use domain::access::{self, Authorized};
 use domain::connection::Direction;
+use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::partial::PartialUpload;
@@ -78,7 +79,7 @@ struct Writer {
 impl FileSession {
     /// Opens a file for writing. Nothing is visible before [`Upload::finish`].
     pub async fn open_write(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
-        let proof = access::authorize_upload(&self.principal, path)?;
+        let proof = self.allowed(path, access::authorize_upload(&self.principal, path))?;
         let Some(key) = proof.location().file_key() else {
             return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file"));
         };
@@ -214,6 +215,9 @@ impl Upload {
         let finishing = tracker.spawn(async move {
             let result = writer.commit().await;
             writer.clean_up().await;
+            if let Err(error) = &result {
+                writer.session.announce_failure(Topic::UploadFailed, writer.proof.path(), error);
+            }
             let meters = &writer.session.shared.meters;
             if result.is_ok() { &meters.uploads_stored } else { &meters.uploads_failed }.add(1);
             result

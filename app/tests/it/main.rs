@@ -17,6 +17,7 @@ mod listings;
 mod paces;
 mod promises;
 mod quotas;
+mod refusals;
 mod resources;
 mod resuming;
 mod settling;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use domain::access::{Level, Permissions, Principal};
 use domain::bandwidth::Bandwidth;
 use domain::connection::Grounds;
-use domain::event::{Event, Origin, Protocol};
+use domain::event::{Event, Origin, Protocol, Topic};
 use domain::file_error::FileErrorKind;
 use domain::id::{CredentialId, NodeId, OrganizationId};
 use domain::path::{Chroot, Located, ObjectKey, VPath};
@@ -201,15 +201,19 @@ impl World {
         events
     }
 
-    /// Events as `topic path size`.
+    /// Events of changes and downloads as `topic path size`.
     pub(crate) async fn announced(&self) -> Vec<String> {
         let text = |event: Event| {
-            let slash = if event.file.folder { "/" } else { "" };
-            let size = event.file.size.map(|size| format!(" {size}")).unwrap_or_default();
+            if matches!(event.topic, Topic::UploadFailed | Topic::AccessDenied) {
+                return None;
+            }
+            let file = event.file?;
+            let slash = if file.folder { "/" } else { "" };
+            let size = file.size.map(|size| format!(" {size}")).unwrap_or_default();
             let from = event.previous.map(|from| format!("{} -> ", from.path)).unwrap_or_default();
-            format!("{} {from}{}{slash}{size}", event.topic, event.file.path)
+            Some(format!("{} {from}{}{slash}{size}", event.topic, file.path))
         };
-        self.events().await.into_iter().map(text).collect()
+        self.events().await.into_iter().filter_map(text).collect()
     }
 
     pub(crate) async fn usage(&self) -> Usage {

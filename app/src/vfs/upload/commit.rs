@@ -98,8 +98,8 @@ impl Writer {
                 let mut intent = recorded.into_intent();
                 let change = UsageChange::written(bytes, intent.seen.as_ref());
                 let leased = self.room.use_up(intent.seen.as_ref(), bytes);
-                if let Some(event) = &mut intent.event {
-                    event.file.size = Some(bytes);
+                if let Some(file) = intent.event.as_mut().and_then(|event| event.file.as_mut()) {
+                    file.size = Some(bytes);
                 }
                 let key = intent.key.clone();
                 self.session.shared.settler.hand_over(Done::of(intent, change).using_up(leased)).await;
