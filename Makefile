@@ -65,4 +65,4 @@ deps: deps-dev
 
 # OpenSSH's server is not installed for it: on most systems that starts one. Without it its rows are left out.
 deps-bench: deps-dev
-	@./scripts/need ssh:openssh-client sftp:openssh-client ssh-keygen:openssh-client python3:python3
+	@./scripts/need ssh:openssh-client sftp:openssh-client ssh-keygen:openssh-client python3:python3 curl:curl openssl:openssl

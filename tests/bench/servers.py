@@ -126,21 +126,25 @@ class Rclone:
     name, forks, user = "rclone", False, "bench"
 
     def __init__(self, program, folder, key, stack, more=()):
-        self.port = free_port()
-        env = {
-            "PATH": os.environ["PATH"], "HOME": str(folder), "RCLONE_CONFIG": str(folder / "rclone.conf"),
-            "RCLONE_CONFIG_S3_TYPE": "s3", "RCLONE_CONFIG_S3_PROVIDER": "Other", "RCLONE_CONFIG_S3_LIST_VERSION": "2",
-            "RCLONE_CONFIG_S3_ACCESS_KEY_ID": stack.env["AWS_ACCESS_KEY_ID"],
-            "RCLONE_CONFIG_S3_SECRET_ACCESS_KEY": stack.env["AWS_SECRET_ACCESS_KEY"],
-            "RCLONE_CONFIG_S3_ENDPOINT": stack.env["AWS_ENDPOINT_URL"], "RCLONE_CONFIG_S3_REGION": stack.env["AWS_REGION"],
-        }  # fmt: skip
-        (folder / "rclone.conf").touch()
+        self.port, env = free_port(), self.environment(folder, stack)
         files = f"s3:{stack.env['TOWPATH_BUCKET']}/{stack.prefix}"
         keys = str(key.with_suffix(".pub"))
         command = [program, "serve", "sftp", files, "--addr", f"127.0.0.1:{self.port}", "--authorized-keys", keys, *more]
         self.server = Server(command, env=env, log=folder / "rclone.log")
         self.pid = self.server.pid
         wait_for_port(self.port)
+
+    @staticmethod
+    def environment(folder, stack):
+        """How rclone is told of the offline AWS."""
+        (folder / "rclone.conf").touch()
+        return {
+            "PATH": os.environ["PATH"], "HOME": str(folder), "RCLONE_CONFIG": str(folder / "rclone.conf"),
+            "RCLONE_CONFIG_S3_TYPE": "s3", "RCLONE_CONFIG_S3_PROVIDER": "Other", "RCLONE_CONFIG_S3_LIST_VERSION": "2",
+            "RCLONE_CONFIG_S3_ACCESS_KEY_ID": stack.env["AWS_ACCESS_KEY_ID"],
+            "RCLONE_CONFIG_S3_SECRET_ACCESS_KEY": stack.env["AWS_SECRET_ACCESS_KEY"],
+            "RCLONE_CONFIG_S3_ENDPOINT": stack.env["AWS_ENDPOINT_URL"], "RCLONE_CONFIG_S3_REGION": stack.env["AWS_REGION"],
+        }  # fmt: skip
 
     def place(self, name):
         return "/" + name
@@ -151,10 +155,10 @@ class Rclone:
 
 
 def free_base():
-    """The first of three ports in a row that nobody listens on."""
+    """The first of ten ports in a row that nobody listens on."""
     for base in range(23420, 29000, 10):
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(base, base + 3):
+            for port in range(base, base + 10):
                 stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             return base
     raise RuntimeError("no free ports")
