@@ -35,8 +35,8 @@ test-clients: deps .venv/installed ## More clients, and more of everything that 
 	@touch $@
 
 SECONDS_OF_FUZZING ?= 600
-fuzz: ## Fuzz the parsers of SFTP and FTPS; what it finds is left in fuzz/artifacts
-	cd fuzz && ./run frames -max_total_time=$(SECONDS_OF_FUZZING) && ./run lines -max_total_time=$(SECONDS_OF_FUZZING)
+fuzz: ## Fuzz the parsers of SFTP, FTPS and PROXY headers; what it finds is left in fuzz/artifacts
+	cd fuzz && for target in frames lines headers; do ./run $$target -max_total_time=$(SECONDS_OF_FUZZING) || exit 1; done
 
 test-full: test test-clients ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
 	$(CARGO_TEST) --test it -- --ignored --nocapture

@@ -1,9 +1,10 @@
 //! The settings of a node, read from the environment once, at the start. An error names the variable.
 
-use crate::door::Limits;
+use crate::door::{Limits, Proxy};
 use crate::ftps;
 use crate::host_keys::MIN_SECRET_BYTES;
-use std::net::{Ipv4Addr, SocketAddr};
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -24,6 +25,9 @@ const SWEEP_SECONDS: RangeInclusive<u64> = 1..=3600;
 /// Each passive port is a socket, and a few are shared by all sessions.
 const MAX_PASSIVE_PORTS: usize = 1024;
 
+/// Balancers have a subnet in each zone.
+const MAX_NETWORKS: usize = 64;
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -39,6 +43,8 @@ pub struct Config {
     pub aws: AwsSettings,
     /// `TOWPATH_SFTP_LISTEN`, `0.0.0.0:2222`: where SFTP is offered. Port 0 takes any.
     pub sftp_listen: SocketAddr,
+    /// `TOWPATH_PROXY_PROTOCOL`, `TOWPATH_PROXY_TRUSTED`: whether connections of SFTP begin with a PROXY header.
+    pub sftp_proxy: Proxy,
     /// `TOWPATH_FTPS_…`: how FTPS is offered; not at all without a certificate.
     pub ftps: Option<ftps::Settings>,
     /// `TOWPATH_METRICS_LISTEN`, none: where `/healthz`, `/readyz` and `/metrics` are answered over HTTP.
@@ -112,6 +118,7 @@ impl Config {
                 SocketAddr::from(([0, 0, 0, 0], 2222)),
                 "an address and a port, such as 0.0.0.0:2222",
             )?,
+            sftp_proxy: source.proxy("TOWPATH_PROXY_PROTOCOL")?,
             ftps: source.ftps()?,
             metrics_listen: source
                 .optional("TOWPATH_METRICS_LISTEN")
@@ -231,8 +238,39 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
             passive_ports: self.ports("TOWPATH_FTPS_PASSIVE_PORTS", "50000-50009")?,
             passive_address,
             reuse_required: self.choice("TOWPATH_FTPS_SESSION_REUSE", &[("required", true), ("optional", false)])?,
+            proxy: match self.optional("TOWPATH_FTPS_PROXY_PROTOCOL") {
+                None => self.proxy("TOWPATH_PROXY_PROTOCOL")?,
+                Some(_) => self.proxy("TOWPATH_FTPS_PROXY_PROTOCOL")?,
+            },
             certificate,
         }))
+    }
+
+    /// Whether a door's connections begin with a PROXY header; if so, it must be said whom to believe.
+    fn proxy(&self, mode: &'static str) -> Result<Proxy, ConfigError> {
+        let trusted = self.networks("TOWPATH_PROXY_TRUSTED")?;
+        match (self.choice(mode, &[("off", false), ("required", true)])?, trusted) {
+            (false, _) => Ok(Proxy::Off),
+            (true, Some(trusted)) => Ok(Proxy::Required(trusted.into())),
+            (true, None) => Err(ConfigError::Missing("TOWPATH_PROXY_TRUSTED")),
+        }
+    }
+
+    /// Networks in CIDR notation, or single addresses, between commas.
+    fn networks(&self, variable: &'static str) -> Result<Option<Vec<IpNet>>, ConfigError> {
+        let Some(text) = self.optional(variable) else { return Ok(None) };
+        let network = |text: &str| {
+            let text = text.trim();
+            text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()
+        };
+        let networks: Option<Vec<IpNet>> = text.split(',').map(network).collect();
+        match networks {
+            Some(networks) if networks.len() <= MAX_NETWORKS => Ok(Some(networks)),
+            _ => {
+                let expected = format!("at most {MAX_NETWORKS} networks, such as 10.0.1.0/24,10.0.2.0/24");
+                Err(invalid(variable, expected))
+            }
+        }
     }
 
     /// One port, or a range with both its ends.
@@ -325,6 +363,27 @@ mod tests {
         }
         let one = read(&[certificate, key, ("TOWPATH_FTPS_PASSIVE_PORTS", "0")]).ok().unwrap();
         assert_eq!(one.ftps.unwrap().passive_ports, [0]);
+    }
+
+    #[test]
+    fn a_proxy_header_is_required_of_balancers_that_are_named() {
+        let (required, trusted) =
+            (("TOWPATH_PROXY_PROTOCOL", "required"), ("TOWPATH_PROXY_TRUSTED", "10.0.0.0/8, ::1"));
+        let tls = [("TOWPATH_FTPS_CERTIFICATE_FILE", "/c"), ("TOWPATH_FTPS_KEY_FILE", "/k")];
+        let modes = |changes: &[(&str, &str)]| {
+            let config = read(&[&tls[..], changes].concat()).ok().unwrap();
+            [config.sftp_proxy, config.ftps.unwrap().proxy].map(|proxy| proxy != Proxy::Off)
+        };
+        assert_eq!(modes(&[trusted]), [false, false]);
+        assert_eq!(modes(&[required, trusted]), [true, true]);
+        assert_eq!(modes(&[required, trusted, ("TOWPATH_FTPS_PROXY_PROTOCOL", "off")]), [true, false]);
+        assert_eq!(modes(&[trusted, ("TOWPATH_FTPS_PROXY_PROTOCOL", "required")]), [false, true]);
+        assert_eq!(read(&[required]).err(), Some(ConfigError::Missing("TOWPATH_PROXY_TRUSTED")));
+        for wrong in ["10.0.0.0/33", "balancer", "10.0.0.0/8,", "10.0.0.0/8 ::1", &["::1"; 65].join(",")] {
+            let error = read(&[("TOWPATH_PROXY_TRUSTED", wrong)]).err().unwrap().to_string();
+            assert!(error.starts_with("TOWPATH_PROXY_TRUSTED must be at most 64 networks"), "{error}");
+        }
+        assert!(read(&[trusted, ("TOWPATH_PROXY_PROTOCOL", "on")]).is_err());
     }
 
     #[test]

@@ -45,7 +45,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let doors = Doors::new(&state, config.limits);
     let side = config.metrics_listen.map(|at| SidePort::bind(at, &doors, &state.budget, &state.meters)).transpose()?;
-    let sftp = ssh::Door::bind(config.sftp_listen, &keys, &doors)?;
+    let sftp = ssh::Door::bind(config.sftp_listen, config.sftp_proxy.clone(), &keys, &doors)?;
     let ftps = config.ftps.clone().map(|settings| ftps::Door::bind(settings, &doors)).transpose()?;
     let mut open = vec![("sftp", sftp.open()?)];
     if let Some(ftps) = ftps {

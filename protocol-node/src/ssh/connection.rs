@@ -2,16 +2,14 @@
 
 use super::handler::Handler;
 use super::listener::Shared;
-use crate::door::{FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, Stream};
+use crate::door::{Arrival, FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, Stream};
 use crate::sftp;
 use domain::event::{Origin, Protocol};
 use domain::id::uuid_text;
 use russh::server::{self, RunningSession};
 use russh::{Disconnect, Error};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -69,7 +67,9 @@ impl Watch {
 }
 
 /// Serves a connection.
-pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, place: Place) {
+pub(super) async fn serve(shared: Arc<Shared>, arrival: Arrival) {
+    let Arrival { socket, ends, place } = arrival;
+    let peer = ends.client;
     let session_id = uuid_text(store::clock::random());
     let span = tracing::info_span!("sftp", session_id, %peer, user = tracing::field::Empty);
     let origin = Origin { protocol: Protocol::Sftp, client_ip: peer.ip().to_canonical(), session_id };

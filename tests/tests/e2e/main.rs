@@ -15,6 +15,7 @@ mod hostile_ssh;
 mod lifecycle;
 mod node;
 mod pressure;
+mod proxy;
 mod raw;
 mod receiver;
 mod resume;
