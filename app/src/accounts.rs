@@ -8,6 +8,7 @@
 mod api_keys;
 mod remembered;
 
+use crate::activity;
 use crate::hashing::Hashing;
 use crate::meters::AllLogins;
 use domain::access::Principal;
@@ -20,6 +21,9 @@ use std::time::Duration;
 use store::records::{RecordError, Records};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
+
+/// What the log calls a public key.
+const PUBLIC_KEY: &str = "publickey";
 
 /// What a client shows to log in.
 pub enum Proof {
@@ -129,7 +133,11 @@ impl Accounts {
             Err(Failure::Unavailable(_)) => &meters.unavailable,
         }
         .add(1);
-        self.answer(result, &attempt.user, &attempt.origin, started, floor).await
+        let method = match attempt.proof {
+            Proof::Password(_) => "password",
+            Proof::PublicKey(_) => PUBLIC_KEY,
+        };
+        self.answer(result, (&attempt.user, method), &attempt.origin, started, floor).await
     }
 
     /// Whether this user might log in with this key, before the client signs with it.
@@ -137,7 +145,7 @@ impl Accounts {
         let started = Instant::now();
         let result = self.within_deadline(self.inner.try_key(user, key, origin)).await;
         let floor = self.inner.times.key_question_floor;
-        match self.answer(result, user, origin, started, floor).await {
+        match self.answer(result, (user, PUBLIC_KEY), origin, started, floor).await {
             Ok(_) => Ok(true),
             Err(LoginError::Refused) => Ok(false),
             Err(LoginError::Unavailable) => Err(LoginError::Unavailable),
@@ -156,21 +164,20 @@ impl Accounts {
     async fn answer(
         &self,
         result: Result<Principal, Failure>,
-        user: &str,
+        (user, method): (&str, &'static str),
         origin: &Origin,
         started: Instant,
         floor: Duration,
     ) -> Result<Principal, LoginError> {
-        let session = &origin.session_id;
         match result {
             Ok(principal) => Ok(principal),
             Err(Failure::Refused(reason)) => {
-                tracing::info!(user, session, protocol = ?origin.protocol, source_ip = %origin.client_ip, %reason, "login refused");
+                activity::auth_failure(origin, user, method, &reason);
                 tokio::time::sleep_until(started + up_to_multiple(started.elapsed(), floor)).await;
                 Err(LoginError::Refused)
             }
             Err(Failure::Unavailable(error)) => {
-                tracing::error!(user, session, error, "login not possible");
+                tracing::error!(user, "session-id" = origin.session_id, error, "login not possible");
                 Err(LoginError::Unavailable)
             }
         }

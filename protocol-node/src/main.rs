@@ -106,7 +106,8 @@ fn start_log(config: &Config) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_new(&config.log).map_err(|error| format!("TOWPATH_LOG: {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match config.log_format {
-        LogFormat::Json => log.json().try_init(),
+        // fields at the top of the object, where queries look for them; what a session's lines have in common is in `span`
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
         LogFormat::Text => log.try_init(),
     };
     set.map_err(|error| format!("the log cannot be started: {error}").into())

@@ -37,7 +37,7 @@ impl Inner {
         let credential = &found.credential.value;
         identity::may_connect(&found.organization.value, credential, origin, now)?;
         let principal = identity::act_as_owner(&state, credential)?;
-        tracing::info!(user = %credential.user_name, api_key = %state.id, session = %origin.session_id, "an API key is used to log in");
+        tracing::info!(user = %credential.user_name, api_key = %state.id, "session-id" = origin.session_id, "an API key is used to log in");
         Ok(principal)
     }
 

@@ -1,6 +1,7 @@
 //! Deleting files.
 
 use super::{FileSession, file_subject, new_operation, object_failure};
+use crate::activity::Operation;
 use crate::settler::Done;
 use domain::access::{self, DeleteFile};
 use domain::event::Topic;
@@ -19,7 +20,12 @@ impl FileSession {
     /// Deletes a file: the version that is there when the call is made, or a newer one that replaces it meanwhile.
     pub async fn delete_file(&self, path: &VPath) -> Result<(), FileError> {
         let (session, path) = (self.clone(), path.clone());
-        self.to_the_end(async move { session.delete_file_now(&path).await }).await
+        self.to_the_end(async move {
+            let outcome = session.delete_file_now(&path).await;
+            session.who().ended(Operation::Delete, &path, None, &outcome);
+            outcome
+        })
+        .await
     }
 
     async fn delete_file_now(&self, path: &VPath) -> Result<(), FileError> {

@@ -32,10 +32,13 @@ pub(crate) struct Counter {
 }
 
 /// Which limit a new connection would exceed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Exceeded {
+    #[error("TOWPATH_MAX_CONNECTIONS is reached")]
     Connections,
+    #[error("TOWPATH_MAX_CONNECTIONS_PER_ADDRESS is reached")]
     PerAddress,
+    #[error("TOWPATH_MAX_LOGGING_IN is reached")]
     LoggingIn,
 }
 

@@ -14,7 +14,10 @@ pub use proxy::Proxy;
 pub(crate) use stream::Stream;
 
 use crate::backend::{Accounts, Vfs};
+use app::activity;
 use app::budget::Budget;
+use domain::event::{Origin, Protocol};
+use domain::id::uuid_text;
 use limits::{Counter, Exceeded};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -23,6 +26,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 /// From the connection to the login.
 pub(crate) const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
@@ -98,7 +102,7 @@ impl Doors {
     /// Counts and logs a connection that a limit refuses.
     fn refuse(&self, client: SocketAddr, exceeded: Exceeded) {
         self.refused.add(1);
-        tracing::info!(peer = %client, limit = ?exceeded, "a connection was refused by a limit");
+        activity::connection_rejected(client.ip(), &exceeded);
     }
 
     /// Whether this peer may connect, where it is said whom to believe.
@@ -106,7 +110,8 @@ impl Doors {
         let takes = proxy.takes(peer.ip());
         if !takes {
             self.unbelieved.add(1);
-            tracing::info!(%peer, "a connection was closed: its peer is not in the networks whose PROXY headers are believed");
+            let reason = "its peer is not in the networks whose PROXY headers are believed";
+            activity::connection_rejected(peer.ip(), &reason);
         }
         takes
     }
@@ -116,7 +121,7 @@ impl Doors {
         let ends = proxy.ends(socket, peer).await;
         ends.inspect_err(|reason| {
             self.headless.add(1);
-            tracing::info!(%peer, %reason, "a connection was closed");
+            activity::connection_rejected(peer.ip(), reason);
         })
         .ok()
     }
@@ -140,6 +145,22 @@ impl Doors {
             tracing::warn!(tasks = self.tasks.len(), "stopping with work left");
         }
     }
+}
+
+/// A new session.
+pub(crate) fn origin(protocol: Protocol, client: SocketAddr) -> Origin {
+    Origin { protocol, client_ip: client.ip().to_canonical(), session_id: uuid_text(store::clock::random()) }
+}
+
+/// What the lines of its log have in common; `user` is for the login to fill in.
+pub(crate) fn span(origin: &Origin, client: SocketAddr) -> Span {
+    tracing::info_span!(
+        "session",
+        "session-id" = origin.session_id,
+        "source-ip" = %origin.client_ip,
+        "source-port" = client.port(),
+        user = tracing::field::Empty
+    )
 }
 
 impl Deref for Doors {

@@ -5,8 +5,7 @@ use super::passive::Passive;
 use super::session::Session;
 use super::tls::{CertificateError, CertificateFiles, Certificates, LOOK};
 use crate::door::{self, Arrival, Doors, Proxy};
-use domain::event::{Origin, Protocol};
-use domain::id::uuid_text;
+use domain::event::Protocol;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -120,10 +119,8 @@ fn named(variable: &'static str) -> impl Fn(io::Error) -> io::Error {
 /// Serves a connection.
 async fn serve(shared: Arc<Shared>, arrival: Arrival, implicit: bool) {
     let Arrival { socket, ends, place } = arrival;
-    let peer = ends.client;
-    let session_id = uuid_text(store::clock::random());
-    let span = tracing::info_span!("ftps", session_id, %peer, user = tracing::field::Empty);
-    let origin = Origin { protocol: Protocol::Ftps, client_ip: peer.ip().to_canonical(), session_id };
+    let origin = door::origin(Protocol::Ftps, ends.client);
+    let span = door::span(&origin, ends.client);
     let kill = shared.doors.kill.child_token();
     // whatever ends this task ends its connections
     let _end = kill.clone().drop_guard();

@@ -7,6 +7,7 @@ use super::reply::{self, Reply};
 use super::session::{Answer, Session};
 use crate::door::{CHECK_DEADLINE, MAX_LOGIN_ATTEMPTS, MAX_USER_BYTES};
 use app::accounts::{Attempt, LoginError, Proof};
+use app::activity;
 use tokio::time::{Instant, timeout};
 
 impl Session {
@@ -58,7 +59,8 @@ impl Session {
         match timeout(CHECK_DEADLINE, self.shared.doors.accounts.log_in(attempt)).await {
             Ok(Ok(principal)) => {
                 tracing::Span::current().record("user", principal.user_name.as_str());
-                tracing::info!("logged in");
+                activity::connected(&self.origin, &principal, &self.control.agreed());
+                self.user = Some(principal.user_name.clone());
                 let files = self.shared.doors.vfs.session(principal, self.origin.clone());
                 self.folder = files.login_folder();
                 self.files = Some(files);

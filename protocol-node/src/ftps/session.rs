@@ -12,6 +12,7 @@ use super::tls::SessionTls;
 use super::{MAX_AHEAD, MAX_NONSENSE};
 use crate::backend::FileSession;
 use crate::door::{Place, Stream};
+use app::activity;
 use domain::event::Origin;
 use domain::file_error::FileError;
 use domain::path::VPath;
@@ -36,6 +37,7 @@ pub(super) struct Session {
     pub(super) place: Place,
     pub(super) kill: CancellationToken,
     // login
+    /// Whom USER has named; after the login, who has logged in.
     pub(super) user: Option<String>,
     pub(super) refused: usize,
     pub(super) files: Option<FileSession>,
@@ -136,8 +138,11 @@ impl Session {
         if let Err(gone) = self.run(implicit).await {
             tracing::debug!(reason = %gone, "the connection has ended");
         }
-        let Self { control, job, pending, shared, .. } = self;
+        let Self { control, job, pending, shared, origin, files, user, .. } = self;
         drop((job, pending));
+        if files.is_some() {
+            activity::disconnected(&origin, &user.unwrap_or_default());
+        }
         control.close(shared.times.farewell).await;
     }
 
@@ -178,11 +183,11 @@ impl Session {
             }
             Next::Draining => self.end(&reply::STOPPING).await,
             Next::Late if self.files.is_none() => {
-                tracing::info!("a client did not log in in time");
+                activity::exit_reason(&self.origin, "the client did not log in in time");
                 self.end(&reply::NOT_LOGGED_IN_IN_TIME).await
             }
             Next::Late => {
-                tracing::info!("a client was idle for too long");
+                activity::exit_reason(&self.origin, "the client was idle for too long");
                 self.end(&reply::IDLE).await
             }
         }

@@ -10,7 +10,9 @@ use crate::backend::FileSession;
 use crate::door::{CHECK_DEADLINE, MAX_USER_BYTES};
 use crate::sftp;
 use app::accounts::{Attempt, Proof};
+use app::activity::{self, Agreed};
 use bytes::Bytes;
+use domain::access::Principal;
 use domain::event::Origin;
 use futures_util::FutureExt as _;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
@@ -65,6 +67,8 @@ pub(super) struct Handler {
     origin: Origin,
     span: Span,
     files: Option<FileSession>,
+    /// Between the login and its line in the log.
+    principal: Option<Box<Principal>>,
     channels: HashMap<ChannelId, State>,
     memory: sftp::Memory,
     /// Channels opened so far.
@@ -74,7 +78,7 @@ pub(super) struct Handler {
 impl Handler {
     pub(super) fn new(shared: Arc<Shared>, watch: Arc<Watch>, origin: Origin, span: Span) -> Self {
         let memory = sftp::Memory::new(&shared.doors.budget);
-        Self { shared, watch, origin, span, files: None, channels: HashMap::new(), memory, opened: 0 }
+        Self { shared, watch, origin, span, files: None, principal: None, channels: HashMap::new(), memory, opened: 0 }
     }
 
     /// One login, whatever is shown. Every refusal is the same to the client; the reason is logged where it is found.
@@ -86,8 +90,8 @@ impl Handler {
         match timeout(CHECK_DEADLINE, self.shared.doors.accounts.log_in(attempt)).await {
             Ok(Ok(principal)) => {
                 self.span.record("user", principal.user_name.as_str());
-                info!(parent: &self.span, "logged in");
-                self.files = Some(self.shared.doors.vfs.session(principal, self.origin.clone()));
+                self.files = Some(self.shared.doors.vfs.session(principal.clone(), self.origin.clone()));
+                self.principal = Some(Box::new(principal));
                 Auth::Accept
             }
             Ok(Err(error)) => {
@@ -166,7 +170,13 @@ impl russh::server::Handler for Handler {
         }
     }
 
-    async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), SessionError> {
+    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), SessionError> {
+        if let Some(principal) = self.principal.take() {
+            let client = Some(String::from_utf8_lossy(session.remote_sshid()).into_owned());
+            activity::connected(&self.origin, &principal, &Agreed { client, ..Agreed::default() });
+            // it logs in once
+            let _ = self.watch.user.set(principal.user_name);
+        }
         self.watch.touch();
         self.watch.logged_in.cancel();
         Ok(())

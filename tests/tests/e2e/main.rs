@@ -13,6 +13,7 @@ mod ftps;
 mod hostile_sftp;
 mod hostile_ssh;
 mod lifecycle;
+mod log;
 mod node;
 mod pressure;
 mod proxy;
