@@ -11,14 +11,17 @@ mod remembered;
 use crate::activity;
 use crate::hashing::Hashing;
 use crate::meters::AllLogins;
+use crate::sessions::{Place, Places};
 use domain::access::Principal;
-use domain::credential::UserName;
+use domain::connection::Grounds;
+use domain::credential::{Credential, UserName};
 use domain::event::Origin;
 use domain::identity::{self, Refusal};
+use domain::time::Timestamp;
 use remembered::Remembered;
 use std::sync::Arc;
 use std::time::Duration;
-use store::records::{RecordError, Records};
+use store::records::{LoginRecords, RecordError, Records};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -31,6 +34,23 @@ pub enum Proof {
     Password(Zeroizing<String>),
     /// A public key in SSH wire format (RFC 4253, section 6.6). The door has verified the signature.
     PublicKey(Vec<u8>),
+    /// First a key, whose signature the door has verified, then a password.
+    KeyAndPassword {
+        /// The key, as above.
+        key: Vec<u8>,
+        /// The password, as typed.
+        password: Zeroizing<String>,
+    },
+}
+
+/// A login that succeeded, for a session.
+pub struct Login {
+    /// Who, with which rights.
+    pub principal: Principal,
+    /// What of the account it was decided on.
+    pub grounds: Grounds,
+    /// One of the credential's sessions, if it may have only so many.
+    pub place: Option<Place>,
 }
 
 /// One attempt.
@@ -49,6 +69,9 @@ pub enum LoginError {
     /// One answer for every reason; the log has the reason.
     #[error("permission denied")]
     Refused,
+    /// The key is right; this credential needs its password as well.
+    #[error("the password is needed as well")]
+    PasswordToo,
     /// A dependency did not answer.
     #[error("the service is not available; try again")]
     Unavailable,
@@ -84,15 +107,25 @@ pub struct Accounts {
 
 struct Inner {
     records: Records,
+    places: Places,
     hashing: Hashing,
     remembered: Remembered,
     times: LoginTimes,
     meters: Arc<AllLogins>,
 }
 
-/// Why a login ends without a principal.
+/// What a login was decided on.
+struct Found {
+    records: LoginRecords,
+    principal: Principal,
+    /// When the API key expires that was its password.
+    key_expires_at: Option<Timestamp>,
+}
+
+/// Why a login ends without one.
 enum Failure {
     Refused(Refusal),
+    PasswordToo,
     Unavailable(String),
 }
 
@@ -110,10 +143,9 @@ impl From<RecordError> for Failure {
 
 impl Accounts {
     /// Logins against these records.
-    pub fn new(records: Records, times: LoginTimes) -> Self {
-        let inner =
-            Inner { records, hashing: Hashing::new(), remembered: Remembered::new(), times, meters: Arc::default() };
-        Self { inner: Arc::new(inner) }
+    pub fn new(records: Records, places: Places, times: LoginTimes) -> Self {
+        let (hashing, remembered, meters) = (Hashing::new(), Remembered::new(), Arc::default());
+        Self { inner: Arc::new(Inner { records, places, hashing, remembered, times, meters }) }
     }
 
     /// How logins ended.
@@ -122,20 +154,26 @@ impl Accounts {
     }
 
     /// Checks everything that a login needs.
-    pub async fn log_in(&self, attempt: Attempt) -> Result<Principal, LoginError> {
+    pub async fn log_in(&self, attempt: Attempt) -> Result<Login, LoginError> {
         let started = Instant::now();
-        let result = self.within_deadline(self.inner.try_log_in(&attempt)).await;
+        let login = async {
+            let found = self.inner.try_log_in(&attempt).await?;
+            self.inner.begin(found).await
+        };
+        let result = self.within_deadline(login).await;
         let floor = self.inner.times.refusal_floor;
         let meters = self.inner.meters.at(attempt.origin.protocol);
         match &result {
-            Ok(_) => &meters.accepted,
-            Err(Failure::Refused(_)) => &meters.refused,
-            Err(Failure::Unavailable(_)) => &meters.unavailable,
+            Ok(_) => meters.accepted.add(1),
+            Err(Failure::Refused(_)) => meters.refused.add(1),
+            Err(Failure::Unavailable(_)) => meters.unavailable.add(1),
+            // half of a login, which is counted at its end
+            Err(Failure::PasswordToo) => {}
         }
-        .add(1);
         let method = match attempt.proof {
             Proof::Password(_) => "password",
             Proof::PublicKey(_) => PUBLIC_KEY,
+            Proof::KeyAndPassword { .. } => "publickey,password",
         };
         self.answer(result, (&attempt.user, method), &attempt.origin, started, floor).await
     }
@@ -148,29 +186,27 @@ impl Accounts {
         match self.answer(result, (user, PUBLIC_KEY), origin, started, floor).await {
             Ok(_) => Ok(true),
             Err(LoginError::Refused) => Ok(false),
-            Err(LoginError::Unavailable) => Err(LoginError::Unavailable),
+            Err(error @ (LoginError::Unavailable | LoginError::PasswordToo)) => Err(error),
         }
     }
 
-    async fn within_deadline(
-        &self,
-        login: impl Future<Output = Result<Principal, Failure>>,
-    ) -> Result<Principal, Failure> {
+    async fn within_deadline<T>(&self, login: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let timeout = tokio::time::timeout(self.inner.times.deadline, login).await;
         timeout.unwrap_or_else(|_| Err(Failure::Unavailable("no result within the deadline".to_owned())))
     }
 
     /// Logs the outcome, and holds a refusal back.
-    async fn answer(
+    async fn answer<T>(
         &self,
-        result: Result<Principal, Failure>,
+        result: Result<T, Failure>,
         (user, method): (&str, &'static str),
         origin: &Origin,
         started: Instant,
         floor: Duration,
-    ) -> Result<Principal, LoginError> {
+    ) -> Result<T, LoginError> {
         match result {
-            Ok(principal) => Ok(principal),
+            Ok(done) => Ok(done),
+            Err(Failure::PasswordToo) => Err(LoginError::PasswordToo),
             Err(Failure::Refused(reason)) => {
                 activity::auth_failure(origin, user, method, &reason);
                 tokio::time::sleep_until(started + up_to_multiple(started.elapsed(), floor)).await;
@@ -191,35 +227,66 @@ fn up_to_multiple(elapsed: Duration, floor: Duration) -> Duration {
 }
 
 impl Inner {
-    async fn try_log_in(&self, attempt: &Attempt) -> Result<Principal, Failure> {
-        match &attempt.proof {
-            Proof::PublicKey(key) => self.try_key(&attempt.user, key, &attempt.origin).await,
-            Proof::Password(password) => match identity::api_key_login(&attempt.user) {
-                Some(name) => self.try_api_key(name, password, &attempt.origin).await,
-                None => self.try_password(&attempt.user, password, &attempt.origin).await,
+    async fn try_log_in(&self, attempt: &Attempt) -> Result<Found, Failure> {
+        let Attempt { user, proof, origin } = attempt;
+        match proof {
+            Proof::PublicKey(key) => {
+                let found = self.try_key(user, key, origin).await?;
+                if found.records.credential.value.key_and_password {
+                    return Err(Failure::PasswordToo);
+                }
+                Ok(found)
+            }
+            Proof::Password(password) => match identity::api_key_login(user) {
+                Some(name) => self.try_api_key(name, password, origin, None).await,
+                None => self.try_password(user, password, origin, None).await,
+            },
+            Proof::KeyAndPassword { key, password } => match identity::api_key_login(user) {
+                Some(name) => self.try_api_key(name, password, origin, Some(key)).await,
+                None => self.try_password(user, password, origin, Some(key)).await,
             },
         }
     }
 
-    async fn try_key(&self, user: &str, key: &[u8], origin: &Origin) -> Result<Principal, Failure> {
-        let found = self.load(user).await?;
-        let credential = &found.credential.value;
-        identity::may_connect(&found.organization.value, credential, origin, store::clock::now())?;
-        let record = self.records.shown_ssh_key(&credential.id, key).await?;
-        identity::check_key(credential, record.as_ref(), key)?;
-        Ok(credential.principal())
+    /// A place for the session, if the credential may have only so many.
+    async fn begin(&self, found: Found) -> Result<Login, Failure> {
+        let Found { records: LoginRecords { organization, credential }, principal, key_expires_at } = found;
+        let expires_at = credential.value.expires_at.filter(|_| organization.value.close_sessions_on_change);
+        let ends_at = [key_expires_at, expires_at].into_iter().flatten().min();
+        let place = match credential.value.max_sessions {
+            0 => None,
+            most => {
+                let place = self.places.take(&organization.value.id, &credential.value.id, most).await?;
+                Some(place.ok_or(Refusal::TooManySessions)?)
+            }
+        };
+        Ok(Login { principal, grounds: Grounds { credential_rev: credential.rev, ends_at }, place })
     }
 
+    async fn try_key(&self, user: &str, key: &[u8], origin: &Origin) -> Result<Found, Failure> {
+        if let Some(name) = identity::api_key_login(user) {
+            return self.try_key_before_api_key(name, key, origin).await;
+        }
+        let records = self.load(user).await?;
+        let credential = &records.credential.value;
+        identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
+        self.check_key(credential, key).await?;
+        let principal = credential.principal();
+        Ok(Found { records, principal, key_expires_at: None })
+    }
+
+    /// `key` is what was shown before the password.
     async fn try_password(
         &self,
         user: &str,
         password: &Zeroizing<String>,
         origin: &Origin,
-    ) -> Result<Principal, Failure> {
-        let found = self.load(user).await?;
-        let credential = found.credential.value;
-        identity::may_connect(&found.organization.value, &credential, origin, store::clock::now())?;
-        let memory = self.remembered.key(&credential.id, found.credential.rev, password);
+        key: Option<&[u8]>,
+    ) -> Result<Found, Failure> {
+        let records = self.load(user).await?;
+        let credential = &records.credential.value;
+        identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
+        let memory = self.remembered.key(&credential.id, records.credential.rev, password);
         if !self.remembered.holds(&memory, Instant::now()) {
             let (checked, password) = (credential.clone(), password.clone());
             self.hashing
@@ -228,10 +295,26 @@ impl Inner {
                 .map_err(|busy| Failure::Unavailable(busy.to_string()))??;
             self.remembered.add(memory, Instant::now());
         }
-        Ok(credential.principal())
+        self.check_key_beside(credential, key).await?;
+        let principal = credential.principal();
+        Ok(Found { records, principal, key_expires_at: None })
     }
 
-    async fn load(&self, user: &str) -> Result<store::records::LoginRecords, Failure> {
+    async fn check_key(&self, credential: &Credential, key: &[u8]) -> Result<(), Failure> {
+        let record = self.records.shown_ssh_key(&credential.id, key).await?;
+        Ok(identity::check_key(credential, record.as_ref(), key)?)
+    }
+
+    /// The other half of a login that takes both.
+    async fn check_key_beside(&self, credential: &Credential, key: Option<&[u8]>) -> Result<(), Failure> {
+        match key {
+            Some(key) if credential.key_and_password => self.check_key(credential, key).await,
+            None if credential.key_and_password => Err(Refusal::KeyNeeded.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn load(&self, user: &str) -> Result<LoginRecords, Failure> {
         let name = UserName::parse(user).map_err(|_| Refusal::UnknownUser)?;
         Ok(self.records.login_records(&name).await?.ok_or(Refusal::UnknownUser)?)
     }

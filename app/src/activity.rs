@@ -4,6 +4,7 @@
 //! Rule: these names are spelled here and in the doors' spans, and nowhere else. A line holds no secret; paths are as their
 //! user sees them. The target is `activity`, so that a filter can choose these lines or leave them out.
 
+use crate::sessions::Session;
 use domain::access::Principal;
 use domain::event::Origin;
 use domain::file_error::FileError;
@@ -49,9 +50,9 @@ pub struct Agreed {
 }
 
 /// A client has logged in.
-pub fn connected(origin: &Origin, principal: &Principal, agreed: &Agreed) {
+pub fn connected(session: &Session, agreed: &Agreed) {
     let Agreed { client, kex, ciphers } = agreed;
-    let home = principal.chroot.login_folder();
+    let (origin, principal) = (session.origin(), session.principal());
     tracing::info!(
         target: "activity",
         protocol = protocol(origin),
@@ -59,22 +60,22 @@ pub fn connected(origin: &Origin, principal: &Principal, agreed: &Agreed) {
         "session-id" = origin.session_id,
         "source-ip" = %origin.client_ip,
         user = principal.user_name,
-        "home-dir" = %home,
+        "home-dir" = %principal.chroot.login_folder(),
         client,
         kex,
         ciphers,
     );
 }
 
-/// A session has ended whose client had logged in.
-pub fn disconnected(origin: &Origin, user: &str) {
+/// A session has ended.
+pub(crate) fn disconnected(origin: &Origin, principal: &Principal) {
     tracing::info!(
         target: "activity",
         protocol = protocol(origin),
         "activity-type" = "DISCONNECTED",
         "session-id" = origin.session_id,
         "source-ip" = %origin.client_ip,
-        user,
+        user = principal.user_name,
     );
 }
 

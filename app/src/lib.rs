@@ -9,6 +9,7 @@ mod hashing;
 mod large_copy;
 pub mod management;
 pub mod meters;
+pub mod sessions;
 pub mod settler;
 pub mod sweep;
 pub mod vfs;

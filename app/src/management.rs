@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod caller;
+mod connections;
 mod credentials;
 mod error;
 mod organization;
@@ -23,6 +24,7 @@ use domain::organization::{Organization, PasswordReadable};
 use domain::time::Timestamp;
 use domain::webhook::address::AddressPolicy;
 use store::messages::Messages;
+use store::nodes::Nodes;
 use store::records::{Records, Versioned};
 use store::seal::{Place, Sealer};
 use zeroize::Zeroizing;
@@ -38,14 +40,15 @@ const PASSWORD_FIELD: &str = "password";
 pub struct Management {
     records: Records,
     messages: Messages,
+    nodes: Nodes,
     hashing: Hashing,
     address_policy: AddressPolicy,
 }
 
 impl Management {
-    /// On these records; pings go to this queue; webhook targets must meet this policy.
-    pub fn new(records: Records, messages: Messages, address_policy: AddressPolicy) -> Self {
-        Self { records, messages, hashing: Hashing::new(), address_policy }
+    /// On these records; pings go to this queue; sessions are on these nodes; webhook targets must meet this policy.
+    pub fn new(records: Records, messages: Messages, nodes: Nodes, address_policy: AddressPolicy) -> Self {
+        Self { records, messages, nodes, hashing: Hashing::new(), address_policy }
     }
 
     /// The records, for the check of API keys.

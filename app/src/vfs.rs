@@ -25,6 +25,7 @@ pub use upload::Upload;
 use crate::activity::Who;
 use crate::budget::Budget;
 use crate::meters::FileMeters;
+use crate::sessions::{Live, Session};
 use crate::settler::{Settler, SettlingStores};
 use domain::access::Principal;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
@@ -107,11 +108,13 @@ impl Vfs {
     }
 
     /// The files as one session sees them.
-    pub fn session(&self, principal: Principal, origin: Origin) -> FileSession {
+    pub fn session(&self, session: &Session) -> FileSession {
+        let live = session.live();
         FileSession {
             shared: Arc::clone(&self.0),
-            principal: Arc::new(principal),
-            origin: Arc::new(origin),
+            principal: Arc::clone(&live.principal),
+            origin: Arc::clone(&live.origin),
+            live: Arc::clone(live),
             uploads: Arc::new(Semaphore::new(upload::MAX_UPLOADS)),
             beyond: Arc::default(),
         }
@@ -138,6 +141,7 @@ pub struct FileSession {
     shared: Arc<Shared>,
     principal: Arc<Principal>,
     origin: Arc<Origin>,
+    live: Arc<Live>,
     uploads: Arc<Semaphore>,
     beyond: Arc<partial::Beyond>,
 }

@@ -134,6 +134,12 @@ pub struct Credential {
     /// Whether API keys may act as it.
     #[serde(default)]
     pub allow_api_key_auth: bool,
+    /// Whether a login takes one of its keys and then its password.
+    #[serde(default)]
+    pub key_and_password: bool,
+    /// Sessions at the same time; 0 is no limit.
+    #[serde(default)]
+    pub max_sessions: u32,
     /// How many SSH keys it has. A counter: no part of its ETag.
     #[serde(default)]
     pub ssh_keys: u32,
@@ -161,6 +167,8 @@ impl Credential {
             is_default: false,
             inbound_rules: Vec::new(),
             allow_api_key_auth: false,
+            key_and_password: false,
+            max_sessions: 0,
             ssh_keys: 0,
             created_at: now,
             updated_at: now,

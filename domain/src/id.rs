@@ -91,6 +91,32 @@ impl OperationId {
     }
 }
 
+/// One run of a protocol node, from its start to its end: a UUID. A node that starts again is another one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NodeId(String);
+
+impl NodeId {
+    /// A new id from 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid_text(bytes))
+    }
+
+    /// Parses the text form.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        if is_uuid(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId { what: "a node id", expected: "a lower-case UUID" })
+        }
+    }
+
+    /// The text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 macro_rules! text_form {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {
@@ -116,7 +142,7 @@ macro_rules! text_form {
         }
     )*};
 }
-text_form!(OrganizationId, CredentialId, OperationId);
+text_form!(OrganizationId, CredentialId, OperationId, NodeId);
 
 /// 16 random bytes as the text of a version 4 UUID (RFC 9562, section 5.4).
 pub fn uuid_text(mut bytes: [u8; 16]) -> String {

@@ -37,6 +37,12 @@ pub enum Refusal {
     /// Not one of its keys.
     #[error("unknown key")]
     UnknownKey,
+    /// It needs a key and a password, and this was a password alone.
+    #[error("a key is needed as well")]
+    KeyNeeded,
+    /// It has as many sessions as it may have.
+    #[error("too many sessions")]
+    TooManySessions,
     /// An API key, shown as a password, does not do.
     #[error("API key: {0}")]
     ApiKey(#[from] KeyRefusal),

@@ -10,6 +10,7 @@
 pub mod access;
 pub mod admin;
 pub mod api_key;
+pub mod connection;
 pub mod credential;
 pub mod digest;
 pub mod event;

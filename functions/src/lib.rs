@@ -5,4 +5,5 @@ pub mod config;
 pub mod http;
 pub mod local;
 pub mod management;
+mod sftpgo;
 pub mod webhook;

@@ -8,6 +8,7 @@ mod ssh_keys;
 mod webhooks;
 
 use crate::http::{auth, frame};
+use crate::sftpgo;
 use app::management::Management;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -29,9 +30,13 @@ impl ManagementState {
         let authority = if sftp_port == 22 { bracketed } else { format!("{bracketed}:{sftp_port}") };
         Self { management, host: sftp_host.into(), authority: authority.into() }
     }
+
+    pub(crate) fn management(&self) -> &Management {
+        &self.management
+    }
 }
 
-/// The routes behind authentication, as Lambda and the local server run them.
+/// The routes of both dialects behind authentication, as Lambda and the local server run them.
 pub fn router(state: ManagementState) -> Router {
     let records = state.management.records().clone();
     let authenticated = resources().route_layer(from_fn_with_state(records, auth::authenticate));
@@ -55,7 +60,7 @@ fn framed(routes: Router<ManagementState>, state: ManagementState) -> Router {
 fn resources() -> Router<ManagementState> {
     let one = "/organizations/{organization}";
     let path = |rest: &str| format!("{one}{rest}");
-    Router::new()
+    sftpgo::resources()
         .route(one, get(organization::get).patch(organization::patch))
         .route(&path("/users"), get(credentials::list).post(credentials::post))
         .route(&path("/users/{id}"), get(credentials::get).patch(credentials::patch).delete(credentials::delete))

@@ -6,13 +6,15 @@
 //!
 //! How uploads ended is noted in [`Vfs::ended`].
 
-use app::accounts::{Attempt, LoginError, Proof};
+use app::accounts::{Attempt, Login, LoginError, Proof};
+use app::sessions::{Session, Sessions};
 use app::vfs::{Entry, EntryKind, Space, WriteMode};
 use bytes::Bytes;
 use domain::access::{Permissions, Principal, Verbs};
+use domain::connection::Grounds;
 use domain::event::Origin;
 use domain::file_error::{FileError, FileErrorKind};
-use domain::id::{CredentialId, OrganizationId};
+use domain::id::{CredentialId, NodeId, OrganizationId};
 use domain::path::{Chroot, VPath};
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -24,6 +26,11 @@ pub(crate) const PASSWORD: &str = "correct horse";
 /// Entries of one page of a listing.
 const PAGE: usize = 100;
 
+/// The sessions of a node that nobody asks.
+pub(crate) fn sessions() -> Sessions {
+    Sessions::new(NodeId::from_random([1; 16]))
+}
+
 type Tree = Arc<Mutex<BTreeMap<VPath, Option<Bytes>>>>;
 
 #[derive(Clone, Default)]
@@ -33,23 +40,25 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    pub async fn log_in(&self, attempt: Attempt) -> Result<Principal, LoginError> {
+    pub async fn log_in(&self, attempt: Attempt) -> Result<Login, LoginError> {
         let good = match attempt.proof {
             Proof::Password(password) => password.as_str() == PASSWORD,
-            Proof::PublicKey(key) => key == self.key,
+            Proof::PublicKey(key) | Proof::KeyAndPassword { key, .. } => key == self.key,
         };
         if !good || attempt.user != "ann" {
             return Err(LoginError::Refused);
         }
         let organization = OrganizationId::from_random([1; 16]);
-        Ok(Principal {
+        let principal = Principal {
             organization: organization.clone(),
             credential: CredentialId::from_random([2; 15]),
             user_name: attempt.user,
             chroot: Chroot::new(organization, VPath::root(), VPath::root()),
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
-        })
+        };
+        let grounds = Grounds { credential_rev: 1, ends_at: None };
+        Ok(Login { principal, grounds, place: None })
     }
     pub async fn knows_key(&self, _user: &str, key: &[u8], _origin: &Origin) -> Result<bool, LoginError> {
         Ok(key == self.key)
@@ -66,7 +75,7 @@ pub struct Vfs {
 }
 
 impl Vfs {
-    pub fn session(&self, _principal: Principal, _origin: Origin) -> FileSession {
+    pub fn session(&self, _session: &Session) -> FileSession {
         self.files()
     }
     pub fn files(&self) -> FileSession {

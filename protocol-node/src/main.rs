@@ -4,7 +4,8 @@ use app::sweep::Sweep;
 use protocol_node::config::{Config, LogFormat};
 use protocol_node::door::Doors;
 use protocol_node::operation::SidePort;
-use protocol_node::{ftps, host_keys, ssh, state};
+use protocol_node::state::{self, Built};
+use protocol_node::{ftps, host_keys, ssh};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use store::clock;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// A multipart upload without an intent, and without a record that it is kept, is ended when it is an hour old.
@@ -38,8 +40,10 @@ fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let config = Config::from_environment()?;
     start_log(&config)?;
-    let (state, sweep) = state::build(&config).await?;
+    let Built { state, nodes, sweep } = state::build(&config).await?;
     let sweeping = tokio::spawn(sweep_on(sweep, config.sweep));
+    let gone = CancellationToken::new();
+    let keeping = tokio::spawn(state.sessions.clone().keep(nodes, gone.clone()));
     let keys = host_keys(&config.host_key_secret)?;
     // before the ready line, so that a signal right after it is not lost
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -63,10 +67,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
         () = stdin_end(), if config.stop_on_stdin_eof => tracing::info!("stopping: standard input has ended"),
     }
     doors.stop(config.drain).await;
+    gone.cancel();
     sweeping.abort();
     if !state.vfs.settled(SETTLING).await {
         tracing::warn!("some operations are left to the sweep");
     }
+    // takes leave, within its own deadline
+    let _ = keeping.await;
     Ok(())
 }
 

@@ -5,17 +5,21 @@ use crate::backend::{Accounts, Vfs};
 use crate::config::Config;
 use app::budget::Budget;
 use app::meters::Meters;
+use app::sessions::Sessions;
 #[cfg(not(test))]
 use app::{
     accounts::LoginTimes,
+    sessions::Places,
     settler::{Settler, SettlingStores},
     sweep::Sweep,
     vfs::Resuming,
 };
 #[cfg(not(test))]
+use domain::id::NodeId;
+#[cfg(not(test))]
 use store::{
-    aws::Aws, intents::Intents, messages::Messages, objects::Objects, partials::Partials, records::Records,
-    seal::Sealer, settling::Settling, times::Times,
+    aws::Aws, intents::Intents, messages::Messages, nodes::Nodes, objects::Objects, partials::Partials,
+    records::Records, seal::Sealer, settling::Settling, times::Times,
 };
 
 /// Accounts and files, shared by all sessions of the process.
@@ -27,6 +31,8 @@ pub struct State {
     pub vfs: Vfs,
     /// Memory for transfers.
     pub budget: Budget,
+    /// Who has logged in.
+    pub sessions: Sessions,
     /// What has been done.
     pub meters: Meters,
 }
@@ -45,9 +51,20 @@ pub enum BuildError {
     Memory(#[from] app::budget::BudgetTooSmall),
 }
 
-/// Makes the state from the settings, and what finishes interrupted operations. Sends no request.
+/// What a node is built of.
 #[cfg(not(test))]
-pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
+pub struct Built {
+    /// What the doors work on.
+    pub state: State,
+    /// Where the node says that it is alive, and who is here.
+    pub nodes: Nodes,
+    /// What finishes interrupted operations.
+    pub sweep: Sweep,
+}
+
+/// Makes everything from the settings. Sends no request.
+#[cfg(not(test))]
+pub async fn build(config: &Config) -> Result<Built, BuildError> {
     let aws = Aws::connect(config.aws.clone()).await?;
     let records = Records::new(&aws, Sealer::new(&config.sealing_secret)?);
     let objects = Objects::new(&aws);
@@ -61,7 +78,11 @@ pub async fn build(config: &Config) -> Result<(State, Sweep), BuildError> {
     let budget = Budget::new(config.memory_budget_mib)?;
     let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };
     let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget.clone(), resuming.clone());
-    let accounts = Accounts::new(records, LoginTimes::default());
+    let sessions = Sessions::new(NodeId::from_random(store::clock::random()));
+    let nodes = Nodes::new(&aws);
+    let places = Places::new(sessions.node().clone(), nodes.clone(), store::places::Places::new(&aws));
+    let accounts = Accounts::new(records, places, LoginTimes::default());
     let meters = Meters { files: vfs.meters(), logins: accounts.meters() };
-    Ok((State { accounts, vfs, budget, meters }, Sweep::new(objects, stores, resuming)))
+    let state = State { accounts, vfs, budget, sessions, meters };
+    Ok(Built { state, nodes, sweep: Sweep::new(objects, stores, resuming) })
 }

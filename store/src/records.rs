@@ -19,6 +19,7 @@ pub use deployment::{Bootstrap, BootstrapRecord};
 
 use crate::aws::Aws;
 use crate::item::{Item, decode, encode, key_attributes, number, sort_key, text};
+use crate::nodes;
 use crate::patience::patiently;
 use crate::seal::Sealer;
 use crate::table::{Key, ListOf, PK, REV, SK, organization_partition};
@@ -26,6 +27,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use domain::connection::Close;
 use domain::id::OrganizationId;
 use futures_util::FutureExt as _;
 use serde::Serialize;
@@ -198,6 +200,15 @@ impl Records {
         };
         let delete = delete.build().map_err(RecordError::internal)?;
         Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    /// The order to end sessions, as a part of what makes it necessary.
+    fn close_in(&self, close: Option<&Close>) -> Result<Option<TransactWriteItem>, RecordError> {
+        let Some(close) = close else {
+            return Ok(None);
+        };
+        let put = nodes::close_in(&self.table, close, crate::clock::now())?;
+        Ok(Some(TransactWriteItem::builder().put(put).build()))
     }
 
     /// Changes an item in place: `expression` must not touch `rev`, which grows by one, and `condition` is asked

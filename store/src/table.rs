@@ -19,14 +19,19 @@
 //! | interrupted uploads | `PARTIAL#<org>` | `<credential id>#<hash of the object key>` | Get, consistent: 1, when a file is opened without TRUNC; all of a credential: Query, consistent, when a session looks at names, at most every 10 s; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |
 //! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 33 operations: 2 WCU for all of them; Get, consistent: 1 |
 //! | time that a client gave a file, and its arrival | `META#<org>#<object key of the folder>` | `<name>` | written when a client sets a time: 1 WCU; STAT and OPEN: Get, consistent: 1; a listing: Query beside its pages, consistent, 500 records at a time, about 25 RCU for 1,000 (1 where there are none); moved by renames: Get 1, and 2 WCU where there is one; what is replaced or deleted: Get 1, and 1 WCU where there is one |
-//! | jobs, delivery log, sessions | `JOB#…`, `DELIVERY#…`, `NODE#…` | | reserved |
+//! | node that is alive | `NODES` | `<node id>` | Put every 2 s (5 s without sessions): 1 WCU; all: Query, consistent, ≤ 1 for 30 nodes; `ttl` one day |
+//! | sessions on a node | `NODE#<node id>` | `<org>#<page>` | 16 sessions a page; Put when one begins or ends, and every 8 s while something happens in it: about 1 WCU for 4 sessions; those of an organization: Query, consistent, on each node; `ttl` one day |
+//! | orders to end sessions | `CLOSE` | `<time>#<random>` | written with the change that demands it: 2 WCU; the last two minutes: Query, consistent, by each node at each beat: 1 where there are none; `ttl` one day |
+//! | sessions of a credential that may have only so many | `PLACES#<org>` | `<credential id>` | at its logins and ends alone. Get, consistent: 1, beside the nodes that are alive; conditional Put or Update: 1 WCU |
+//! | jobs, delivery log | `JOB#…`, `DELIVERY#…` | | reserved |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
 //! 4 RCU, two or three round trips deep. A request with an API key is one Update, then its data.
 //!
 //! Hot keys: what every request of one API key writes is an item of its own partition (1,000 writes a second, far above
 //! any limit that a key has). What every login of one organization reads (its settings) is one item: 3,000 consistent
-//! reads a second, which is beyond what password hashing allows. Sweeping is spread over [`SWEEP_SHARDS`] partitions.
+//! reads a second, which is beyond what password hashing allows. `NODES` and `CLOSE` are one partition each: 2,000 nodes
+//! could beat in one. Sweeping is spread over [`SWEEP_SHARDS`] partitions.
 //!
 //! Every item has `v`, the version of its shape. Records that are edited have `rev`, which grows with every change: a writer names the `rev` it
 //! has read, so that two writers cannot overwrite each other. `ttl` is DynamoDB's expiry in seconds; it is late by
@@ -39,7 +44,8 @@ use aws_sdk_dynamodb::types::{
 };
 use domain::api_key::ApiKeyId;
 use domain::digest::derived_id;
-use domain::id::{CredentialId, OperationId, OrganizationId};
+use domain::id::{CredentialId, NodeId, OperationId, OrganizationId};
+use domain::time::Timestamp;
 use std::time::Duration;
 
 /// Partition key.
@@ -217,6 +223,47 @@ pub(crate) fn time(organization: &OrganizationId, object_key: &str) -> Key {
 /// What a credential's files take.
 pub(crate) fn usage(organization: &OrganizationId, credential: &CredentialId) -> Key {
     Key::new(format!("USAGE#{organization}"), credential.as_str())
+}
+
+/// The partition of all nodes.
+pub(crate) const NODES: &str = "NODES";
+
+/// A node.
+pub(crate) fn node(node: &NodeId) -> Key {
+    Key::new(NODES.to_owned(), node.as_str())
+}
+
+/// The partition of a node's sessions.
+pub(crate) fn node_pages(node: &NodeId) -> String {
+    format!("NODE#{node}")
+}
+
+/// What the sort keys of an organization's sessions start with.
+pub(crate) fn node_pages_of(organization: &OrganizationId) -> String {
+    format!("{organization}#")
+}
+
+/// A page of an organization's sessions on a node.
+pub(crate) fn node_page(node: &NodeId, organization: &OrganizationId, page: u32) -> Key {
+    Key::new(node_pages(node), format!("{}{page:04}", node_pages_of(organization)))
+}
+
+/// The partition of the orders to end sessions.
+pub(crate) const CLOSES: &str = "CLOSE";
+
+/// The sort keys of orders begin with their time, in milliseconds, of one width until the year 2286.
+pub(crate) fn close_time(at: Timestamp) -> String {
+    format!("{:013}", at.millis().max(0))
+}
+
+/// An order to end sessions.
+pub(crate) fn close(at: Timestamp, random: &str) -> Key {
+    Key::new(CLOSES.to_owned(), format!("{}#{random}", close_time(at)))
+}
+
+/// How many sessions a credential has.
+pub(crate) fn places(organization: &OrganizationId, credential: &CredentialId) -> Key {
+    Key::new(format!("PLACES#{organization}"), credential.as_str())
 }
 
 /// Why the table could not be made.

@@ -42,12 +42,12 @@ async fn the_slower_of_two_writers_is_told() {
     assert!(read.value == made && read.rev == 1);
     let mut first = made.clone();
     first.alias = Some("first".into());
-    assert!(matches!(records.save_credential(&read, &first).await, Ok(2)));
+    assert!(matches!(records.save_credential(&read, &first, None).await, Ok(2)));
     let mut second = made.clone();
     second.alias = Some("second".into());
-    assert!(matches!(records.save_credential(&read, &second).await, Err(RecordError::Conflict)));
+    assert!(matches!(records.save_credential(&read, &second, None).await, Err(RecordError::Conflict)));
     // a write whose answer was lost is repeated by the SDK: its own effect is a success
-    assert!(matches!(records.save_credential(&read, &first).await, Ok(2)));
+    assert!(matches!(records.save_credential(&read, &first, None).await, Ok(2)));
     let now = records.credential(&made.organization, &made.id).await.unwrap().unwrap();
     assert!(now.value == first && now.rev == 2);
 }
@@ -76,10 +76,10 @@ async fn a_key_that_is_added_while_its_credential_is_deleted_does_not_stay() {
     };
     let key = SshKey::new(made.id.clone(), parsed, Timestamp::from_millis(6));
     records.add_ssh_key(&made, &key).await.unwrap();
-    assert!(matches!(records.delete_credential(&read).await, Err(RecordError::Conflict)));
+    assert!(matches!(records.delete_credential(&read, None).await, Err(RecordError::Conflict)));
     let read = records.credential(&made.organization, &made.id).await.unwrap().unwrap();
     assert_eq!((read.rev, read.value.ssh_keys), (2, 1));
-    records.delete_credential(&read).await.unwrap();
+    records.delete_credential(&read, None).await.unwrap();
     assert!(records.ssh_keys(&made.id).await.unwrap().is_empty());
     assert!(matches!(records.add_ssh_key(&made, &key).await, Err(RecordError::Conflict)), "its credential is gone");
 }

@@ -1,9 +1,8 @@
 //! API keys as passwords: the user name is `@api-` and the key's id or name, the password is the key. The key itself says
 //! which it is, so the name only has to fit it.
 
-use super::{Failure, Inner};
-use domain::access::Principal;
-use domain::api_key::{AuthState, KeyOwner, KeyText, Presented};
+use super::{Failure, Found, Inner};
+use domain::api_key::{ApiKeyId, AuthState, KeyOwner, KeyText, Presented};
 use domain::event::Origin;
 use domain::id::CredentialId;
 use domain::identity::{self, KeyRefusal, Refusal};
@@ -23,7 +22,8 @@ impl Inner {
         name: &str,
         password: &Zeroizing<String>,
         origin: &Origin,
-    ) -> Result<Principal, Failure> {
+        ssh_key: Option<&[u8]>,
+    ) -> Result<Found, Failure> {
         let key = KeyText::parse(password).map_err(|_| KeyRefusal::Unknown)?;
         let (hash, now) = (key.hash(), store::clock::now());
         let shown = Presented { hash: &hash, address: origin.client_ip, now };
@@ -33,12 +33,33 @@ impl Inner {
         if !self.fits(name, &state).await? {
             return Err(KeyRefusal::OtherName.into());
         }
-        let found = self.owner(&state).await?;
-        let credential = &found.credential.value;
-        identity::may_connect(&found.organization.value, credential, origin, now)?;
+        let records = self.owner(&state).await?;
+        let credential = &records.credential.value;
+        identity::may_connect(&records.organization.value, credential, origin, now)?;
         let principal = identity::act_as_owner(&state, credential)?;
+        self.check_key_beside(credential, ssh_key).await?;
         tracing::info!(user = %credential.user_name, api_key = %state.id, "session-id" = origin.session_id, "an API key is used to log in");
-        Ok(principal)
+        Ok(Found { records, principal, key_expires_at: state.expires_at })
+    }
+
+    /// The SSH key of an owner who needs one beside the password, which will be the API key. Only its id says whose key it is.
+    pub(super) async fn try_key_before_api_key(
+        &self,
+        name: &str,
+        ssh_key: &[u8],
+        origin: &Origin,
+    ) -> Result<Found, Failure> {
+        let id = ApiKeyId::parse(name).map_err(|_| Refusal::UnknownKey)?;
+        let state = self.records.auth_state(&id).await?.ok_or(Refusal::UnknownKey)?;
+        let records = self.owner(&state).await?;
+        let credential = &records.credential.value;
+        identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
+        if !credential.key_and_password {
+            return Err(Refusal::UnknownKey.into());
+        }
+        self.check_key(credential, ssh_key).await?;
+        let principal = identity::act_as_owner(&state, credential)?;
+        Ok(Found { records, principal, key_expires_at: state.expires_at })
     }
 
     async fn fits(&self, name: &str, key: &AuthState) -> Result<bool, Failure> {

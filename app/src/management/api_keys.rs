@@ -3,6 +3,7 @@
 
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::api_key::{ApiKey, ApiKeyId, KeyKind, KeyOwner, KeyText, Scope, Scopes};
+use domain::connection::Close;
 use domain::credential::State;
 use domain::inbound::Source;
 use domain::invalid::Invalid;
@@ -139,7 +140,11 @@ impl Management {
                 return Ok(old);
             }
             new.updated_at = store::clock::now();
-            match self.records.save_api_key(&new, old.record.rev).await {
+            // a session has what the key left it at the login
+            let renamed =
+                ApiKey { name: old.record.value.name.clone(), updated_at: old.record.value.updated_at, ..new.clone() };
+            let close = (renamed != old.record.value).then(|| ended(id, new.updated_at));
+            match self.records.save_api_key(&new, old.record.rev, close.as_ref()).await {
                 Ok(rev) => {
                     return Ok(ShownApiKey { record: Versioned { value: new, rev }, ..old });
                 }
@@ -163,7 +168,7 @@ impl Management {
             if !accept(&old) {
                 return Err(ManagementError::PreconditionFailed);
             }
-            match self.records.delete_api_key(&old.record).await {
+            match self.records.delete_api_key(&old.record, &ended(id, store::clock::now())).await {
                 Ok(()) => return Ok(old),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -191,4 +196,9 @@ impl Management {
             }
         }
     }
+}
+
+/// All sessions that logged in with a key by now.
+fn ended(id: &ApiKeyId, at: Timestamp) -> Close {
+    Close::ApiKey { key: id.clone(), at }
 }

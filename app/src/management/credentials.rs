@@ -3,6 +3,7 @@
 use super::{ATTEMPTS, Caller, Management, ManagementError, password_place};
 use domain::access::{Level, Permissions};
 use domain::api_key::Scope;
+use domain::connection::Close;
 use domain::credential::{Credential, State, UserName};
 use domain::id::CredentialId;
 use domain::inbound::InboundRule;
@@ -37,6 +38,10 @@ pub struct CredentialChange {
     pub inbound_rules: Option<Vec<InboundRule>>,
     /// `AllowApiKeyAuth`.
     pub allow_api_key_auth: Option<bool>,
+    /// `KeyAndPassword`.
+    pub key_and_password: Option<bool>,
+    /// `MaxSessions`.
+    pub max_sessions: Option<u32>,
 }
 
 /// A credential and its password, if that may be shown now. No Debug output.
@@ -127,7 +132,8 @@ impl Management {
                 return Ok(old);
             }
             new.updated_at = now;
-            match self.records.save_credential(&old.record, &new).await {
+            let close = ended_by(&organization, &old.record, &new);
+            match self.records.save_credential(&old.record, &new, close.as_ref()).await {
                 Ok(rev) => return Ok(self.show(&organization, Versioned { value: new, rev })),
                 Err(RecordError::Conflict) => {
                     let now_there = self.load_credential(caller, id).await?;
@@ -177,7 +183,8 @@ impl Management {
             if old.record.value.is_default {
                 return Err(ManagementError::Conflict("the root credential cannot be deleted"));
             }
-            match self.records.delete_credential(&old.record).await {
+            let close = organization.close_sessions_on_change.then(|| ended(id, u64::MAX));
+            match self.records.delete_credential(&old.record, close.as_ref()).await {
                 Ok(()) => return Ok(old),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -209,6 +216,25 @@ impl Management {
 }
 
 const NAME_TAKEN: ManagementError = ManagementError::Conflict("the user name is taken");
+
+/// Which sessions a change ends: those that began before it, where the organization wants that; otherwise those of API keys that
+/// may not act as this credential any more.
+fn ended_by(organization: &Organization, old: &Versioned<Credential>, new: &Credential) -> Option<Close> {
+    let rev = old.rev.saturating_add(1);
+    // what people call it is nothing that a session stands on
+    let same =
+        Credential { alias: old.value.alias.clone(), updated_at: old.value.updated_at, ..new.clone() } == old.value;
+    if organization.close_sessions_on_change && !same {
+        return Some(ended(&new.id, rev));
+    }
+    let withdrawn = old.value.allow_api_key_auth && !new.allow_api_key_auth;
+    withdrawn.then(|| Close::KeysOf { credential: new.id.clone(), rev })
+}
+
+/// All sessions of a credential that began with an earlier revision.
+pub(super) fn ended(id: &CredentialId, rev: u64) -> Close {
+    Close::Credential { credential: id.clone(), rev }
+}
 
 /// Applies everything but the password, which takes a hash.
 fn apply(
@@ -253,5 +279,7 @@ fn apply(
     change.expires_at.into_iter().for_each(|at| credential.expires_at = at);
     change.state.into_iter().for_each(|state| credential.state = state);
     change.inbound_rules.clone().into_iter().for_each(|rules| credential.inbound_rules = rules);
+    change.key_and_password.into_iter().for_each(|both| credential.key_and_password = both);
+    change.max_sessions.into_iter().for_each(|most| credential.max_sessions = most);
     Ok(())
 }

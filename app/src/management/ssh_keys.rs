@@ -1,5 +1,6 @@
 //! SSH keys of credentials.
 
+use super::credentials::ended;
 use super::{Caller, Management, ManagementError};
 use domain::api_key::Scope;
 use domain::id::CredentialId;
@@ -46,10 +47,15 @@ impl Management {
         key_id: &str,
     ) -> Result<SshKey, ManagementError> {
         caller.require(Scope::WriteAdmin)?;
-        let credential = self.load_credential(caller, credential).await?.value;
+        let (organization, credential) =
+            futures_util::future::try_join(self.own_organization(caller), self.load_credential(caller, credential))
+                .await?;
+        let rev = credential.rev.saturating_add(1);
+        let credential = credential.value;
+        let close = organization.value.close_sessions_on_change.then(|| ended(&credential.id, rev));
         let missing = ManagementError::NotFound("SSH key");
         let key = self.records.ssh_key(&credential.id, key_id).await?.ok_or_else(|| missing.clone())?;
-        match self.records.remove_ssh_key(&credential, &key).await {
+        match self.records.remove_ssh_key(&credential, &key, close.as_ref()).await {
             Ok(()) => Ok(key),
             // somebody else has removed it
             Err(RecordError::Conflict) => Err(missing),

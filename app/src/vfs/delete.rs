@@ -19,6 +19,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl FileSession {
     /// Deletes a file: the version that is there when the call is made, or a newer one that replaces it meanwhile.
     pub async fn delete_file(&self, path: &VPath) -> Result<(), FileError> {
+        self.live.touch();
         let (session, path) = (self.clone(), path.clone());
         self.to_the_end(async move {
             let outcome = session.delete_file_now(&path).await;

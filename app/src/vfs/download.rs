@@ -8,9 +8,11 @@ use super::partial::unfinished;
 use super::times;
 use super::{Entry, EntryKind, FileSession, file_subject, new_operation, object_failure};
 use crate::activity::{Mode, Moved, Operation};
+use crate::sessions::Moving;
 use crate::settler::Done;
 use bytes::Bytes;
 use domain::access::{self, Authorized};
+use domain::connection::Direction;
 use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
@@ -41,6 +43,8 @@ struct Open {
     source: Arc<Source>,
     entry: Entry,
     state: Mutex<State>,
+    /// For whoever looks at the session.
+    moving: Moving,
     /// Bytes that went to the client.
     sent: AtomicU64,
     /// Its client has closed it.
@@ -139,8 +143,9 @@ impl FileSession {
             state.window.fetching(&first);
             state.segments.push_back(Segment::begin(Arc::clone(&source), first, memory, Some(body)));
         }
+        let moving = self.live.moving(Direction::Download, path);
         let (sent, closed) = (AtomicU64::new(0), AtomicBool::new(false));
-        let open = Arc::new(Open { source, entry, state: Mutex::new(state), sent, closed });
+        let open = Arc::new(Open { source, entry, state: Mutex::new(state), moving, sent, closed });
         self.shared.reads.add(&open);
         Ok(Download(open))
     }
@@ -189,6 +194,7 @@ impl Download {
         };
         self.0.sent.fetch_add(wanted_bytes, Ordering::Relaxed);
         self.0.source.session.shared.meters.sent_bytes.add(wanted_bytes);
+        self.0.moving.add(wanted_bytes);
         Ok(chunks)
     }
 

@@ -14,6 +14,7 @@ use store::objects::{ETag, ListedKind, ObjectError, Page};
 impl FileSession {
     /// Makes a folder. The folders above it need no markers: they exist because it does.
     pub async fn make_folder(&self, path: &VPath) -> Result<(), FileError> {
+        self.live.touch();
         let (session, path) = (self.clone(), path.clone());
         self.to_the_end(async move {
             let outcome = session.make_folder_now(&path).await;
@@ -60,6 +61,7 @@ impl FileSession {
 
     /// Deletes an empty folder.
     pub async fn delete_folder(&self, path: &VPath) -> Result<(), FileError> {
+        self.live.touch();
         let (session, path) = (self.clone(), path.clone());
         self.to_the_end(async move {
             let outcome = session.delete_folder_now(&path).await;

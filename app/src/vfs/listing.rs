@@ -16,6 +16,7 @@ use store::objects::{ListFrom, Listed, ListedKind};
 impl FileSession {
     /// One file or folder.
     pub async fn stat(&self, path: &VPath) -> Result<Entry, FileError> {
+        self.live.touch();
         let name = path.name().unwrap_or_default().to_owned();
         let proof = match access::show(&self.principal, Stat, path)? {
             Shown::Above(_) => return Ok(folder(name)),
@@ -48,6 +49,7 @@ impl FileSession {
 
     /// The entries of a folder, as a stream of pages. The first is fetched here, so that what is no folder fails now.
     pub async fn list(&self, path: &VPath) -> Result<Listing, FileError> {
+        self.live.touch();
         let proof = match access::show(&self.principal, List, path)? {
             Shown::Above(name) => {
                 let only = vec![folder(name.as_str().to_owned())];

@@ -28,6 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl FileSession {
     /// Renames a file or folder. `replace`: a file may take the place of another file.
     pub async fn rename(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {
+        self.live.touch();
         let (session, from, to) = (self.clone(), from.clone(), to.clone());
         self.to_the_end(async move {
             let outcome = session.rename_now(&from, &to, replace).await;

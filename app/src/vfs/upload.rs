@@ -17,9 +17,11 @@ use super::intent::Kept;
 use super::partial::Progress;
 use super::{FileSession, WriteMode, new_operation, object_failure};
 use crate::activity::{Mode, Moved, Operation};
+use crate::sessions::Moving;
 use buffer::Buffer;
 use bytes::Bytes;
 use domain::access::{self, Authorized};
+use domain::connection::Direction;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::partial::PartialUpload;
@@ -56,6 +58,8 @@ struct Writer {
     appends: bool,
     /// The bytes taken, for whoever looks at the name in this session.
     progress: Progress,
+    /// The same for whoever looks at the session.
+    moving: Moving,
     /// The file that was there at OPEN, if the mode needed to know.
     existing: Option<ObjectInfo>,
     buffer: Buffer,
@@ -109,6 +113,7 @@ impl FileSession {
             interrupted,
             appends: false,
             progress: self.beyond.begins(&key, there),
+            moving: self.live.moving(Direction::Upload, path),
             existing,
             buffer: Buffer::new(),
             _place: place,
@@ -178,6 +183,7 @@ impl Upload {
         let offset = if writer.mode.append { writer.buffer.end() } else { offset };
         writer.received += data.len() as u64;
         writer.session.shared.meters.received_bytes.add(data.len() as u64);
+        writer.moving.add(data.len() as u64);
         let result = writer.take(offset, data).await;
         match &result {
             Ok(()) => writer.progress.set_bytes(writer.buffer.end()),

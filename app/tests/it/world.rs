@@ -1,14 +1,17 @@
 //! One offline AWS with bucket, table and queue, and a VFS on it.
 
+use app::accounts::Login;
 use app::budget::Budget;
+use app::sessions::Sessions;
 use app::settler::{Settler, SettlingStores};
 use app::sweep::Sweep;
 use app::vfs::{Entry, FileSession, Resuming, Upload, Vfs, WriteMode};
 use bytes::Bytes;
 use domain::access::{Level, Permissions, Principal};
+use domain::connection::Grounds;
 use domain::event::{Event, Origin, Protocol};
 use domain::file_error::FileErrorKind;
-use domain::id::{CredentialId, OrganizationId};
+use domain::id::{CredentialId, NodeId, OrganizationId};
 use domain::path::{Chroot, Located, ObjectKey, VPath};
 use domain::upload::COPY_PART_BYTES;
 use offline_aws::{OfflineAws, Options};
@@ -21,6 +24,7 @@ use store::objects::Objects;
 use store::partials::Partials;
 use store::settling::{Settling, Usage};
 use store::times::Times;
+use tokio_util::sync::CancellationToken;
 
 /// How a client opens a file to write it whole.
 pub(crate) const WHOLE: WriteMode = WriteMode { create: true, exclusive: false, truncate: true, append: false };
@@ -32,6 +36,7 @@ pub(crate) struct World {
     pub(crate) stores: SettlingStores,
     pub(crate) objects: Objects,
     pub(crate) resuming: Resuming,
+    pub(crate) sessions: Sessions,
     pub(crate) organization: OrganizationId,
     pub(crate) credential: CredentialId,
 }
@@ -85,7 +90,8 @@ impl World {
         let vfs = vfs.with_copies_of(copies);
         let organization = OrganizationId::from_random([3; 16]);
         let credential = CredentialId::from_random([4; 15]);
-        Self { offline, aws, vfs, stores, objects, resuming, organization, credential }
+        let sessions = Sessions::new(NodeId::from_random([5; 16]));
+        Self { offline, aws, vfs, stores, objects, resuming, sessions, organization, credential }
     }
 
     /// A session of the one credential with a home at `/home/ana`.
@@ -121,7 +127,9 @@ impl World {
             api_key: None,
         };
         let client_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.vfs.session(principal, Origin { protocol: Protocol::Sftp, client_ip, session_id: "s1".into() })
+        let origin = Origin { protocol: Protocol::Sftp, client_ip, session_id: "s1".into() };
+        let login = Login { principal, grounds: Grounds { credential_rev: 1, ends_at: None }, place: None };
+        self.vfs.session(&self.sessions.open(login, origin, CancellationToken::new()))
     }
 
     /// Waits until everything is counted and announced, and answers the events, oldest first.

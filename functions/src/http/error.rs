@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// An answer that is not a success.
-#[derive(Debug)]
+/// An answer that is not a success. As an answer it carries itself, for the other dialect to spell.
+#[derive(Clone, Debug)]
 pub struct ApiError {
     status: StatusCode,
     code: &'static str,
@@ -63,6 +63,21 @@ impl ApiError {
         error
     }
 
+    /// What went wrong with all that there is to say, in one text.
+    pub(crate) fn in_words(&self) -> String {
+        match &self.details {
+            Some(Value::Array(fields)) => {
+                let one = |field: &Value| {
+                    Some(format!("{} {}", field.get("field")?.as_str()?, field.get("problem")?.as_str()?))
+                };
+                let all: Vec<String> = fields.iter().filter_map(one).collect();
+                format!("{}: {}", self.message, all.join("; "))
+            }
+            Some(details) => format!("{}: {details}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// 503.
     pub fn unavailable() -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "Try again in a moment");
@@ -106,13 +121,14 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut error = json!({ "code": self.code, "message": self.message });
         if let Some(fields) = error.as_object_mut() {
-            fields.extend(self.details.map(|details| ("details".to_owned(), details)));
+            fields.extend(self.details.clone().map(|details| ("details".to_owned(), details)));
             fields.extend(self.retry_after.map(|seconds| ("retryAfter".to_owned(), json!(seconds))));
         }
         let mut response = (self.status, Json(json!({ "success": false, "error": error }))).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

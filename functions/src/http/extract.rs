@@ -25,6 +25,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
     }
 }
 
+/// The caller, where the path names no organization: everything is its own's.
+pub struct Own(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Own {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Caller>().cloned().map(Self).ok_or_else(ApiError::unauthorized)
+    }
+}
+
 /// One segment of the path, by its name in the route. Whatever is in it: what does not parse does not exist.
 pub struct Segments(Vec<(String, String)>);
 

@@ -1,6 +1,7 @@
 //! What every answer has: a request id, rate limit headers, and no caching.
 
 use super::error::ApiError;
+use crate::sftpgo;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -16,7 +17,11 @@ pub async fn frame(request: Request, next: Next) -> Response {
     let span =
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
     let started = Instant::now();
+    let theirs = sftpgo::speaks(request.uri().path());
     let mut response = next.run(request).instrument(span.clone()).await;
+    if theirs {
+        response = sftpgo::respell(response);
+    }
     span.in_scope(|| {
         let milliseconds = started.elapsed().as_millis();
         tracing::info!(status = response.status().as_u16(), milliseconds, "answered");

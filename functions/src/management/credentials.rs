@@ -3,7 +3,7 @@
 use super::{ManagementState, rules};
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
-use crate::http::fields::{Fields, boolean, one_of, parsed, text, time};
+use crate::http::fields::{Fields, boolean, one_of, parsed, text, time, whole};
 use crate::http::list::ListQuery;
 use crate::http::shown::{IfMatch, answer};
 use app::management::{CredentialChange, ShownCredential};
@@ -18,6 +18,9 @@ use domain::time::Timestamp;
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+/// More than a node has connections.
+const MAX_SESSIONS: u64 = 10_000;
 
 /// What is shown and cannot be set.
 const READ_ONLY: [&str; 9] = [
@@ -130,6 +133,10 @@ fn read(fields: &mut Fields) -> CredentialChange {
         state: fields.take("State", one_of("active, inactive")),
         inbound_rules: rules::read(fields),
         allow_api_key_auth: fields.take("AllowApiKeyAuth", boolean),
+        key_and_password: fields.take("KeyAndPassword", boolean),
+        max_sessions: fields
+            .take("MaxSessions", whole(0..=MAX_SESSIONS))
+            .map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
     }
 }
 
@@ -153,6 +160,8 @@ fn show(state: &ManagementState, shown: &ShownCredential) -> Value {
         "URI": uri(&state.authority, credential.user_name.as_str(), password),
         "SshPublicKeysCount": credential.ssh_keys,
         "AllowApiKeyAuth": credential.allow_api_key_auth,
+        "KeyAndPassword": credential.key_and_password,
+        "MaxSessions": credential.max_sessions,
         "Settings": rules::show(&credential.inbound_rules),
         "CreatedAt": credential.created_at,
         "UpdatedAt": credential.updated_at,

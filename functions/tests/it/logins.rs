@@ -1,7 +1,7 @@
 //! Logins with what the API has made.
 
 use crate::support::{World, request};
-use app::accounts::{Accounts, Attempt, LoginError, LoginTimes, Proof};
+use app::accounts::{Accounts, Attempt, Login, LoginError, LoginTimes, Proof};
 use domain::access::Principal;
 use domain::event::{Origin, Protocol};
 use serde_json::json;
@@ -14,6 +14,10 @@ fn origin() -> Origin {
 }
 
 async fn log_in(accounts: &Accounts, user: &str, password: &str) -> Result<Principal, LoginError> {
+    Ok(begin(accounts, user, password).await?.principal)
+}
+
+async fn begin(accounts: &Accounts, user: &str, password: &str) -> Result<Login, LoginError> {
     let proof = Proof::Password(Zeroizing::new(password.to_owned()));
     accounts.log_in(Attempt { user: user.to_owned(), proof, origin: origin() }).await
 }
@@ -21,7 +25,7 @@ async fn log_in(accounts: &Accounts, user: &str, password: &str) -> Result<Princ
 #[tokio::test]
 async fn a_changed_password_counts_at_once_even_if_the_old_one_was_remembered() {
     let world = World::start().await;
-    let accounts = Accounts::new(world.records.clone(), LoginTimes::default());
+    let accounts = world.accounts();
     let (user, password) = (world.secrets.user.clone(), world.secrets.password.to_string());
     for _ in 0..2 {
         let principal = log_in(&accounts, &user, &password).await.unwrap();
@@ -54,7 +58,7 @@ async fn a_changed_password_counts_at_once_even_if_the_old_one_was_remembered() 
 async fn refusals_take_the_same_time_for_every_reason() {
     let world = World::start().await;
     let times = LoginTimes::default();
-    let accounts = Accounts::new(world.records.clone(), times);
+    let accounts = world.accounts();
     for (user, password) in [(world.secrets.user.as_str(), "wrong"), ("nobody", "wrong"), ("@x y", "wrong")] {
         let started = std::time::Instant::now();
         assert_eq!(log_in(&accounts, user, password).await.err(), Some(LoginError::Refused));
@@ -65,7 +69,7 @@ async fn refusals_take_the_same_time_for_every_reason() {
 #[tokio::test]
 async fn keys() {
     let world = World::start().await;
-    let accounts = Accounts::new(world.records.clone(), LoginTimes::default());
+    let accounts = world.accounts();
     let blob = domain::ssh_key::parse(KEY).unwrap().blob;
     let user = world.secrets.user.clone();
     assert_eq!(accounts.knows_key(&user, &blob, &origin()).await, Ok(false));
@@ -94,7 +98,7 @@ async fn a_second_bootstrap_finds_the_first() {
 #[tokio::test]
 async fn an_api_key_is_a_password_for_its_owner() {
     let world = World::start().await;
-    let accounts = Accounts::new(world.records.clone(), LoginTimes::default());
+    let accounts = world.accounts();
     let partner = json!({"UserName": "partner-one", "Permission": "read-write", "AllowApiKeyAuth": true});
     let partner = world.admin("POST", "/users", &partner.to_string()).await.expect(201).text("/Id");
     let make = async |body: serde_json::Value| {

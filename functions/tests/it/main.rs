@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod connections;
 mod lambda_events;
 mod local_server;
 mod logins;

@@ -1,18 +1,21 @@
 //! A deployment in memory and a client for it.
 
+use app::accounts::{Accounts, LoginTimes};
 use app::bootstrap::{BootstrapRequest, Secrets, bootstrap};
 use app::management::{Caller, Management, Who};
+use app::sessions::Places;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use domain::api_key::Scopes;
 use domain::credential::UserName;
-use domain::id::OrganizationId;
+use domain::id::{NodeId, OrganizationId};
 use domain::webhook::address::AddressPolicy;
 use functions::management::{ManagementState, router, routes_for_known_callers};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use store::aws::{Aws, AwsSettings};
 use store::messages::Messages;
+use store::nodes::Nodes;
 use store::records::Records;
 use store::seal::Sealer;
 use tower::ServiceExt as _;
@@ -20,10 +23,13 @@ use tower::ServiceExt as _;
 pub(crate) struct World {
     pub(crate) records: Records,
     pub(crate) messages: Messages,
+    pub(crate) nodes: Nodes,
+    pub(crate) places: store::places::Places,
     pub(crate) organization: OrganizationId,
     pub(crate) secrets: Secrets,
     pub(crate) router: Router,
     admin_router: Router,
+    stranger: Router,
     _offline: offline_aws::OfflineAws,
 }
 
@@ -82,23 +88,43 @@ impl World {
         let records = Records::new(&aws, sealer);
         let made = bootstrap(&records, &request("root-user-name")).await.unwrap();
         assert!(made.created);
-        let messages = Messages::new(&aws);
-        let management = Management::new(records.clone(), messages.clone(), AddressPolicy::PublicAndLoopback);
+        let (messages, nodes) = (Messages::new(&aws), Nodes::new(&aws));
+        let places = store::places::Places::new(&aws);
+        let management =
+            Management::new(records.clone(), messages.clone(), nodes.clone(), AddressPolicy::PublicAndLoopback);
         let state = ManagementState::new(management, "sftp.example.com", 2222);
         let admin = Caller {
             organization: made.organization.clone(),
             who: Who::Admin { name: "admin".into(), full: true },
             scopes: Scopes::everything(),
         };
+        let stranger = Caller {
+            organization: OrganizationId::from_random([99; 16]),
+            who: Who::Admin { name: "stranger".into(), full: true },
+            scopes: Scopes::everything(),
+        };
         Self {
+            stranger: routes_for_known_callers(state.clone()).layer(axum::Extension(stranger)),
             router: router(state.clone()),
             admin_router: routes_for_known_callers(state).layer(axum::Extension(admin)),
             records,
             messages,
+            nodes,
+            places,
             organization: made.organization,
             secrets: made.secrets.unwrap(),
             _offline: offline,
         }
+    }
+
+    /// The logins of a node.
+    pub(crate) fn accounts(&self) -> Accounts {
+        self.accounts_of(&NodeId::from_random([1; 16]))
+    }
+
+    pub(crate) fn accounts_of(&self, node: &NodeId) -> Accounts {
+        let places = Places::new(node.clone(), self.nodes.clone(), self.places.clone());
+        Accounts::new(self.records.clone(), places, LoginTimes::default())
     }
 
     pub(crate) fn path(&self, rest: &str) -> String {
@@ -115,6 +141,11 @@ impl World {
         let mut all = vec![("authorization", authorization.as_str())];
         all.extend_from_slice(headers);
         send(&self.router, method, &self.path(rest), body, &all).await
+    }
+
+    /// What an admin of another organization asks.
+    pub(crate) fn stranger(&self) -> Router {
+        self.stranger.clone()
     }
 
     /// As an admin who has signed in.

@@ -2,10 +2,12 @@
 //!
 //! A name that ends in `.<n>M` is a file of n MiB; every other name can be written and is not there.
 
-use app::accounts::{Attempt, LoginError};
+use app::accounts::{Attempt, Login, LoginError};
+use app::sessions::Session;
 use app::vfs::{Entry, EntryKind, Space, WriteMode};
 use bytes::Bytes;
 use domain::access::{Permissions, Principal, Verbs};
+use domain::connection::Grounds;
 use domain::event::Origin;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::{CredentialId, OrganizationId};
@@ -23,16 +25,18 @@ const PIECE_BYTES: usize = 128 * 1024;
 pub struct Accounts;
 
 impl Accounts {
-    pub async fn log_in(&self, attempt: Attempt) -> Result<Principal, LoginError> {
+    pub async fn log_in(&self, attempt: Attempt) -> Result<Login, LoginError> {
         let organization = OrganizationId::from_random([1; 16]);
-        Ok(Principal {
+        let principal = Principal {
             organization: organization.clone(),
             credential: CredentialId::from_random([2; 15]),
             user_name: attempt.user,
             chroot: Chroot::new(organization, VPath::root(), VPath::root()),
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
-        })
+        };
+        let grounds = Grounds { credential_rev: 1, ends_at: None };
+        Ok(Login { principal, grounds, place: None })
     }
     pub async fn knows_key(&self, _user: &str, _key: &[u8], _origin: &Origin) -> Result<bool, LoginError> {
         Ok(true)
@@ -49,7 +53,7 @@ impl Vfs {
         let byte = |at: usize| u8::try_from(at % 251).unwrap_or_default();
         Self { pool: (0..POOL_BYTES).map(byte).collect() }
     }
-    pub fn session(&self, _principal: Principal, _origin: Origin) -> FileSession {
+    pub fn session(&self, _session: &Session) -> FileSession {
         FileSession(self.clone())
     }
 }

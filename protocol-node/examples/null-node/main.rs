@@ -41,6 +41,8 @@ mod state {
         pub vfs: crate::backend::Vfs,
         /// Memory.
         pub budget: app::budget::Budget,
+        /// Who has logged in.
+        pub sessions: app::sessions::Sessions,
     }
 }
 
@@ -63,6 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         accounts: backend::Accounts,
         vfs: backend::Vfs::new(),
         budget: app::budget::Budget::new(BUDGET_MIB)?,
+        sessions: app::sessions::Sessions::new(domain::id::NodeId::from_random([1; 16])),
     };
     let doors = door::Doors::new(&state, LIMITS);
     println!("listening sftp {}", ssh::Door::bind(address, door::Proxy::Off, &keys, &doors)?.open()?);

@@ -16,6 +16,7 @@ pub(crate) use stream::Stream;
 use crate::backend::{Accounts, Vfs};
 use app::activity;
 use app::budget::Budget;
+use app::sessions::Sessions;
 use domain::event::{Origin, Protocol};
 use domain::id::uuid_text;
 use limits::{Counter, Exceeded};
@@ -46,6 +47,9 @@ pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(900);
 /// For a client to close its side after it was told that we are done.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
 
+/// The same for one whose session was ended from outside, which is to be over soon.
+pub(crate) const SHORT_FAREWELL: Duration = Duration::from_secs(1);
+
 /// What all connections of a node share. Cheap to clone.
 #[derive(Clone)]
 pub struct Doors(Arc<Common>);
@@ -55,6 +59,8 @@ pub struct Common {
     pub(crate) accounts: Accounts,
     pub(crate) vfs: Vfs,
     pub(crate) budget: Budget,
+    /// Who has logged in.
+    pub(crate) sessions: Sessions,
     /// The node is stopping: connections end when they have nothing open.
     pub(crate) draining: CancellationToken,
     /// Connections end now.
@@ -74,6 +80,7 @@ impl Doors {
             accounts: state.accounts.clone(),
             vfs: state.vfs.clone(),
             budget: state.budget.clone(),
+            sessions: state.sessions.clone(),
             draining: CancellationToken::new(),
             kill: CancellationToken::new(),
             tasks: TaskTracker::new(),

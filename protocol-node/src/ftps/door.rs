@@ -4,12 +4,13 @@ use super::Times;
 use super::passive::Passive;
 use super::session::Session;
 use super::tls::{CertificateError, CertificateFiles, Certificates, LOOK};
-use crate::door::{self, Arrival, Doors, Proxy};
+use crate::door::{self, Arrival, Doors, Proxy, SHORT_FAREWELL};
 use domain::event::Protocol;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
@@ -116,6 +117,12 @@ fn named(variable: &'static str) -> impl Fn(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{variable}: {error}"))
 }
 
+/// Ends when a session that was ended from outside has had its time to say goodbye, whatever it is waiting for.
+async fn overdue(ended: CancellationToken) {
+    ended.cancelled().await;
+    tokio::time::sleep(SHORT_FAREWELL).await;
+}
+
 /// Serves a connection.
 async fn serve(shared: Arc<Shared>, arrival: Arrival, implicit: bool) {
     let Arrival { socket, ends, place } = arrival;
@@ -130,7 +137,14 @@ async fn serve(shared: Arc<Shared>, arrival: Arrival, implicit: bool) {
         .map(|tls| Session::new(Arc::clone(&shared), socket, ends.dialled, tls, origin, place, kill.clone()));
     let serving = async {
         match session {
-            Ok(session) => drop(kill.run_until_cancelled(Box::pin(session.serve(implicit))).await),
+            Ok(session) => {
+                let too_late = overdue(session.ended.clone());
+                let serving = kill.run_until_cancelled(Box::pin(session.serve(implicit)));
+                tokio::select! {
+                    _ = serving => {}
+                    () = too_late => {}
+                }
+            }
             Err(error) => tracing::warn!(%error, "a connection cannot be served"),
         }
     };

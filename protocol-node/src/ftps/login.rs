@@ -56,19 +56,22 @@ impl Session {
             return self.refuse();
         }
         let attempt = Attempt { user, proof: Proof::Password(password.0), origin: self.origin.clone() };
-        match timeout(CHECK_DEADLINE, self.shared.doors.accounts.log_in(attempt)).await {
-            Ok(Ok(principal)) => {
-                tracing::Span::current().record("user", principal.user_name.as_str());
-                activity::connected(&self.origin, &principal, &self.control.agreed());
-                self.user = Some(principal.user_name.clone());
-                let files = self.shared.doors.vfs.session(principal, self.origin.clone());
+        let doors = &self.shared.doors;
+        match timeout(CHECK_DEADLINE, doors.accounts.log_in(attempt)).await {
+            Ok(Ok(login)) => {
+                tracing::Span::current().record("user", login.principal.user_name.as_str());
+                let session = doors.sessions.open(login, self.origin.clone(), self.ended.clone());
+                activity::connected(&session, &self.control.agreed());
+                let files = doors.vfs.session(&session);
                 self.folder = files.login_folder();
                 self.files = Some(files);
+                self.listed = Some(session);
                 self.place.logging_in = None;
                 self.since = Instant::now();
                 reply::LOGGED_IN.into()
             }
-            Ok(Err(LoginError::Refused)) => self.refuse(),
+            // nobody shows keys here, so there is nothing to add a password to
+            Ok(Err(LoginError::Refused | LoginError::PasswordToo)) => self.refuse(),
             Ok(Err(LoginError::Unavailable)) | Err(_) => Answer::SayAndClose(reply::LOGIN_UNAVAILABLE),
         }
     }

@@ -323,7 +323,8 @@ mod tests {
     async fn sessions_of_one_address_wait_at_different_ports_while_there_are_some() {
         let budget = app::budget::Budget::new(app::budget::Budget::LEAST_MIB).unwrap();
         let (accounts, vfs) = Default::default();
-        let state = crate::state::State { accounts, vfs, budget, meters: Default::default() };
+        let sessions = crate::doubles::sessions();
+        let state = crate::state::State { accounts, vfs, budget, sessions, meters: Default::default() };
         let doors = Doors::new(&state, crate::door::Limits::default());
         let passive = Passive::bind([127, 0, 0, 1].into(), &[0, 0], &Proxy::Off, &doors).unwrap();
         let client = [192, 0, 2, 1].into();

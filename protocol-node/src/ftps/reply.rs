@@ -93,6 +93,7 @@ pub(crate) const GREETING: Reply = Reply::new(220, "Towpath. Log in after AUTH T
 pub(crate) const GREETING_IMPLICIT: Reply = Reply::new(220, "Towpath");
 pub(crate) const BYE: Reply = Reply::new(221, "Goodbye");
 pub(crate) const STOPPING: Reply = Reply::new(421, "The server is stopping");
+pub(crate) const ENDED: Reply = Reply::new(421, "The session was ended by the server");
 pub(crate) const IDLE: Reply = Reply::new(421, "Idle for too long");
 pub(crate) const NOT_LOGGED_IN_IN_TIME: Reply = Reply::new(421, "No login in time");
 pub(crate) const TOO_MUCH_AHEAD: Reply = Reply::new(421, "Too many commands during a transfer");

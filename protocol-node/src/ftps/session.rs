@@ -37,10 +37,13 @@ pub(super) struct Session {
     pub(super) place: Place,
     pub(super) kill: CancellationToken,
     // login
-    /// Whom USER has named; after the login, who has logged in.
     pub(super) user: Option<String>,
     pub(super) refused: usize,
     pub(super) files: Option<FileSession>,
+    /// The session as the node lists it, until the connection ends.
+    pub(super) listed: Option<app::sessions::Session>,
+    /// Cancelled when the session is to end.
+    pub(super) ended: CancellationToken,
     // data connections
     pub(super) protection_size: bool,
     pub(super) private: bool,
@@ -84,6 +87,7 @@ enum Next {
     Line(Line),
     Told(Told),
     Draining,
+    Ended,
     Late,
 }
 
@@ -115,6 +119,8 @@ impl Session {
             user: None,
             refused: 0,
             files: None,
+            listed: None,
+            ended: CancellationToken::new(),
             protection_size: false,
             private: false,
             only_epsv: false,
@@ -138,11 +144,8 @@ impl Session {
         if let Err(gone) = self.run(implicit).await {
             tracing::debug!(reason = %gone, "the connection has ended");
         }
-        let Self { control, job, pending, shared, origin, files, user, .. } = self;
+        let Self { control, job, pending, shared, .. } = self;
         drop((job, pending));
-        if files.is_some() {
-            activity::disconnected(&origin, &user.unwrap_or_default());
-        }
         control.close(shared.times.farewell).await;
     }
 
@@ -182,6 +185,7 @@ impl Session {
                 self.control.say(&reply).await.map(|()| Flow::Goes)
             }
             Next::Draining => self.end(&reply::STOPPING).await,
+            Next::Ended => self.end(&reply::ENDED).await,
             Next::Late if self.files.is_none() => {
                 activity::exit_reason(&self.origin, "the client did not log in in time");
                 self.end(&reply::NOT_LOGGED_IN_IN_TIME).await
@@ -194,7 +198,7 @@ impl Session {
     }
 
     async fn next(&mut self) -> Result<Next, Gone> {
-        let Self { control, job, shared, files, since, .. } = self;
+        let Self { control, job, shared, files, since, ended, .. } = self;
         let limit = if files.is_some() { shared.times.idle } else { shared.times.login };
         let (late, waits) = (*since + limit, job.is_none());
         let told = async {
@@ -205,6 +209,7 @@ impl Session {
         };
         tokio::select! {
             biased;
+            () = ended.cancelled() => Ok(Next::Ended),
             told = told => Ok(Next::Told(told)),
             () = shared.doors.draining.cancelled(), if waits => Ok(Next::Draining),
             // before the lines: who sends them without a pause has no more time than others

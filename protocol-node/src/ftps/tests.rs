@@ -53,7 +53,13 @@ impl Server {
         let (folder, certificate) = files();
         let vfs = Vfs::default();
         let budget = app::budget::Budget::new(512).unwrap();
-        let state = State { accounts: Accounts::default(), vfs: vfs.clone(), budget, meters: Default::default() };
+        let state = State {
+            accounts: Accounts::default(),
+            vfs: vfs.clone(),
+            budget,
+            sessions: crate::doubles::sessions(),
+            meters: Default::default(),
+        };
         let doors = Doors::new(&state, Limits::default());
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),

@@ -103,7 +103,13 @@ mod tests {
         let budget = Budget::new(Budget::LEAST_MIB).unwrap();
         let meters = Meters::default();
         let (accounts, vfs) = (Accounts::default(), Vfs::default());
-        let state = crate::state::State { accounts, vfs, budget: budget.clone(), meters: meters.clone() };
+        let state = crate::state::State {
+            accounts,
+            vfs,
+            budget: budget.clone(),
+            sessions: crate::doubles::sessions(),
+            meters: meters.clone(),
+        };
         let doors = Doors::new(&state, Limits::default());
         let port = SidePort::bind(([127, 0, 0, 1], 0).into(), &doors, &budget, &meters).unwrap();
         let address = port.address().unwrap();

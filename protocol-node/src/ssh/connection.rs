@@ -2,13 +2,13 @@
 
 use super::handler::Handler;
 use super::listener::Shared;
-use crate::door::{self, Arrival, FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, Stream};
+use crate::door::{self, Arrival, FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, SHORT_FAREWELL, Stream};
 use crate::sftp;
 use app::activity;
 use domain::event::{Origin, Protocol};
 use russh::server::{self, RunningSession};
 use russh::{Disconnect, Error};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,8 @@ pub(super) struct Watch {
     pub(super) logged_in: CancellationToken,
     /// Cancelled to end the connection at once.
     pub(super) kill: CancellationToken,
-    /// Who has logged in.
-    pub(super) user: OnceLock<String>,
+    /// Cancelled when the session is to end.
+    pub(super) ended: CancellationToken,
     seen: Mutex<Seen>,
 }
 
@@ -39,7 +39,7 @@ impl Watch {
         Self {
             logged_in: CancellationToken::new(),
             kill,
-            user: OnceLock::new(),
+            ended: CancellationToken::new(),
             seen: Mutex::new(Seen { last: Instant::now(), channels: Vec::new() }),
         }
     }
@@ -80,9 +80,6 @@ pub(super) async fn serve(shared: Arc<Shared>, arrival: Arrival) {
     let stream = Stream::new(socket, watch.kill.clone());
     let handler = Handler::new(Arc::clone(&shared), Arc::clone(&watch), origin.clone(), span.clone());
     supervise(&shared, &watch, stream, handler, &origin, place).instrument(span).await;
-    if let Some(user) = watch.user.get() {
-        activity::disconnected(&origin, user);
-    }
 }
 
 async fn supervise(
@@ -109,27 +106,38 @@ async fn supervise(
             activity::exit_reason(origin, "the client did not log in in time");
             return Box::pin(end(watch, session)).await;
         }
-        () = shared.doors.draining.cancelled() => return Box::pin(disconnect(watch, session, "the server is stopping")).await,
+        () = shared.doors.draining.cancelled() => return Box::pin(disconnect(watch, session, STOPPING)).await,
     }
     loop {
         let look = if shared.doors.draining.is_cancelled() { LOOK_DRAINING } else { LOOK };
         tokio::select! {
             ended = &mut session => return log_end(ended),
+            () = watch.ended.cancelled() => return Box::pin(disconnect(watch, session, ENDED)).await,
             () = shared.doors.draining.cancelled(), if !shared.doors.draining.is_cancelled() => {}
             () = sleep(look) => {}
         }
         if shared.doors.draining.is_cancelled() && !watch.is_busy() {
-            return Box::pin(disconnect(watch, session, "the server is stopping")).await;
+            return Box::pin(disconnect(watch, session, STOPPING)).await;
         }
         if watch.is_idle() {
             activity::exit_reason(origin, "the client was idle for too long");
-            return Box::pin(disconnect(watch, session, "idle for too long")).await;
+            return Box::pin(disconnect(watch, session, IDLE)).await;
         }
     }
 }
 
+/// What a client is told at the end, and how long it has to close its side.
+struct End {
+    why: &'static str,
+    farewell: Duration,
+}
+
+const STOPPING: End = End { why: "the server is stopping", farewell: FAREWELL };
+const IDLE: End = End { why: "idle for too long", farewell: FAREWELL };
+const ENDED: End = End { why: "the session was ended by the server", farewell: SHORT_FAREWELL };
+
 /// Says why, waits a moment for the client to close, and closes.
-async fn disconnect(watch: &Watch, mut session: RunningSession<Handler>, why: &str) {
+async fn disconnect(watch: &Watch, mut session: RunningSession<Handler>, End { why, farewell: limit }: End) {
     let farewell = async {
         let handle = session.handle();
         let told = handle.disconnect(Disconnect::ByApplication, why.to_owned(), "en".to_owned());
@@ -137,7 +145,7 @@ async fn disconnect(watch: &Watch, mut session: RunningSession<Handler>, why: &s
             let _ = (&mut session).await;
         }
     };
-    if timeout(FAREWELL, farewell).await.is_err() {
+    if timeout(limit, farewell).await.is_err() {
         end(watch, session).await;
     }
 }

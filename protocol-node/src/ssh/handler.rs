@@ -9,13 +9,13 @@ use super::transport;
 use crate::backend::FileSession;
 use crate::door::{CHECK_DEADLINE, MAX_USER_BYTES};
 use crate::sftp;
-use app::accounts::{Attempt, Proof};
+use app::accounts::{Attempt, LoginError, Proof};
 use app::activity::{self, Agreed};
+use app::sessions::Session;
 use bytes::Bytes;
-use domain::access::Principal;
 use domain::event::Origin;
 use futures_util::FutureExt as _;
-use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, Disconnect, MethodKind, MethodSet, Pty};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,15 +60,21 @@ enum State {
     Over,
 }
 
+/// What a login gives.
+struct LoggedIn {
+    session: Session,
+    files: FileSession,
+}
+
 /// The handler of one connection.
 pub(super) struct Handler {
     shared: Arc<Shared>,
     watch: Arc<Watch>,
     origin: Origin,
     span: Span,
-    files: Option<FileSession>,
-    /// Between the login and its line in the log.
-    principal: Option<Box<Principal>>,
+    login: Option<LoggedIn>,
+    /// A key that was right, of a user who needs a password as well.
+    half: Option<(String, Vec<u8>)>,
     channels: HashMap<ChannelId, State>,
     memory: sftp::Memory,
     /// Channels opened so far.
@@ -78,7 +84,7 @@ pub(super) struct Handler {
 impl Handler {
     pub(super) fn new(shared: Arc<Shared>, watch: Arc<Watch>, origin: Origin, span: Span) -> Self {
         let memory = sftp::Memory::new(&shared.doors.budget);
-        Self { shared, watch, origin, span, files: None, principal: None, channels: HashMap::new(), memory, opened: 0 }
+        Self { shared, watch, origin, span, login: None, half: None, channels: HashMap::new(), memory, opened: 0 }
     }
 
     /// One login, whatever is shown. Every refusal is the same to the client; the reason is logged where it is found.
@@ -86,13 +92,24 @@ impl Handler {
         if user.len() > MAX_USER_BYTES {
             return refused();
         }
+        let shown_key = match &proof {
+            Proof::PublicKey(key) => Some(key.clone()),
+            Proof::Password(_) | Proof::KeyAndPassword { .. } => None,
+        };
         let attempt = Attempt { user: user.to_owned(), proof, origin: self.origin.clone() };
-        match timeout(CHECK_DEADLINE, self.shared.doors.accounts.log_in(attempt)).await {
-            Ok(Ok(principal)) => {
-                self.span.record("user", principal.user_name.as_str());
-                self.files = Some(self.shared.doors.vfs.session(principal.clone(), self.origin.clone()));
-                self.principal = Some(Box::new(principal));
+        let doors = &self.shared.doors;
+        match timeout(CHECK_DEADLINE, doors.accounts.log_in(attempt)).await {
+            Ok(Ok(login)) => {
+                self.span.record("user", login.principal.user_name.as_str());
+                let session = doors.sessions.open(login, self.origin.clone(), self.watch.ended.clone());
+                let files = doors.vfs.session(&session);
+                self.login = Some(LoggedIn { session, files });
                 Auth::Accept
+            }
+            Ok(Err(LoginError::PasswordToo)) => {
+                self.half = shown_key.map(|key| (user.to_owned(), key));
+                let remaining = MethodSet::from(&[MethodKind::Password][..]);
+                Auth::Reject { proceed_with_methods: Some(remaining), partial_success: true }
             }
             Ok(Err(error)) => {
                 debug!(parent: &self.span, user, %error, "a login was refused");
@@ -127,7 +144,7 @@ impl Handler {
     }
 
     /// Anything but SFTP: says so where people see it, and ends.
-    fn refuse_command(&mut self, id: ChannelId, session: &mut Session) -> Result<(), SessionError> {
+    fn refuse_command(&mut self, id: ChannelId, session: &mut server::Session) -> Result<(), SessionError> {
         session.channel_success(id)?;
         session.extended_data(id, 1, SFTP_ONLY)?;
         session.exit_status_request(id, 1)?;
@@ -146,7 +163,11 @@ impl russh::server::Handler for Handler {
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, SessionError> {
         let password = Zeroizing::new(password.to_owned());
-        Ok(self.log_in(user, Proof::Password(password)).boxed().await)
+        let proof = match &self.half {
+            Some((whose, key)) if whose == user => Proof::KeyAndPassword { key: key.clone(), password },
+            _ => Proof::Password(password),
+        };
+        Ok(self.log_in(user, proof).boxed().await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, SessionError> {
@@ -170,12 +191,12 @@ impl russh::server::Handler for Handler {
         }
     }
 
-    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), SessionError> {
-        if let Some(principal) = self.principal.take() {
-            let client = Some(String::from_utf8_lossy(session.remote_sshid()).into_owned());
-            activity::connected(&self.origin, &principal, &Agreed { client, ..Agreed::default() });
-            // it logs in once
-            let _ = self.watch.user.set(principal.user_name);
+    async fn auth_succeeded(&mut self, session: &mut server::Session) -> Result<(), SessionError> {
+        if let Some(login) = &self.login {
+            let client = String::from_utf8_lossy(session.remote_sshid());
+            login.session.set_client(&client);
+            let agreed = Agreed { client: Some(client.into_owned()), ..Agreed::default() };
+            activity::connected(&login.session, &agreed);
         }
         self.watch.touch();
         self.watch.logged_in.cancel();
@@ -186,7 +207,7 @@ impl russh::server::Handler for Handler {
         &mut self,
         channel: Channel<Msg>,
         reply: ChannelOpenHandle,
-        _session: &mut Session,
+        _session: &mut server::Session,
     ) -> Result<(), SessionError> {
         // The library tells of a client's CLOSE only if we did not close first, so those that have ended are looked for.
         self.channels.retain(|_, state| match state {
@@ -217,9 +238,9 @@ impl russh::server::Handler for Handler {
         &mut self,
         id: ChannelId,
         name: &str,
-        session: &mut Session,
+        session: &mut server::Session,
     ) -> Result<(), SessionError> {
-        let files = self.files.clone().filter(|_| name == "sftp");
+        let files = self.login.as_ref().map(|login| login.files.clone()).filter(|_| name == "sftp");
         match (files, self.channels.remove(&id)) {
             (Some(files), Some(State::Fresh(write))) => {
                 session.channel_success(id)?;
@@ -237,7 +258,7 @@ impl russh::server::Handler for Handler {
         Ok(())
     }
 
-    async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), SessionError> {
+    async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut server::Session) -> Result<(), SessionError> {
         let Some(State::Sftp(channel)) = self.channels.get_mut(&id) else {
             return Ok(());
         };
@@ -251,7 +272,7 @@ impl russh::server::Handler for Handler {
         Ok(())
     }
 
-    async fn channel_eof(&mut self, id: ChannelId, session: &mut Session) -> Result<(), SessionError> {
+    async fn channel_eof(&mut self, id: ChannelId, session: &mut server::Session) -> Result<(), SessionError> {
         match self.channels.get_mut(&id) {
             Some(State::Sftp(channel)) => channel.finish(),
             Some(State::Fresh(_)) => {
@@ -263,19 +284,24 @@ impl russh::server::Handler for Handler {
         Ok(())
     }
 
-    async fn channel_close(&mut self, id: ChannelId, _session: &mut Session) -> Result<(), SessionError> {
+    async fn channel_close(&mut self, id: ChannelId, _session: &mut server::Session) -> Result<(), SessionError> {
         self.channels.remove(&id);
         Ok(())
     }
 
-    async fn exec_request(&mut self, id: ChannelId, _: &[u8], session: &mut Session) -> Result<(), SessionError> {
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        _: &[u8],
+        session: &mut server::Session,
+    ) -> Result<(), SessionError> {
         match self.channels.get(&id) {
             Some(State::Fresh(_)) => self.refuse_command(id, session),
             Some(State::Sftp(_) | State::Over) | None => Ok(session.channel_failure(id)?),
         }
     }
 
-    async fn shell_request(&mut self, id: ChannelId, session: &mut Session) -> Result<(), SessionError> {
+    async fn shell_request(&mut self, id: ChannelId, session: &mut server::Session) -> Result<(), SessionError> {
         self.exec_request(id, &[], session).await
     }
 
@@ -288,7 +314,7 @@ impl russh::server::Handler for Handler {
         _width: u32,
         _height: u32,
         _modes: &[(Pty, u32)],
-        session: &mut Session,
+        session: &mut server::Session,
     ) -> Result<(), SessionError> {
         Ok(session.channel_failure(id)?)
     }
@@ -298,7 +324,7 @@ impl russh::server::Handler for Handler {
         id: ChannelId,
         _name: &str,
         _value: &str,
-        session: &mut Session,
+        session: &mut server::Session,
     ) -> Result<(), SessionError> {
         Ok(session.channel_failure(id)?)
     }

@@ -32,7 +32,8 @@ async fn server() -> Server {
     let accounts = Accounts { key: ssh_key::PublicKey::from_openssh(&public).unwrap().to_bytes().unwrap() };
     let vfs = Vfs::default();
     let budget = app::budget::Budget::new(512).unwrap();
-    let state = State { accounts, vfs: vfs.clone(), budget, meters: Default::default() };
+    let state =
+        State { accounts, vfs: vfs.clone(), budget, sessions: crate::doubles::sessions(), meters: Default::default() };
     let keys = host_keys(SECRET).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
     let doors = Doors::new(&state, Limits::default());

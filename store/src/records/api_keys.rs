@@ -6,6 +6,7 @@ use crate::item::{Item, key_attributes, number, optional_number, text};
 use crate::table::{self, ListOf};
 use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 use domain::api_key::{ApiKey, ApiKeyId, KeyHash};
+use domain::connection::Close;
 use domain::id::OrganizationId;
 use domain::time::Timestamp;
 use futures_util::FutureExt as _;
@@ -80,21 +81,24 @@ impl Records {
         ])
     }
 
-    /// Changes a key's name, state, rights, addresses or expiry, for people and for requests at once.
-    pub async fn save_api_key(&self, key: &ApiKey, read: u64) -> Result<u64, RecordError> {
+    /// Changes a key's name, state, rights, addresses or expiry, for people and for requests at once, and ends sessions.
+    pub async fn save_api_key(&self, key: &ApiKey, read: u64, close: Option<&Close>) -> Result<u64, RecordError> {
         let item = self.put_in(&table::api_key(&key.organization, &key.id), Some(read), key)?;
-        self.transact(vec![item, self.auth_change(key)?]).await?;
+        let mut writes = vec![item, self.auth_change(key)?];
+        writes.extend(self.close_in(close)?);
+        self.transact(writes).await?;
         Ok(read.saturating_add(1))
     }
 
-    /// Deletes a key. Requests with it fail from the next one on.
-    pub async fn delete_api_key(&self, old: &Versioned<ApiKey>) -> Result<(), RecordError> {
+    /// Deletes a key. Requests with it fail from the next one on; sessions that it opened are ended.
+    pub async fn delete_api_key(&self, old: &Versioned<ApiKey>, close: &Close) -> Result<(), RecordError> {
         let key = &old.value;
-        self.transact(vec![
+        let mut writes = vec![
             self.delete_in(table::api_key(&key.organization, &key.id), Some(old.rev))?,
             self.delete_in(table::auth(&key.id), None)?,
-        ])
-        .await
+        ];
+        writes.extend(self.close_in(Some(close))?);
+        self.transact(writes).await
     }
 
     /// Gives all keys of an organization another limit.

@@ -103,6 +103,11 @@ fn counter(minute: Minute) -> String {
 }
 
 impl Records {
+    /// What a key stands for, without a look at its secret. One consistent read.
+    pub async fn auth_state(&self, id: &ApiKeyId) -> Result<Option<AuthState>, RecordError> {
+        Ok(self.get::<AuthItem>(table::auth(id)).await?.map(|found| found.value.state(id, 0)))
+    }
+
     /// Checks a shown key and counts the request: one write unit, whatever the verdict. The outer error is ours, the
     /// inner one the client's.
     pub async fn check_api_key(

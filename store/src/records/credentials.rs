@@ -2,6 +2,7 @@
 
 use super::{Page, RecordError, Records, Versioned};
 use crate::table::{self, ListOf};
+use domain::connection::Close;
 use domain::credential::{Credential, UserName};
 use domain::id::{CredentialId, OrganizationId};
 use domain::organization::Organization;
@@ -78,24 +79,34 @@ impl Records {
     }
 
     /// Changes a credential; `old` is what was read. A new user name is taken and the old one given back in the same
-    /// transaction. Answers the new revision.
-    pub async fn save_credential(&self, old: &Versioned<Credential>, new: &Credential) -> Result<u64, RecordError> {
+    /// transaction, and so are the sessions that it ends. Answers the new revision.
+    pub async fn save_credential(
+        &self,
+        old: &Versioned<Credential>,
+        new: &Credential,
+        close: Option<&Close>,
+    ) -> Result<u64, RecordError> {
         let key = table::credential(&new.organization, &new.id);
-        if old.value.user_name == new.user_name {
+        if old.value.user_name == new.user_name && close.is_none() {
             return self.put(&key, Some(old.rev), new).await;
         }
-        self.transact(vec![
-            self.put_in(&key, Some(old.rev), new)?,
-            self.take_name(new)?,
-            self.delete_in(table::user_name(old.value.user_name.as_str()), None)?,
-        ])
-        .await?;
+        let mut writes = vec![self.put_in(&key, Some(old.rev), new)?];
+        if old.value.user_name != new.user_name {
+            writes.push(self.take_name(new)?);
+            writes.push(self.delete_in(table::user_name(old.value.user_name.as_str()), None)?);
+        }
+        writes.extend(self.close_in(close)?);
+        self.transact(writes).await?;
         Ok(old.rev.saturating_add(1))
     }
 
     /// Deletes a credential, its user name and its SSH keys. A key that is added meanwhile changes the credential's
     /// revision, so none is left behind.
-    pub async fn delete_credential(&self, old: &Versioned<Credential>) -> Result<(), RecordError> {
+    pub async fn delete_credential(
+        &self,
+        old: &Versioned<Credential>,
+        close: Option<&Close>,
+    ) -> Result<(), RecordError> {
         let credential = &old.value;
         let mut writes = vec![
             self.delete_in(table::credential(&credential.organization, &credential.id), Some(old.rev))?,
@@ -104,6 +115,7 @@ impl Records {
         for key in self.ssh_keys(&credential.id).await? {
             writes.push(self.delete_in(table::ssh_key(&credential.id, &key.id), None)?);
         }
+        writes.extend(self.close_in(close)?);
         self.transact(writes).await
     }
 }

@@ -4,6 +4,7 @@
 use super::{RecordError, Records};
 use crate::item::number;
 use crate::table;
+use domain::connection::Close;
 use domain::credential::Credential;
 use domain::id::CredentialId;
 use domain::ssh_key::{MAX_KEYS, SshKey, key_id};
@@ -40,8 +41,13 @@ impl Records {
         self.transact(vec![self.put_in(&table::ssh_key(&credential.id, &key.id), None, key)?, count]).await
     }
 
-    /// Removes a key that exists.
-    pub async fn remove_ssh_key(&self, credential: &Credential, key: &SshKey) -> Result<(), RecordError> {
+    /// Removes a key that exists, and ends sessions.
+    pub async fn remove_ssh_key(
+        &self,
+        credential: &Credential,
+        key: &SshKey,
+        close: Option<&Close>,
+    ) -> Result<(), RecordError> {
         let count = self.update_in(
             table::credential(&credential.organization, &credential.id),
             "ssh_keys :change",
@@ -49,6 +55,8 @@ impl Records {
             HashMap::from([(":change".to_owned(), number(-1))]),
         )?;
         // a key record never changes, so its revision is always 1; naming it makes a second removal a conflict
-        self.transact(vec![self.delete_in(table::ssh_key(&credential.id, &key.id), Some(1))?, count]).await
+        let mut writes = vec![self.delete_in(table::ssh_key(&credential.id, &key.id), Some(1))?, count];
+        writes.extend(self.close_in(close)?);
+        self.transact(writes).await
     }
 }

@@ -42,6 +42,13 @@ impl Api {
         assert_eq!(status, 200, "{changed}");
         changed
     }
+
+    /// Gives a credential another password.
+    pub(crate) async fn rotated(&self, id: &str, password: &str) {
+        let body = json!({"Password": password});
+        let (status, said) = self.call("POST", &format!("/users/{id}/credential-rotations"), Some(body)).await;
+        assert_eq!(status, 200, "{said}");
+    }
 }
 
 fn password_client(stack: &Stack, credential: &Value) -> Client {

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 pub(crate) enum Proof {
     Password(String),
     Key(PathBuf),
+    /// First the key, then the password.
+    Both(PathBuf, String),
 }
 
 /// A client's machine: a folder, the server's key, a user.
@@ -45,7 +47,7 @@ impl Client {
 
     fn with(folder: TempDir, port: String, user: &str, proof: Proof, known: &str, checking: &'static str) -> Self {
         std::fs::write(folder.path().join("known_hosts"), known).unwrap();
-        if let Proof::Password(password) = &proof {
+        if let Proof::Password(password) | Proof::Both(_, password) = &proof {
             let askpass = folder.path().join("askpass");
             std::fs::write(&askpass, format!("#!/bin/sh\ncat <<'end'\n{password}\nend\n")).unwrap();
             std::fs::set_permissions(&askpass, PermissionsExt::from_mode(0o700)).unwrap();
@@ -83,10 +85,16 @@ impl Client {
         ] {
             command.args(["-o", option]);
         }
+        if let Proof::Password(_) | Proof::Both(..) = &self.proof {
+            command.args(["-o", "BatchMode=no"]);
+            command.env("SSH_ASKPASS", self.path("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
+        }
         match &self.proof {
             Proof::Password(_) => {
-                command.args(["-o", "PubkeyAuthentication=no", "-o", "BatchMode=no"]);
-                command.env("SSH_ASKPASS", self.path("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
+                command.args(["-o", "PubkeyAuthentication=no"]);
+            }
+            Proof::Both(key, _) => {
+                command.args(["-o", "IdentitiesOnly=yes", "-i"]).arg(key);
             }
             Proof::Key(key) => {
                 command.args(["-o", "PasswordAuthentication=no", "-o", "IdentitiesOnly=yes", "-i"]).arg(key);

@@ -50,7 +50,7 @@ async fn an_sftp_session_is_told_in_the_words_of_aws() {
     let client = Client::anywhere(node.address.port(), "ana-partner", Proof::Password(password.to_owned()));
     std::fs::write(client.path("a"), vec![7; 300_000]).unwrap();
     client.sftp_ok(&["mkdir d", "put -p a d/a", "get d/a back", "rename d/a d/b", "rm d/b", "rmdir d"]);
-    client.sftp_fails(&["get nothing"]);
+    client.sftp_fails(&["rmdir nothing"]);
     let connected =
         line(&node, &json!({"activity-type": "CONNECTED", "user": "ana-partner", "protocol": "SFTP", "home-dir": "/"}));
     let id = session(&connected);
@@ -71,8 +71,7 @@ async fn an_sftp_session_is_told_in_the_words_of_aws() {
         session(&line(&node, &expected));
     }
     line(&node, &json!({"activity-type": "DISCONNECTED", "session-id": id, "user": user}));
-    let failed =
-        json!({"activity-type": "ERROR", "operation": "OPEN", "path": "/nothing", "message": "no such file or folder"});
+    let failed = json!({"activity-type": "ERROR", "operation": "RMDIR", "path": "/nothing", "message": "no such file or folder"});
     assert_ne!(session(&line(&node, &failed)), id);
 
     // whose password is wrong, and a client that goes away in the middle

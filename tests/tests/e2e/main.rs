@@ -8,6 +8,7 @@
 mod accounts;
 mod busy;
 mod clients;
+mod connections;
 mod files;
 mod ftps;
 mod hostile_sftp;

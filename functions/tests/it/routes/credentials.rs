@@ -12,7 +12,7 @@ async fn a_new_credential_has_every_key_and_the_documented_defaults() {
         "Alias": null, "UserName": "partner-one", "HomeDirectory": "/home/partner-one", "ChrootDirectory": "/",
         "Permission": "read-only", "Expiration": null, "State": "active", "IsDefault": false,
         "OrganizationId": world.organization, "Host": "sftp.example.com", "SshPublicKeysCount": 0,
-        "AllowApiKeyAuth": false, "Settings": {"Network": {"InboundRules": []}},
+        "AllowApiKeyAuth": false, "KeyAndPassword": false, "MaxSessions": 0, "Settings": {"Network": {"InboundRules": []}},
         "URI": format!("sftp://partner-one:{password}@sftp.example.com:2222"),
     });
     for name in ["Id", "Password", "PasswordCreatedAt", "CreatedAt", "UpdatedAt"] {
@@ -116,7 +116,7 @@ async fn a_rotated_password_can_be_read_for_a_day() {
     let mut aged = old.value.clone();
     let stored = aged.password.as_mut().unwrap();
     stored.set_at = stored.set_at.plus_millis(-24 * 3600 * 1000);
-    world.records.save_credential(&old, &aged).await.unwrap();
+    world.records.save_credential(&old, &aged, None).await.unwrap();
     let later = world.call("GET", &path, "").await;
     assert!(later.body["Password"].is_null());
     assert_eq!(later.text("/URI"), format!("sftp://{}@sftp.example.com:2222", made.text("/UserName")));
