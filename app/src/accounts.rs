@@ -9,18 +9,22 @@ mod api_keys;
 mod remembered;
 
 use crate::activity;
+use crate::defender::Defender;
 use crate::hashing::Hashing;
 use crate::meters::AllLogins;
 use crate::sessions::{Place, Places};
+use crate::settler::{Done, Settler};
 use domain::access::Principal;
 use domain::connection::Grounds;
 use domain::credential::{Credential, UserName};
-use domain::event::Origin;
+use domain::event::{Actor, ActorKind, Event, Origin, Topic};
+use domain::id::uuid_text;
 use domain::identity::{self, Refusal};
 use domain::time::Timestamp;
 use remembered::Remembered;
 use std::sync::Arc;
 use std::time::Duration;
+use store::clock;
 use store::records::{LoginRecords, RecordError, Records};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -108,6 +112,8 @@ pub struct Accounts {
 struct Inner {
     records: Records,
     places: Places,
+    defender: Defender,
+    settler: Option<Settler>,
     hashing: Hashing,
     remembered: Remembered,
     times: LoginTimes,
@@ -125,6 +131,8 @@ struct Found {
 /// Why a login ends without one.
 enum Failure {
     Refused(Refusal),
+    /// The same when it is known whose login it is.
+    RefusedFor(Refusal, Box<Credential>),
     PasswordToo,
     Unavailable(String),
 }
@@ -143,9 +151,19 @@ impl From<RecordError> for Failure {
 
 impl Accounts {
     /// Logins against these records.
-    pub fn new(records: Records, places: Places, times: LoginTimes) -> Self {
+    pub fn new(records: Records, places: Places, defender: Defender, times: LoginTimes) -> Self {
         let (hashing, remembered, meters) = (Hashing::new(), Remembered::new(), Arc::default());
-        Self { inner: Arc::new(Inner { records, places, hashing, remembered, times, meters }) }
+        let settler = None;
+        Self { inner: Arc::new(Inner { records, places, defender, settler, hashing, remembered, times, meters }) }
+    }
+
+    /// The same; refusals are announced to whom they concern. Before the first login.
+    #[must_use]
+    pub fn announced_by(mut self, settler: Settler) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.settler = Some(settler);
+        }
+        self
     }
 
     /// How logins ended.
@@ -161,11 +179,12 @@ impl Accounts {
             self.inner.begin(found).await
         };
         let result = self.within_deadline(login).await;
+        self.inner.tell_defender(&attempt, &result).await;
         let floor = self.inner.times.refusal_floor;
         let meters = self.inner.meters.at(attempt.origin.protocol);
         match &result {
             Ok(_) => meters.accepted.add(1),
-            Err(Failure::Refused(_)) => meters.refused.add(1),
+            Err(Failure::Refused(_) | Failure::RefusedFor(..)) => meters.refused.add(1),
             Err(Failure::Unavailable(_)) => meters.unavailable.add(1),
             // half of a login, which is counted at its end
             Err(Failure::PasswordToo) => {}
@@ -207,7 +226,7 @@ impl Accounts {
         match result {
             Ok(done) => Ok(done),
             Err(Failure::PasswordToo) => Err(LoginError::PasswordToo),
-            Err(Failure::Refused(reason)) => {
+            Err(Failure::Refused(reason) | Failure::RefusedFor(reason, ..)) => {
                 activity::auth_failure(origin, user, method, &reason);
                 tokio::time::sleep_until(started + up_to_multiple(started.elapsed(), floor)).await;
                 Err(LoginError::Refused)
@@ -220,6 +239,17 @@ impl Accounts {
     }
 }
 
+/// The refusal of a known login.
+fn of(refusal: Refusal, credential: &Credential) -> Failure {
+    Failure::RefusedFor(refusal, Box::new(credential.clone()))
+}
+
+fn may_connect(records: &LoginRecords, origin: &Origin) -> Result<(), Failure> {
+    let credential = &records.credential.value;
+    let allowed = identity::may_connect(&records.organization.value, credential, origin, clock::now());
+    allowed.map_err(|refusal| of(refusal, credential))
+}
+
 /// The next multiple of `floor`: what took longer than the floor is still not told apart finely.
 fn up_to_multiple(elapsed: Duration, floor: Duration) -> Duration {
     let times = elapsed.as_nanos().div_ceil(floor.as_nanos().max(1)).max(1);
@@ -229,6 +259,9 @@ fn up_to_multiple(elapsed: Duration, floor: Duration) -> Duration {
 impl Inner {
     async fn try_log_in(&self, attempt: &Attempt) -> Result<Found, Failure> {
         let Attempt { user, proof, origin } = attempt;
+        if !matches!(proof, Proof::PublicKey(_)) {
+            self.defender.allows(origin.client_ip, None)?;
+        }
         match proof {
             Proof::PublicKey(key) => {
                 let found = self.try_key(user, key, origin).await?;
@@ -248,6 +281,43 @@ impl Inner {
         }
     }
 
+    /// Wrong passwords are scored, before the answer that says that they are wrong.
+    async fn tell_defender(&self, attempt: &Attempt, result: &Result<Login, Failure>) {
+        let address = attempt.origin.client_ip;
+        match result {
+            Ok(_) => self.defender.succeeded(address),
+            // a key that does not fit is no guess
+            Err(Failure::RefusedFor(refusal, credential)) if matches!(attempt.proof, Proof::PublicKey(_)) => {
+                self.announce(refusal, credential, &attempt.origin);
+            }
+            Err(_) if matches!(attempt.proof, Proof::PublicKey(_)) => {}
+            Err(Failure::Refused(refusal)) => self.defender.failed(address, None, refusal).await,
+            Err(Failure::RefusedFor(refusal, credential)) => {
+                self.announce(refusal, credential, &attempt.origin);
+                self.defender.failed(address, Some((&credential.organization, &credential.id)), refusal).await;
+            }
+            Err(Failure::PasswordToo | Failure::Unavailable(_)) => {}
+        }
+    }
+
+    /// Tells the organization. Not of what a ban refuses: that was told before, and would not end.
+    fn announce(&self, refusal: &Refusal, credential: &Credential, origin: &Origin) {
+        let Some(settler) = self.settler.as_ref().filter(|_| *refusal != Refusal::Banned) else { return };
+        let event = Event {
+            id: uuid_text(clock::random()),
+            topic: Topic::LoginFailed,
+            created_at: clock::now(),
+            organization: credential.organization.clone(),
+            actor: Actor { kind: ActorKind::User, id: credential.user_name.to_string() },
+            origin: Some(origin.clone()),
+            file: None,
+            reason: Some(refusal.to_string()),
+            api_key: None,
+            previous: None,
+        };
+        settler.offer(Done::announcing(event, &credential.principal()));
+    }
+
     /// A place for the session, if the credential may have only so many.
     async fn begin(&self, found: Found) -> Result<Login, Failure> {
         let Found { records: LoginRecords { organization, credential }, principal, key_expires_at } = found;
@@ -257,7 +327,7 @@ impl Inner {
             0 => None,
             most => {
                 let place = self.places.take(&organization.value.id, &credential.value.id, most).await?;
-                Some(place.ok_or(Refusal::TooManySessions)?)
+                Some(place.ok_or_else(|| of(Refusal::TooManySessions, &credential.value))?)
             }
         };
         Ok(Login { principal, grounds: Grounds { credential_rev: credential.rev, ends_at }, place })
@@ -269,7 +339,7 @@ impl Inner {
         }
         let records = self.load(user).await?;
         let credential = &records.credential.value;
-        identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
+        may_connect(&records, origin)?;
         self.check_key(credential, key).await?;
         let principal = credential.principal();
         Ok(Found { records, principal, key_expires_at: None })
@@ -285,14 +355,15 @@ impl Inner {
     ) -> Result<Found, Failure> {
         let records = self.load(user).await?;
         let credential = &records.credential.value;
-        identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
+        may_connect(&records, origin)?;
+        let whose = Some((&credential.organization, &credential.id));
+        self.defender.allows(origin.client_ip, whose).map_err(|refusal| of(refusal, credential))?;
         let memory = self.remembered.key(&credential.id, records.credential.rev, password);
         if !self.remembered.holds(&memory, Instant::now()) {
             let (checked, password) = (credential.clone(), password.clone());
-            self.hashing
-                .run(move || identity::check_password(&checked, &password))
-                .await
-                .map_err(|busy| Failure::Unavailable(busy.to_string()))??;
+            let hashed = self.hashing.run(move || identity::check_password(&checked, &password)).await;
+            let checked = hashed.map_err(|busy| Failure::Unavailable(busy.to_string()))?;
+            checked.map_err(|refusal| of(refusal, credential))?;
             self.remembered.add(memory, Instant::now());
         }
         self.check_key_beside(credential, key).await?;
@@ -302,14 +373,14 @@ impl Inner {
 
     async fn check_key(&self, credential: &Credential, key: &[u8]) -> Result<(), Failure> {
         let record = self.records.shown_ssh_key(&credential.id, key).await?;
-        Ok(identity::check_key(credential, record.as_ref(), key)?)
+        identity::check_key(credential, record.as_ref(), key).map_err(|refusal| of(refusal, credential))
     }
 
     /// The other half of a login that takes both.
     async fn check_key_beside(&self, credential: &Credential, key: Option<&[u8]>) -> Result<(), Failure> {
         match key {
             Some(key) if credential.key_and_password => self.check_key(credential, key).await,
-            None if credential.key_and_password => Err(Refusal::KeyNeeded.into()),
+            None if credential.key_and_password => Err(of(Refusal::KeyNeeded, credential)),
             _ => Ok(()),
         }
     }

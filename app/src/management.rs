@@ -5,6 +5,7 @@ mod api_keys;
 mod caller;
 mod connections;
 mod credentials;
+mod defender;
 mod error;
 mod organization;
 mod ssh_keys;
@@ -13,6 +14,7 @@ mod webhooks;
 pub use api_keys::{ApiKeyChange, CreatedApiKey, NewApiKey, ShownApiKey};
 pub use caller::{Caller, Who};
 pub use credentials::{CredentialChange, ShownCredential};
+pub use defender::DefendedHost;
 pub use error::{FieldProblem, ManagementError};
 pub use organization::{OrganizationChange, PolicyChange, SharePolicyChange};
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};
@@ -23,6 +25,7 @@ use domain::id::{CredentialId, OrganizationId};
 use domain::organization::{Organization, PasswordReadable};
 use domain::time::Timestamp;
 use domain::webhook::address::AddressPolicy;
+use store::defender::Scores;
 use store::messages::Messages;
 use store::nodes::Nodes;
 use store::records::{Records, Versioned};
@@ -41,14 +44,21 @@ pub struct Management {
     records: Records,
     messages: Messages,
     nodes: Nodes,
+    scores: Scores,
     hashing: Hashing,
     address_policy: AddressPolicy,
 }
 
 impl Management {
     /// On these records; pings go to this queue; sessions are on these nodes; webhook targets must meet this policy.
-    pub fn new(records: Records, messages: Messages, nodes: Nodes, address_policy: AddressPolicy) -> Self {
-        Self { records, messages, nodes, hashing: Hashing::new(), address_policy }
+    pub fn new(
+        records: Records,
+        messages: Messages,
+        nodes: Nodes,
+        scores: Scores,
+        address_policy: AddressPolicy,
+    ) -> Self {
+        Self { records, messages, nodes, scores, hashing: Hashing::new(), address_policy }
     }
 
     /// The records, for the check of API keys.

@@ -13,8 +13,9 @@ pub use live::{Moving, Session};
 pub use places::{Place, Places};
 
 use crate::accounts::Login;
+use crate::settler::{Done, Settler};
 use domain::connection::Close;
-use domain::event::Origin;
+use domain::event::{Origin, Topic};
 use domain::id::NodeId;
 use domain::time::Timestamp;
 use pages::Pages;
@@ -29,15 +30,28 @@ pub struct Sessions(Arc<Inner>);
 
 struct Inner {
     node: NodeId,
+    /// Who announces logins and logouts.
+    settler: Option<Settler>,
     open: Mutex<Pages>,
     /// Somebody came to an empty node, which had no reason to hurry.
     first: Notify,
 }
 
 impl Sessions {
-    /// None yet.
+    /// None yet, and nobody is told of them.
     pub fn new(node: NodeId) -> Self {
-        Self(Arc::new(Inner { node, open: Mutex::default(), first: Notify::new() }))
+        Self(Arc::new(Inner { node, settler: None, open: Mutex::default(), first: Notify::new() }))
+    }
+
+    /// None yet; their beginnings and ends are announced.
+    pub fn announced_by(node: NodeId, settler: Settler) -> Self {
+        Self(Arc::new(Inner { node, settler: Some(settler), open: Mutex::default(), first: Notify::new() }))
+    }
+
+    fn announce(&self, live: &Live, topic: Topic) {
+        if let Some(settler) = &self.0.settler {
+            settler.offer(Done::announcing(live.event(topic), &live.principal));
+        }
     }
 
     /// The node whose sessions these are.
@@ -54,6 +68,7 @@ impl Sessions {
         }
         open.add(&live);
         drop(open);
+        self.announce(&live, Topic::Login);
         Session::new(self.clone(), live)
     }
 

@@ -8,6 +8,7 @@
 //! At the limit: the queue to the workers holds [`QUEUED`] operations. When it is full, a client's CLOSE waits up to
 //! [`HAND_OVER`] and is then answered all the same: what was not handed over still has its intent.
 
+use domain::access::Principal;
 use domain::event::Event;
 use domain::id::{CredentialId, OrganizationId};
 use domain::intent::{Change, Intent, Seen, UsageChange};
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
 use store::intents::Intents;
+use store::leases::{Leased, Leases};
 use store::messages::Messages;
 use store::settling::{BATCH, Gone, SettleError, Settled, Settling, Taken};
 use store::times::Times;
@@ -54,6 +56,18 @@ pub struct Done {
 }
 
 impl Done {
+    /// What is announced and changes nothing.
+    pub fn announcing(event: Event, who: &Principal) -> Self {
+        Self {
+            organization: who.organization.clone(),
+            credential: who.credential.clone(),
+            event: Some(event),
+            counted: None,
+            marks: Vec::new(),
+            moved: None,
+        }
+    }
+
     /// What settles `intent`, which happened and changed usage by `change`.
     pub fn of(intent: Intent, change: UsageChange) -> Self {
         let taken = taken(&intent, change);
@@ -70,10 +84,19 @@ impl Done {
             organization: intent.organization,
             credential: intent.credential,
             event: intent.event,
-            counted: Some(Settled { key: intent.key, operation: intent.operation, change, taken }),
+            counted: Some(Settled { key: intent.key, operation: intent.operation, change, taken, leased: None }),
             marks,
             moved,
         }
+    }
+
+    /// The same with what it uses up of a lease.
+    #[must_use]
+    pub(crate) fn using_up(mut self, leased: Option<Leased>) -> Self {
+        if let Some(counted) = &mut self.counted {
+            counted.leased = leased;
+        }
+        self
     }
 }
 
@@ -115,6 +138,8 @@ pub struct SettlingStores {
     pub queue: Messages,
     /// Times that clients have set.
     pub times: Times,
+    /// Leases of quotas.
+    pub leases: Leases,
 }
 
 /// The entrance. Cheap to clone.
@@ -143,6 +168,15 @@ impl Settler {
         if self.jobs.send_timeout(done, HAND_OVER).await.is_err() {
             self.open.send_modify(|open| *open -= 1);
             warn!("the settler is behind: an operation is left to the sweep");
+        }
+    }
+
+    /// Hands over what may be left out: it has no intent, and nobody waits for it.
+    pub fn offer(&self, done: Done) {
+        self.open.send_modify(|open| *open += 1);
+        if self.jobs.try_send(done).is_err() {
+            self.open.send_modify(|open| *open -= 1);
+            warn!("the settler is behind: an event is left out");
         }
     }
 
@@ -239,10 +273,12 @@ async fn count(
             Err(SettleError::SettledAlready(gone)) => {
                 debug!(operations = gone.len(), "settled by somebody else");
                 let mut at = 0;
-                now.retain(|_| {
+                let others = now.extract_if(.., |_| {
                     at += 1;
-                    !gone.contains(&(at - 1))
+                    gone.contains(&(at - 1))
                 });
+                let leased: Vec<Leased> = others.filter_map(|one| one.leased).collect();
+                give_back(stores, organization, credential, &leased).await;
                 None
             }
             Err(SettleError::CountedAlready(places)) => correct(stores, organization, &mut now, places).await.err(),
@@ -255,6 +291,15 @@ async fn count(
         }
         now.extend(later);
         operations = now;
+    }
+}
+
+/// Takes off a lease what somebody else, who does not know of it, has counted. If this fails, it stands until this node ends.
+async fn give_back(stores: &SettlingStores, organization: &OrganizationId, credential: &CredentialId, all: &[Leased]) {
+    for leased in all {
+        if let Err(error) = stores.leases.give_back(organization, credential, leased).await {
+            warn!(%error, %credential, "a part of a quota stays reserved until this node ends");
+        }
     }
 }
 

@@ -139,9 +139,9 @@ impl Sweep {
                 return Ok(Some(false));
             }
         };
-        if let (Change::Upload, Some(event)) = (&intent.change, &mut intent.event) {
+        if let (Change::Upload, Some(file)) = (&intent.change, intent.event.as_mut().and_then(|it| it.file.as_mut())) {
             let made = intent.made_bytes.or_else(|| evidence.seen_by_other.as_ref().map(|seen| seen.bytes));
-            event.file.size = made.or_else(|| evidence.now.as_ref().map(|seen| seen.bytes));
+            file.size = made.or_else(|| evidence.now.as_ref().map(|seen| seen.bytes));
         }
         settle(&self.stores, vec![Done::of(intent, change)]).await;
         Ok(Some(true))

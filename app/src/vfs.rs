@@ -25,13 +25,17 @@ pub use upload::Upload;
 use crate::activity::Who;
 use crate::budget::Budget;
 use crate::meters::FileMeters;
+use crate::pace::{Pace, Paces};
+use crate::quota::{Allowance, Quotas};
 use crate::sessions::{Live, Session};
-use crate::settler::{Settler, SettlingStores};
+use crate::settler::{Done, Settler, SettlingStores};
 use domain::access::Principal;
-use domain::event::{Actor, ActorKind, Event, FileSubject, Origin, Topic};
+use domain::connection::Direction;
+use domain::event::{Event, FileSubject, Topic};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
-use domain::path::{Location, VPath};
+use domain::path::{Located, Location, VPath};
+use domain::quota::Quota;
 use domain::upload::COPY_PART_BYTES;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +65,8 @@ pub struct Space {
     pub used_bytes: u64,
     /// Files.
     pub used_files: u64,
+    /// How much it may store.
+    pub quota: Quota,
 }
 
 /// The files of the process: stores, memory budget, settler. Cheap to clone.
@@ -72,6 +78,8 @@ struct Shared {
     stores: SettlingStores,
     settler: Settler,
     budget: Budget,
+    quotas: Quotas,
+    paces: Paces,
     resuming: Resuming,
     /// The largest part that S3 is asked to copy.
     copy_bytes: u64,
@@ -84,12 +92,21 @@ struct Shared {
 
 impl Vfs {
     /// The files of a process.
-    pub fn new(objects: Objects, stores: SettlingStores, settler: Settler, budget: Budget, resuming: Resuming) -> Self {
+    pub fn new(
+        objects: Objects,
+        stores: SettlingStores,
+        settler: Settler,
+        budget: Budget,
+        quotas: Quotas,
+        resuming: Resuming,
+    ) -> Self {
         Self(Arc::new(Shared {
             objects,
             stores,
             settler,
             budget,
+            quotas,
+            paces: Paces::default(),
             resuming,
             copy_bytes: COPY_PART_BYTES,
             meters: Arc::default(),
@@ -110,11 +127,14 @@ impl Vfs {
     /// The files as one session sees them.
     pub fn session(&self, session: &Session) -> FileSession {
         let live = session.live();
+        let Principal { organization, credential, quota, bandwidth, .. } = &*live.principal;
+        let allowance = (!quota.is_unlimited()).then(|| self.0.quotas.of(organization, credential, *quota));
         FileSession {
             shared: Arc::clone(&self.0),
             principal: Arc::clone(&live.principal),
-            origin: Arc::clone(&live.origin),
             live: Arc::clone(live),
+            allowance,
+            pace: self.0.paces.of(credential, *bandwidth),
             uploads: Arc::new(Semaphore::new(upload::MAX_UPLOADS)),
             beyond: Arc::default(),
         }
@@ -140,13 +160,23 @@ impl Vfs {
 pub struct FileSession {
     shared: Arc<Shared>,
     principal: Arc<Principal>,
-    origin: Arc<Origin>,
     live: Arc<Live>,
+    /// What its credential may still store, if there is a limit.
+    allowance: Option<Allowance>,
+    /// How fast its bytes may move, if there is a limit.
+    pace: Option<Arc<Pace>>,
     uploads: Arc<Semaphore>,
     beyond: Arc<partial::Beyond>,
 }
 
 impl FileSession {
+    /// Waits as long as bytes that were moved have to take.
+    async fn pace(&self, direction: Direction, bytes: u64) {
+        if let Some(pace) = &self.pace {
+            pace.pass(direction, bytes).await;
+        }
+    }
+
     /// Where the session starts.
     pub fn login_folder(&self) -> VPath {
         self.principal.chroot.login_folder()
@@ -154,7 +184,7 @@ impl FileSession {
 
     /// Who acts, for the log.
     fn who(&self) -> Who<'_> {
-        Who { origin: &self.origin, user: &self.principal.user_name }
+        Who { origin: &self.live.origin, user: &self.principal.user_name }
     }
 
     /// Runs an operation that changes something to its end, also when its caller stops waiting: a client that hangs up, or a
@@ -176,21 +206,33 @@ impl FileSession {
                 .with_source(error)
         })?;
         let positive = |counted: i64| u64::try_from(counted).unwrap_or(0);
-        Ok(Space { used_bytes: positive(usage.bytes), used_files: positive(usage.files) })
+        let quota = self.principal.quota;
+        Ok(Space { used_bytes: positive(usage.bytes), used_files: positive(usage.files), quota })
     }
 
     /// What happened to a file of this session, as it will be announced.
     fn event(&self, id: &OperationId, topic: Topic, file: FileSubject) -> Event {
-        Event {
-            id: id.to_string(),
-            topic,
-            created_at: clock::now(),
-            organization: self.principal.organization.clone(),
-            actor: Actor { kind: ActorKind::User, id: self.principal.user_name.clone() },
-            origin: Some((*self.origin).clone()),
-            file,
-            previous: None,
+        Event { id: id.to_string(), file: Some(file), ..self.live.event(topic) }
+    }
+
+    /// Announces that somebody was refused, if that is so.
+    fn allowed<T>(&self, path: &VPath, outcome: Result<T, FileError>) -> Result<T, FileError> {
+        if let Err(error) = &outcome
+            && error.kind() == FileErrorKind::PermissionDenied
+            && self.live.may_announce_refusal()
+        {
+            self.announce_failure(Topic::AccessDenied, path, error);
         }
+        outcome
+    }
+
+    /// Announces what did not happen, as far as that can be done without waiting.
+    fn announce_failure(&self, topic: Topic, path: &VPath, error: &FileError) {
+        let Ok(Located::Inside(location)) = self.principal.chroot.locate(path) else { return };
+        let event = self.event(&new_operation(), topic, file_subject(&location, None));
+        self.shared
+            .settler
+            .offer(Done::announcing(Event { reason: Some(error.to_string()), ..event }, &self.principal));
     }
 }
 

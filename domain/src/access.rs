@@ -8,9 +8,11 @@ mod verbs;
 pub use verbs::{Level, Permissions, UnknownVerb, Verb, Verbs};
 
 use crate::api_key::ApiKeyId;
+use crate::bandwidth::Bandwidth;
 use crate::file_error::{FileError, FileErrorKind};
 use crate::id::{CredentialId, OrganizationId};
 use crate::path::{Chroot, InvalidPath, Located, Location, Name, VPath};
+use crate::quota::Quota;
 
 /// Who acts, after a login or an authenticated request: everything that a file operation is decided on.
 #[derive(Clone, Debug)]
@@ -27,6 +29,10 @@ pub struct Principal {
     pub permissions: Permissions,
     /// The API key that was its password.
     pub api_key: Option<ApiKeyId>,
+    /// How much it may store.
+    pub quota: Quota,
+    /// How fast its files may move.
+    pub bandwidth: Bandwidth,
 }
 
 /// A kind of file operation. The verb is asked of the folder that holds the path (of the folder itself for listings),

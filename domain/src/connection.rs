@@ -147,6 +147,8 @@ mod tests {
             chroot: Chroot::new(organization.clone(), VPath::root(), VPath::root()),
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
+            quota: crate::quota::Quota::default(),
+            bandwidth: crate::bandwidth::Bandwidth::default(),
         };
         let origin =
             Origin { protocol: Protocol::Sftp, client_ip: "192.0.2.1".parse().unwrap(), session_id: "s1".into() };

@@ -1,12 +1,14 @@
 //! One SFTP/FTPS login.
 
 use crate::access::{Level, Permissions, Principal};
+use crate::bandwidth::Bandwidth;
 use crate::id::{CredentialId, OrganizationId};
 use crate::inbound::InboundRule;
 use crate::invalid::Invalid;
 use crate::organization::PasswordReadable;
 use crate::password::pick;
 use crate::path::{Chroot, VPath};
+use crate::quota::Quota;
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -137,6 +139,12 @@ pub struct Credential {
     /// Whether a login takes one of its keys and then its password.
     #[serde(default)]
     pub key_and_password: bool,
+    /// How much it may store.
+    #[serde(default)]
+    pub quota: Quota,
+    /// How fast its files may move.
+    #[serde(default)]
+    pub bandwidth: Bandwidth,
     /// Sessions at the same time; 0 is no limit.
     #[serde(default)]
     pub max_sessions: u32,
@@ -169,6 +177,8 @@ impl Credential {
             allow_api_key_auth: false,
             key_and_password: false,
             max_sessions: 0,
+            quota: Quota::default(),
+            bandwidth: Bandwidth::default(),
             ssh_keys: 0,
             created_at: now,
             updated_at: now,
@@ -200,6 +210,8 @@ impl Credential {
             chroot: Chroot::new(self.organization.clone(), self.chroot.clone(), self.home.clone()),
             permissions: self.permissions.clone(),
             api_key: None,
+            quota: self.quota,
+            bandwidth: self.bandwidth,
         }
     }
 }

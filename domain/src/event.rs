@@ -1,6 +1,7 @@
 //! What happened. One event is written by the use case that did it, whatever the door; it is what webhooks deliver and
 //! what the audit log keeps. Its serialisation is what lies in the queue: fields are added, never renamed.
 
+use crate::api_key::ApiKeyId;
 use crate::id::OrganizationId;
 use crate::path::VPath;
 use crate::time::Timestamp;
@@ -23,6 +24,21 @@ pub enum Topic {
     /// A file or folder has another name.
     #[serde(rename = "file.renamed")]
     FileRenamed,
+    /// A file did not become visible though its client sent it.
+    #[serde(rename = "file.upload-failed")]
+    UploadFailed,
+    /// Somebody asked for what it may not do.
+    #[serde(rename = "file.access-denied")]
+    AccessDenied,
+    /// A session began.
+    #[serde(rename = "user.login")]
+    Login,
+    /// A login of a known user was refused.
+    #[serde(rename = "user.login-failed")]
+    LoginFailed,
+    /// A session ended.
+    #[serde(rename = "user.logout")]
+    Logout,
     /// Somebody tries a webhook out.
     #[serde(rename = "webhook.ping")]
     WebhookPing,
@@ -30,8 +46,18 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: &'static [Self] =
-        &[Self::FileCreated, Self::FileDeleted, Self::FileDownloaded, Self::FileRenamed, Self::WebhookPing];
+    pub const ALL: &'static [Self] = &[
+        Self::FileCreated,
+        Self::FileDeleted,
+        Self::FileDownloaded,
+        Self::FileRenamed,
+        Self::UploadFailed,
+        Self::AccessDenied,
+        Self::Login,
+        Self::LoginFailed,
+        Self::Logout,
+        Self::WebhookPing,
+    ];
 
     /// The text that receivers subscribe to.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +66,11 @@ impl Topic {
             Self::FileDeleted => "file.deleted",
             Self::FileDownloaded => "file.downloaded",
             Self::FileRenamed => "file.renamed",
+            Self::UploadFailed => "file.upload-failed",
+            Self::AccessDenied => "file.access-denied",
+            Self::Login => "user.login",
+            Self::LoginFailed => "user.login-failed",
+            Self::Logout => "user.logout",
             Self::WebhookPing => "webhook.ping",
         }
     }
@@ -120,8 +151,15 @@ pub struct Event {
     /// From where; absent for what Towpath does by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// The file or folder.
-    pub file: FileSubject,
+    /// The file or folder; none for what happened to a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileSubject>,
+    /// Why, for what was refused or failed: for people, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The API key that the session logged in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<ApiKeyId>,
     /// For a rename: where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<FileSubject>,
@@ -157,7 +195,7 @@ mod tests {
             "origin":{"protocol":"SFTP","client_ip":"127.0.0.1","session_id":"s1"},
             "file":{"path":"/dir/file 1.txt","folder":false,"size":357464}}"#;
         let event: Event = serde_json::from_str(queued).unwrap();
-        assert_eq!(event.file.path.relative(), "dir/file 1.txt");
+        assert_eq!(event.file.as_ref().unwrap().path.relative(), "dir/file 1.txt");
         let written = serde_json::to_value(&event).unwrap();
         assert_eq!(written, serde_json::from_str::<serde_json::Value>(queued).unwrap());
     }

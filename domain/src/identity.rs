@@ -40,6 +40,9 @@ pub enum Refusal {
     /// It needs a key and a password, and this was a password alone.
     #[error("a key is needed as well")]
     KeyNeeded,
+    /// Too many wrong passwords have come from there.
+    #[error("passwords from this address are banned")]
+    Banned,
     /// It has as many sessions as it may have.
     #[error("too many sessions")]
     TooManySessions,

@@ -10,8 +10,10 @@
 pub mod access;
 pub mod admin;
 pub mod api_key;
+pub mod bandwidth;
 pub mod connection;
 pub mod credential;
+pub mod defender;
 pub mod digest;
 pub mod event;
 pub mod file_error;
@@ -27,6 +29,7 @@ pub mod partial;
 pub mod password;
 pub mod path;
 pub mod queue_message;
+pub mod quota;
 pub mod rate;
 pub mod sealed;
 pub mod spread;

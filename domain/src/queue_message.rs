@@ -83,7 +83,7 @@ pub enum Content {
     /// An event of a file.
     Event {
         /// What happened.
-        event: Event,
+        event: Box<Event>,
     },
     /// Somebody tries the webhook out.
     Ping {
@@ -109,7 +109,7 @@ mod tests {
     fn an_event_as_the_node_writes_it() {
         let message: QueueMessage = serde_json::from_str(QUEUED).unwrap();
         let QueueMessage::Event { event, .. } = &message else { panic!("{message:?}") };
-        assert_eq!(event.file.size, Some(357_464));
+        assert_eq!(event.file.as_ref().unwrap().size, Some(357_464));
         let written = serde_json::to_value(&message).unwrap();
         assert_eq!(written, serde_json::from_str::<serde_json::Value>(QUEUED).unwrap());
     }

@@ -104,7 +104,7 @@ impl Webhook {
         if self.topics.contains(&event.topic) {
             return vec![event.clone()];
         }
-        let (Topic::FileRenamed, Some(previous)) = (event.topic, &event.previous) else {
+        let (Topic::FileRenamed, Some(previous), Some(file)) = (event.topic, &event.previous, &event.file) else {
             return Vec::new();
         };
         let mut gone = previous.clone();
@@ -112,11 +112,11 @@ impl Webhook {
         let part = |topic: Topic, file| Event {
             id: derived_id(&["rename", &event.id, topic.as_str()]),
             topic,
-            file,
+            file: Some(file),
             previous: None,
             ..event.clone()
         };
-        [part(Topic::FileDeleted, gone), part(Topic::FileCreated, event.file.clone())]
+        [part(Topic::FileDeleted, gone), part(Topic::FileCreated, file.clone())]
             .into_iter()
             .filter(|part| self.topics.contains(&part.topic))
             .collect()
@@ -130,8 +130,11 @@ pub fn delivery_id(event_id: &str, webhook_id: &str) -> String {
 
 /// Parses a topic that a webhook may subscribe to.
 pub fn parse_topic(text: &str) -> Result<Topic, Invalid> {
-    let found = Topic::ALL.iter().copied().find(|topic| topic.as_str() == text && *topic != Topic::WebhookPing);
-    found.ok_or_else(|| Invalid::new("must be one of file.created, file.deleted, file.downloaded, file.renamed"))
+    let mut all = Topic::ALL.iter().copied().filter(|topic| *topic != Topic::WebhookPing);
+    all.clone().find(|topic| topic.as_str() == text).ok_or_else(|| {
+        let texts = all.by_ref().map(Topic::as_str).collect::<Vec<_>>();
+        Invalid::new(format!("must be one of {}", texts.join(", ")))
+    })
 }
 
 /// Checks the address of a receiver as far as that is possible without asking DNS: the resolver asks the policy again

@@ -1,6 +1,7 @@
 //! Dialect B: `/api/v2/…`, SFTPGo's. Spelling only; the rules are in `app::management`.
 
 mod connections;
+mod defender;
 mod error;
 
 use crate::management::ManagementState;
@@ -22,4 +23,6 @@ pub(crate) fn resources() -> Router<ManagementState> {
     Router::new()
         .route(&path("/connections"), get(connections::list))
         .route(&path("/connections/{id}"), delete(connections::close))
+        .route(&path("/defender/hosts"), get(defender::list))
+        .route(&path("/defender/hosts/{id}"), get(defender::get).delete(defender::forgive))
 }

@@ -83,7 +83,7 @@ impl WebhookState {
                     webhook: webhook.id.clone(),
                     failed_attempts: 0,
                     not_before: None,
-                    content: Content::Event { event },
+                    content: Content::Event { event: Box::new(event) },
                 };
                 messages.push((QueueMessage::delivery(delivery), 0));
             }

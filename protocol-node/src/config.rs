@@ -63,6 +63,8 @@ pub struct Config {
     pub lease: Duration,
     /// `TOWPATH_SWEEP_SECONDS`, 30: how often the node looks for interrupted operations.
     pub sweep: Duration,
+    /// `TOWPATH_DEFENDER`, `on`: whether wrong passwords lead to bans.
+    pub defender: bool,
     /// `TOWPATH_STOP_ON_STDIN_EOF`, `0`: `1` stops the node when its standard input ends, and so with its supervisor.
     pub stop_on_stdin_eof: bool,
     /// `TOWPATH_READY_FILE`: written once the node accepts connections; holds what the `listening` line says.
@@ -152,6 +154,7 @@ impl Config {
             resume: Duration::from_secs(3600 * source.within("TOWPATH_RESUME_HOURS", 24, "hours", RESUME_HOURS)?),
             lease: source.seconds("TOWPATH_LEASE_SECONDS", 180, LEASE_SECONDS)?,
             sweep: source.seconds("TOWPATH_SWEEP_SECONDS", 30, SWEEP_SECONDS)?,
+            defender: source.choice("TOWPATH_DEFENDER", &[("on", true), ("off", false)])?,
             stop_on_stdin_eof: source.choice("TOWPATH_STOP_ON_STDIN_EOF", &[("0", false), ("1", true)])?,
             ready_file: source.optional("TOWPATH_READY_FILE").map(PathBuf::from),
             log: source.optional("TOWPATH_LOG").unwrap_or_else(|| "info".to_owned()),

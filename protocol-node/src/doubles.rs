@@ -56,6 +56,8 @@ impl Accounts {
             chroot: Chroot::new(organization, VPath::root(), VPath::root()),
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
+            quota: domain::quota::Quota::default(),
+            bandwidth: domain::bandwidth::Bandwidth::default(),
         };
         let grounds = Grounds { credential_rev: 1, ends_at: None };
         Ok(Login { principal, grounds, place: None })
@@ -175,7 +177,7 @@ impl FileSession {
         Ok(())
     }
     pub async fn space(&self) -> Result<Space, FileError> {
-        Ok(Space { used_bytes: 10_000, used_files: 3 })
+        Ok(Space { used_bytes: 10_000, used_files: 3, quota: domain::quota::Quota::default() })
     }
     pub async fn set_modified(&self, path: &VPath, modified: Timestamp) -> Result<(), FileError> {
         self.0.pass(path).await?;

@@ -21,6 +21,8 @@ use tracing_subscriber::EnvFilter;
 const ORPHANED_AFTER_MILLIS: i64 = 3600 * 1000;
 /// How long the node waits, when it stops, until everything is counted and announced.
 const SETTLING: Duration = Duration::from_secs(20);
+/// For taking leave: without it the node is taken for dead, somewhat later.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
@@ -40,10 +42,14 @@ fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let config = Config::from_environment()?;
     start_log(&config)?;
-    let Built { state, nodes, sweep } = state::build(&config).await?;
+    let Built { state, nodes, quotas, defender, sweep } = state::build(&config).await?;
     let sweeping = tokio::spawn(sweep_on(sweep, config.sweep));
     let gone = CancellationToken::new();
-    let keeping = tokio::spawn(state.sessions.clone().keep(nodes, gone.clone()));
+    let keeping = [
+        tokio::spawn(state.sessions.clone().keep(nodes, gone.clone())),
+        tokio::spawn(quotas.keep(gone.clone())),
+        tokio::spawn(defender.keep(gone.clone())),
+    ];
     let keys = host_keys(&config.host_key_secret)?;
     // before the ready line, so that a signal right after it is not lost
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -67,13 +73,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
         () = stdin_end(), if config.stop_on_stdin_eof => tracing::info!("stopping: standard input has ended"),
     }
     doors.stop(config.drain).await;
-    gone.cancel();
     sweeping.abort();
     if !state.vfs.settled(SETTLING).await {
         tracing::warn!("some operations are left to the sweep");
     }
-    // takes leave, within its own deadline
-    let _ = keeping.await;
+    gone.cancel();
+    let _ = tokio::time::timeout(FAREWELL, futures_util::future::join_all(keeping)).await;
     Ok(())
 }
 

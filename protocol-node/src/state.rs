@@ -9,6 +9,8 @@ use app::sessions::Sessions;
 #[cfg(not(test))]
 use app::{
     accounts::LoginTimes,
+    defender::Defender,
+    quota::Quotas,
     sessions::Places,
     settler::{Settler, SettlingStores},
     sweep::Sweep,
@@ -17,9 +19,11 @@ use app::{
 #[cfg(not(test))]
 use domain::id::NodeId;
 #[cfg(not(test))]
+use std::time::Duration;
+#[cfg(not(test))]
 use store::{
-    aws::Aws, intents::Intents, messages::Messages, nodes::Nodes, objects::Objects, partials::Partials,
-    records::Records, seal::Sealer, settling::Settling, times::Times,
+    aws::Aws, defender::Scores, intents::Intents, leases::Leases, messages::Messages, nodes::Nodes, objects::Objects,
+    partials::Partials, records::Records, seal::Sealer, settling::Settling, times::Times,
 };
 
 /// Accounts and files, shared by all sessions of the process.
@@ -51,6 +55,12 @@ pub enum BuildError {
     Memory(#[from] app::budget::BudgetTooSmall),
 }
 
+/// When the sweep has finished what a node left: its lease has passed, it was found, and there was time for another round.
+#[cfg(not(test))]
+fn swept(config: &Config) -> Duration {
+    3 * config.lease + 2 * config.sweep
+}
+
 /// What a node is built of.
 #[cfg(not(test))]
 pub struct Built {
@@ -58,6 +68,10 @@ pub struct Built {
     pub state: State,
     /// Where the node says that it is alive, and who is here.
     pub nodes: Nodes,
+    /// What its uploads have of their credentials' quotas.
+    pub quotas: Quotas,
+    /// Who keeps guessers of passwords away.
+    pub defender: Defender,
     /// What finishes interrupted operations.
     pub sweep: Sweep,
 }
@@ -73,16 +87,21 @@ pub async fn build(config: &Config) -> Result<Built, BuildError> {
         settling: Settling::new(&aws),
         queue: Messages::new(&aws),
         times: Times::new(&aws),
+        leases: Leases::new(&aws),
     };
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
     let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };
-    let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget.clone(), resuming.clone());
-    let sessions = Sessions::new(NodeId::from_random(store::clock::random()));
+    let sessions = Sessions::announced_by(NodeId::from_random(store::clock::random()), settler.clone());
     let nodes = Nodes::new(&aws);
+    let quotas = Quotas::new(sessions.node().clone(), nodes.clone(), stores.leases.clone(), swept(config));
+    let vfs =
+        Vfs::new(objects.clone(), stores.clone(), settler.clone(), budget.clone(), quotas.clone(), resuming.clone());
     let places = Places::new(sessions.node().clone(), nodes.clone(), store::places::Places::new(&aws));
-    let accounts = Accounts::new(records, places, LoginTimes::default());
+    let defender = if config.defender { Defender::new(Scores::new(&aws)) } else { Defender::off() };
+    let accounts = Accounts::new(records, places, defender.clone(), LoginTimes::default());
+    let accounts = accounts.announced_by(settler.clone());
     let meters = Meters { files: vfs.meters(), logins: accounts.meters() };
     let state = State { accounts, vfs, budget, sessions, meters };
-    Ok(Built { state, nodes, sweep: Sweep::new(objects, stores, resuming) })
+    Ok(Built { state, nodes, quotas, defender, sweep: Sweep::new(objects, stores, resuming) })
 }

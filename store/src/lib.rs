@@ -4,8 +4,10 @@
 
 pub mod aws;
 pub mod clock;
+pub mod defender;
 pub mod intents;
 mod item;
+pub mod leases;
 pub mod messages;
 pub mod nodes;
 pub mod objects;

@@ -66,6 +66,11 @@ impl Nodes {
 
     /// The nodes that are alive.
     pub async fn alive(&self, now: Timestamp) -> Result<Vec<NodeId>, RecordError> {
+        self.heard_of(now, ALIVE).await
+    }
+
+    /// The nodes that have beaten within this time and not taken leave.
+    pub async fn heard_of(&self, now: Timestamp, within: Duration) -> Result<Vec<NodeId>, RecordError> {
         let request = self
             .client
             .query()
@@ -76,7 +81,7 @@ impl Nodes {
             .expression_attribute_values(":pk", text(table::NODES))
             .limit(MOST_NODES);
         let answer = patiently(|| request.clone().send()).await.map_err(RecordError::unavailable)?;
-        let since = now.plus_millis(-i64::try_from(ALIVE.as_millis()).unwrap_or(i64::MAX)).millis();
+        let since = now.plus_millis(-i64::try_from(within.as_millis()).unwrap_or(i64::MAX)).millis();
         let alive = |item: &Item| {
             optional_number(item, "beat_at").is_some_and(|at| i64::try_from(at).is_ok_and(|at| at >= since))
         };

@@ -8,6 +8,7 @@
 
 use crate::aws::Aws;
 use crate::intents::{claim_ttl, item_key};
+use crate::leases::{Leased, Less};
 use crate::patience::patiently;
 use crate::table::{self, PK, SK, TTL, VERSION};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
@@ -33,6 +34,8 @@ pub struct Settled {
     pub change: UsageChange,
     /// What it took away.
     pub taken: Vec<Taken>,
+    /// What it uses up of a lease of its credential's quota.
+    pub leased: Option<Leased>,
 }
 
 /// A version that is gone.
@@ -129,18 +132,28 @@ impl Settling {
                 places.push((at, place));
             }
         }
-        if total != UsageChange::default() {
+        let leased = Leased::all(operations.iter().filter_map(|one| one.leased.as_ref()));
+        if total != UsageChange::default() || leased.is_some() {
             let usage = table::usage(organization, credential);
-            let update = Update::builder()
+            let mut update = Update::builder()
                 .table_name(&self.table)
                 .key(PK, AttributeValue::S(usage.pk))
                 .key(SK, AttributeValue::S(usage.sk))
-                .update_expression("SET v = :v ADD bytes :bytes, files :files")
                 .expression_attribute_values(":v", AttributeValue::N("1".to_owned()))
                 .expression_attribute_values(":bytes", AttributeValue::N(total.bytes.to_string()))
-                .expression_attribute_values(":files", AttributeValue::N(total.files.to_string()))
-                .build()
-                .map_err(broken)?;
+                .expression_attribute_values(":files", AttributeValue::N(total.files.to_string()));
+            let mut expression = "SET v = :v ADD bytes :bytes, files :files".to_owned();
+            if let Some(leased) = &leased {
+                let less = Less::of(leased);
+                expression = format!("{expression}, {}", less.expression);
+                for (name, value) in less.names {
+                    update = update.expression_attribute_names(name, value);
+                }
+                for (name, value) in less.values {
+                    update = update.expression_attribute_values(name, value);
+                }
+            }
+            let update = update.update_expression(expression).build().map_err(broken)?;
             items.push(TransactWriteItem::builder().update(update).build());
         }
         let answer = self.dynamodb.transact_write_items().set_transact_items(Some(items)).send().boxed().await;

@@ -17,12 +17,15 @@
 //! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, twice a minute on each node; only intents are in the index: 1 WCU more for each |
 //! | who took a version of an object away, and who counted that | `GONE#<org>#<object key>` | `<version>` | claimed in one transaction with the intent: 4 WCU for both; noted in the transaction that settles: 2 WCU; read by the sweep alone; `ttl` one day |
 //! | interrupted uploads | `PARTIAL#<org>` | `<credential id>#<hash of the object key>` | Get, consistent: 1, when a file is opened without TRUNC; all of a credential: Query, consistent, when a session looks at names, at most every 10 s; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |
-//! | usage | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 33 operations: 2 WCU for all of them; Get, consistent: 1 |
+//! | usage, and leases of what is left of a quota | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 33 operations: 2 WCU for all of them; Get, consistent: 1. With a quota: a block of it is leased by a Get beside the nodes' Query and a conditional Update, and given back by an Update |
 //! | time that a client gave a file, and its arrival | `META#<org>#<object key of the folder>` | `<name>` | written when a client sets a time: 1 WCU; STAT and OPEN: Get, consistent: 1; a listing: Query beside its pages, consistent, 500 records at a time, about 25 RCU for 1,000 (1 where there are none); moved by renames: Get 1, and 2 WCU where there is one; what is replaced or deleted: Get 1, and 1 WCU where there is one |
 //! | node that is alive | `NODES` | `<node id>` | Put every 2 s (5 s without sessions): 1 WCU; all: Query, consistent, ≤ 1 for 30 nodes; `ttl` one day |
 //! | sessions on a node | `NODE#<node id>` | `<org>#<page>` | 16 sessions a page; Put when one begins or ends, and every 8 s while something happens in it: about 1 WCU for 4 sessions; those of an organization: Query, consistent, on each node; `ttl` one day |
 //! | orders to end sessions | `CLOSE` | `<time>#<random>` | written with the change that demands it: 2 WCU; the last two minutes: Query, consistent, by each node at each beat: 1 where there are none; `ttl` one day |
 //! | sessions of a credential that may have only so many | `PLACES#<org>` | `<credential id>` | at its logins and ends alone. Get, consistent: 1, beside the nodes that are alive; conditional Put or Update: 1 WCU |
+//! | failed logins of an address | `DEFENDER#*` | `<host>` | Update at each failure: 1 WCU, none while it is banned; `ttl` a week |
+//! | failed logins of a credential at an address | `DEFENDER#<org>` | `<host>#<credential id>` | the same; those of an organization: Query |
+//! | bans | `BANS` | `<host>#<org>#<credential id>` | Put; all: Query, consistent, by each node every 5 s: 1 where there are none; `ttl` at their end |
 //! | jobs, delivery log | `JOB#…`, `DELIVERY#…` | | reserved |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
@@ -43,6 +46,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use domain::api_key::ApiKeyId;
+use domain::defender::Host;
 use domain::digest::derived_id;
 use domain::id::{CredentialId, NodeId, OperationId, OrganizationId};
 use domain::time::Timestamp;
@@ -259,6 +263,29 @@ pub(crate) fn close_time(at: Timestamp) -> String {
 /// An order to end sessions.
 pub(crate) fn close(at: Timestamp, random: &str) -> Key {
     Key::new(CLOSES.to_owned(), format!("{}#{random}", close_time(at)))
+}
+
+/// The failures at addresses.
+pub(crate) fn defender_address(host: Host) -> Key {
+    Key::new("DEFENDER#*".to_owned(), host.to_string())
+}
+
+/// The failures of an organization's credentials.
+pub(crate) fn defender_partition(organization: &OrganizationId) -> String {
+    format!("DEFENDER#{organization}")
+}
+
+/// The failures of one credential at an address.
+pub(crate) fn defender_credential(organization: &OrganizationId, host: Host, credential: &CredentialId) -> Key {
+    Key::new(defender_partition(organization), format!("{host}#{credential}"))
+}
+
+/// The partition of all bans.
+pub(crate) const BANS: &str = "BANS";
+
+/// The ban of a host: of everybody, or of one.
+pub(crate) fn ban(host: Host, whose: &str) -> Key {
+    Key::new(BANS.to_owned(), format!("{host}#{whose}"))
 }
 
 /// How many sessions a credential has.

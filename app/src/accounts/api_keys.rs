@@ -1,7 +1,7 @@
 //! API keys as passwords: the user name is `@api-` and the key's id or name, the password is the key. The key itself says
 //! which it is, so the name only has to fit it.
 
-use super::{Failure, Found, Inner};
+use super::{Failure, Found, Inner, may_connect, of};
 use domain::api_key::{ApiKeyId, AuthState, KeyOwner, KeyText, Presented};
 use domain::event::Origin;
 use domain::id::CredentialId;
@@ -35,8 +35,8 @@ impl Inner {
         }
         let records = self.owner(&state).await?;
         let credential = &records.credential.value;
-        identity::may_connect(&records.organization.value, credential, origin, now)?;
-        let principal = identity::act_as_owner(&state, credential)?;
+        may_connect(&records, origin)?;
+        let principal = identity::act_as_owner(&state, credential).map_err(|refusal| of(refusal.into(), credential))?;
         self.check_key_beside(credential, ssh_key).await?;
         tracing::info!(user = %credential.user_name, api_key = %state.id, "session-id" = origin.session_id, "an API key is used to log in");
         Ok(Found { records, principal, key_expires_at: state.expires_at })
@@ -53,12 +53,12 @@ impl Inner {
         let state = self.records.auth_state(&id).await?.ok_or(Refusal::UnknownKey)?;
         let records = self.owner(&state).await?;
         let credential = &records.credential.value;
-        identity::may_connect(&records.organization.value, credential, origin, store::clock::now())?;
+        may_connect(&records, origin)?;
         if !credential.key_and_password {
-            return Err(Refusal::UnknownKey.into());
+            return Err(of(Refusal::UnknownKey, credential));
         }
         self.check_key(credential, ssh_key).await?;
-        let principal = identity::act_as_owner(&state, credential)?;
+        let principal = identity::act_as_owner(&state, credential).map_err(|refusal| of(refusal.into(), credential))?;
         Ok(Found { records, principal, key_expires_at: state.expires_at })
     }
 

@@ -42,6 +42,14 @@ pub struct CredentialChange {
     pub key_and_password: Option<bool>,
     /// `MaxSessions`.
     pub max_sessions: Option<u32>,
+    /// `UploadBandwidth`.
+    pub upload_kilobytes: Option<u32>,
+    /// `DownloadBandwidth`.
+    pub download_kilobytes: Option<u32>,
+    /// `QuotaSize`.
+    pub quota_bytes: Option<u64>,
+    /// `QuotaFiles`.
+    pub quota_files: Option<u64>,
 }
 
 /// A credential and its password, if that may be shown now. No Debug output.
@@ -280,6 +288,10 @@ fn apply(
     change.state.into_iter().for_each(|state| credential.state = state);
     change.inbound_rules.clone().into_iter().for_each(|rules| credential.inbound_rules = rules);
     change.key_and_password.into_iter().for_each(|both| credential.key_and_password = both);
+    change.upload_kilobytes.into_iter().for_each(|limit| credential.bandwidth.upload_kilobytes = limit);
+    change.download_kilobytes.into_iter().for_each(|limit| credential.bandwidth.download_kilobytes = limit);
+    change.quota_bytes.into_iter().for_each(|bytes| credential.quota.bytes = bytes);
+    change.quota_files.into_iter().for_each(|files| credential.quota.files = files);
     change.max_sessions.into_iter().for_each(|most| credential.max_sessions = most);
     Ok(())
 }

@@ -5,7 +5,8 @@ use crate::accounts::Login;
 use crate::activity;
 use domain::access::Principal;
 use domain::connection::{Close, Connection, Direction, Grounds, Transfer};
-use domain::event::Origin;
+use domain::event::{Actor, ActorKind, Event, Origin, Topic};
+use domain::id::uuid_text;
 use domain::path::VPath;
 use domain::time::Timestamp;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -15,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Transfers of a session that others see.
 const SHOWN_TRANSFERS: usize = 16;
+
+/// Refusals in a session that are announced.
+const ANNOUNCED_REFUSALS: u32 = 100;
 
 /// Bytes of what a client says it is.
 const CLIENT_BYTES: usize = 64;
@@ -28,13 +32,14 @@ pub struct Session {
 /// What is known of a session.
 pub(crate) struct Live {
     pub(crate) principal: Arc<Principal>,
-    pub(crate) origin: Arc<Origin>,
+    pub(crate) origin: Origin,
     grounds: Grounds,
     since: Timestamp,
     end: CancellationToken,
     /// The page that it is on.
     pub(super) page: AtomicU32,
     last_activity: AtomicI64,
+    refusals: AtomicU32,
     shown: Mutex<Shown>,
 }
 
@@ -95,6 +100,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         activity::disconnected(&self.live.origin, &self.live.principal);
         self.sessions.0.open().remove(&self.live);
+        self.sessions.announce(&self.live, Topic::Logout);
         // the files may live on for a moment, with what holds them
         drop(self.live.shown().place.take());
     }
@@ -105,14 +111,36 @@ impl Live {
         let Login { principal, grounds, place } = login;
         Self {
             principal: Arc::new(principal),
-            origin: Arc::new(origin),
+            origin,
             grounds,
             since: now,
             end,
             page: AtomicU32::new(0),
             last_activity: AtomicI64::new(now.millis()),
+            refusals: AtomicU32::new(0),
             shown: Mutex::new(Shown { client: String::new(), transfers: Vec::new(), place }),
         }
+    }
+
+    /// What happened in this session, as it will be announced.
+    pub(crate) fn event(&self, topic: Topic) -> Event {
+        Event {
+            id: uuid_text(clock::random()),
+            topic,
+            created_at: clock::now(),
+            organization: self.principal.organization.clone(),
+            actor: Actor { kind: ActorKind::User, id: self.principal.user_name.clone() },
+            origin: Some(self.origin.clone()),
+            file: None,
+            reason: None,
+            api_key: self.principal.api_key.clone(),
+            previous: None,
+        }
+    }
+
+    /// Whether one more refusal is worth an event: a client that asks again and again is not news.
+    pub(crate) fn may_announce_refusal(&self) -> bool {
+        self.refusals.fetch_add(1, Ordering::Relaxed) < ANNOUNCED_REFUSALS
     }
 
     /// The client has asked for something.

@@ -105,7 +105,7 @@ impl FileSession {
     }
 
     async fn open_read_now(&self, path: &VPath) -> Result<Download, FileError> {
-        let proof = access::authorize(&self.principal, access::Download, path)?;
+        let proof = self.allowed(path, access::authorize(&self.principal, access::Download, path))?;
         let key = proof.location().file_key();
         let opening = self.shared.objects.open(&proof, FIRST_SEGMENT_BYTES);
         let (opened, _, kept) = tokio::join!(opening, self.partials(), self.kept_time(key.as_ref()));
@@ -195,6 +195,7 @@ impl Download {
         self.0.sent.fetch_add(wanted_bytes, Ordering::Relaxed);
         self.0.source.session.shared.meters.sent_bytes.add(wanted_bytes);
         self.0.moving.add(wanted_bytes);
+        self.0.source.session.pace(Direction::Download, wanted_bytes).await;
         Ok(chunks)
     }
 
@@ -210,15 +211,7 @@ impl Download {
         session.shared.meters.downloads.add(1);
         let file = file_subject(proof.location(), Some(self.0.entry.bytes));
         let event = session.event(&new_operation(), Topic::FileDownloaded, file);
-        let done = Done {
-            organization: session.principal.organization.clone(),
-            credential: session.principal.credential.clone(),
-            event: Some(event),
-            counted: None,
-            marks: Vec::new(),
-            moved: None,
-        };
-        session.shared.settler.hand_over(done).await;
+        session.shared.settler.hand_over(Done::announcing(event, &session.principal)).await;
     }
 }
 

@@ -25,7 +25,7 @@ impl FileSession {
     }
 
     async fn make_folder_now(&self, path: &VPath) -> Result<(), FileError> {
-        let proof = access::authorize(&self.principal, MakeFolder, path)?;
+        let proof = self.allowed(path, access::authorize(&self.principal, MakeFolder, path))?;
         let objects = &self.shared.objects;
         let (file, inside) = tokio::join!(objects.head(&proof), objects.peek(&proof));
         let inside = inside.map_err(object_failure)?;
@@ -72,7 +72,7 @@ impl FileSession {
     }
 
     async fn delete_folder_now(&self, path: &VPath) -> Result<(), FileError> {
-        let proof = access::authorize(&self.principal, DeleteFolder, path)?;
+        let proof = self.allowed(path, access::authorize(&self.principal, DeleteFolder, path))?;
         if self.principal.chroot.is_home(path) {
             return Err(FileError::new(FileErrorKind::PermissionDenied, "the home folder cannot be deleted"));
         }

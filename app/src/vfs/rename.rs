@@ -39,7 +39,7 @@ impl FileSession {
     }
 
     async fn rename_now(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {
-        let (source, target) = access::authorize_rename(&self.principal, RenameFile, from, to)?;
+        let (source, target) = self.allowed(from, access::authorize_rename(&self.principal, RenameFile, from, to))?;
         let chroot = &self.principal.chroot;
         if chroot.is_home(from) || chroot.is_home(to) {
             return Err(FileError::new(FileErrorKind::PermissionDenied, "the home folder cannot be renamed"));
@@ -55,7 +55,8 @@ impl FileSession {
                 return Err(unfinished());
             }
             let Some(info) = file else {
-                let (source, target) = access::authorize_rename(&self.principal, RenameFolder, from, to)?;
+                let (source, target) =
+                    self.allowed(from, access::authorize_rename(&self.principal, RenameFolder, from, to))?;
                 return self.rename_folder(from, &source, to, &target).await;
             };
             if from == to {

@@ -12,6 +12,7 @@ mod copied;
 mod early;
 mod going_on;
 mod parts;
+mod room;
 
 use super::intent::Kept;
 use super::partial::Progress;
@@ -22,6 +23,7 @@ use buffer::Buffer;
 use bytes::Bytes;
 use domain::access::{self, Authorized};
 use domain::connection::Direction;
+use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::partial::PartialUpload;
@@ -29,6 +31,7 @@ use domain::path::{ObjectKey, VPath};
 use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
 use parts::Parts;
+use room::Room;
 use std::sync::Arc;
 use store::clock;
 use store::objects::ObjectInfo;
@@ -60,6 +63,8 @@ struct Writer {
     progress: Progress,
     /// The same for whoever looks at the session.
     moving: Moving,
+    /// Its part of the credential's quota, if there is one.
+    room: Room,
     /// The file that was there at OPEN, if the mode needed to know.
     existing: Option<ObjectInfo>,
     buffer: Buffer,
@@ -86,7 +91,7 @@ impl FileSession {
     }
 
     async fn open_write_now(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
-        let proof = access::authorize_upload(&self.principal, path)?;
+        let proof = self.allowed(path, access::authorize_upload(&self.principal, path))?;
         let Some(key) = proof.location().file_key() else {
             return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file"));
         };
@@ -114,6 +119,7 @@ impl FileSession {
             appends: false,
             progress: self.beyond.begins(&key, there),
             moving: self.live.moving(Direction::Upload, path),
+            room: Room::new(self.allowance.as_ref()),
             existing,
             buffer: Buffer::new(),
             _place: place,
@@ -123,6 +129,7 @@ impl FileSession {
             failure: None,
         });
         if !writer.undecided {
+            writer.reserve(0).await?;
             writer.announce()?;
         }
         Ok(Upload(Some(writer)))
@@ -184,7 +191,9 @@ impl Upload {
         writer.received += data.len() as u64;
         writer.session.shared.meters.received_bytes.add(data.len() as u64);
         writer.moving.add(data.len() as u64);
+        let bytes = data.len() as u64;
         let result = writer.take(offset, data).await;
+        writer.session.pace(Direction::Upload, bytes).await;
         match &result {
             Ok(()) => writer.progress.set_bytes(writer.buffer.end()),
             Err(error) => writer.failure = Some(error.repeat()),
@@ -220,6 +229,9 @@ impl Upload {
         let finishing = tracker.spawn(async move {
             let result = writer.commit().await;
             writer.clean_up().await;
+            if let Err(error) = &result {
+                writer.session.announce_failure(Topic::UploadFailed, writer.proof.path(), error);
+            }
             let meters = &writer.session.shared.meters;
             if result.is_ok() { &meters.uploads_stored } else { &meters.uploads_failed }.add(1);
             writer.log_end(true, result.as_ref().err());
@@ -294,6 +306,7 @@ impl Writer {
             let text = format!("files over {} GiB are not supported", MAX_FILE_BYTES >> 30);
             return Err(FileError::new(FileErrorKind::TooLarge, text));
         }
+        self.reserve(offset.saturating_add(data.len() as u64)).await?;
         if self.buffer.is_small() && self.buffer.needs_memory() {
             self.buffer.reserve(self.session.shared.budget.small().await?);
         }

@@ -30,7 +30,9 @@ fn job(world: &World, from: &str, to: &str) -> Intent {
         organization: world.organization.clone(),
         actor: Actor { kind: ActorKind::User, id: "ana".into() },
         origin: None,
-        file: subject(to),
+        file: Some(subject(to)),
+        reason: None,
+        api_key: None,
         previous: Some(subject(from)),
     };
     Intent {

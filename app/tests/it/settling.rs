@@ -25,7 +25,9 @@ fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen:
         organization: world.organization.clone(),
         actor: Actor { kind: ActorKind::User, id: "ana".into() },
         origin: None,
-        file,
+        file: Some(file),
+        reason: None,
+        api_key: None,
         previous: None,
     };
     Intent {
@@ -167,8 +169,8 @@ async fn a_rename_whose_source_was_replaced_before_it_was_finished_made_a_second
     let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source };
     let mut rename = intent(&world, "/b", copy, change, None);
     if let Some(event) = &mut rename.event {
-        (event.topic, event.previous) = (Topic::FileRenamed, Some(event.file.clone()));
-        event.file.size = Some(10);
+        (event.topic, event.previous) = (Topic::FileRenamed, event.file.clone());
+        event.file.as_mut().unwrap().size = Some(10);
     }
     abandoned(&world, &rename).await;
     put(&ana, "/a", &content(30), WHOLE).await.unwrap();

@@ -2,24 +2,29 @@
 
 use app::accounts::Login;
 use app::budget::Budget;
+use app::quota::Quotas;
 use app::sessions::Sessions;
 use app::settler::{Settler, SettlingStores};
 use app::sweep::Sweep;
 use app::vfs::{Entry, FileSession, Resuming, Upload, Vfs, WriteMode};
 use bytes::Bytes;
 use domain::access::{Level, Permissions, Principal};
+use domain::bandwidth::Bandwidth;
 use domain::connection::Grounds;
-use domain::event::{Event, Origin, Protocol};
+use domain::event::{Event, Origin, Protocol, Topic};
 use domain::file_error::FileErrorKind;
 use domain::id::{CredentialId, NodeId, OrganizationId};
 use domain::path::{Chroot, Located, ObjectKey, VPath};
+use domain::quota::Quota;
 use domain::upload::COPY_PART_BYTES;
 use offline_aws::{OfflineAws, Options};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use store::aws::{Aws, AwsSettings};
 use store::intents::Intents;
+use store::leases::Leases;
 use store::messages::Messages;
+use store::nodes::Nodes;
 use store::objects::Objects;
 use store::partials::Partials;
 use store::settling::{Settling, Usage};
@@ -28,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How a client opens a file to write it whole.
 pub(crate) const WHOLE: WriteMode = WriteMode { create: true, exclusive: false, truncate: true, append: false };
+
+/// When the sweep has counted everything.
+pub(crate) const SWEPT: Duration = Duration::from_secs(600);
 
 pub(crate) struct World {
     pub(crate) offline: OfflineAws,
@@ -81,16 +89,19 @@ impl World {
             settling: Settling::new(&aws),
             queue: Messages::new(&aws),
             times: Times::new(&aws),
+            leases: Leases::new(&aws),
         };
         let objects = Objects::new(&aws);
         let settler = Settler::start(stores.clone());
         let resuming = Resuming { partials: Partials::new(&aws), keep_for };
         let budget = Budget::new(mib).unwrap();
-        let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget, resuming.clone());
+        let sessions = Sessions::new(NodeId::from_random([5; 16]));
+        let quotas = Quotas::new(sessions.node().clone(), Nodes::new(&aws), stores.leases.clone(), SWEPT);
+        tokio::spawn(quotas.clone().keep(CancellationToken::new()));
+        let vfs = Vfs::new(objects.clone(), stores.clone(), settler, budget, quotas, resuming.clone());
         let vfs = vfs.with_copies_of(copies);
         let organization = OrganizationId::from_random([3; 16]);
         let credential = CredentialId::from_random([4; 15]);
-        let sessions = Sessions::new(NodeId::from_random([5; 16]));
         Self { offline, aws, vfs, stores, objects, resuming, sessions, organization, credential }
     }
 
@@ -117,19 +128,55 @@ impl World {
         self.session_of_all(credential, Permissions::from_level(level).unwrap(), mount)
     }
 
+    /// A session that may store so much.
+    pub(crate) fn session_within(&self, quota: Quota) -> FileSession {
+        self.session_on(&self.vfs, quota)
+    }
+
+    /// A session whose files may move so fast.
+    pub(crate) fn session_paced(&self, bandwidth: Bandwidth) -> FileSession {
+        let permissions = Permissions::from_level(Level::Full).unwrap();
+        self.open(&self.vfs, Principal { bandwidth, ..self.principal(self.credential.clone(), permissions, "/") })
+    }
+
+    /// The same on another node.
+    pub(crate) fn session_on(&self, vfs: &Vfs, quota: Quota) -> FileSession {
+        let permissions = Permissions::from_level(Level::Full).unwrap();
+        self.open(vfs, Principal { quota, ..self.principal(self.credential.clone(), permissions, "/") })
+    }
+
+    /// The files of another node on the same bucket and table.
+    pub(crate) fn another_node(&self, byte: u8) -> Vfs {
+        let quotas =
+            Quotas::new(NodeId::from_random([byte; 16]), Nodes::new(&self.aws), self.stores.leases.clone(), SWEPT);
+        tokio::spawn(quotas.clone().keep(CancellationToken::new()));
+        let settler = Settler::start(self.stores.clone());
+        let budget = Budget::new(Budget::LEAST_MIB).unwrap();
+        Vfs::new(self.objects.clone(), self.stores.clone(), settler, budget, quotas, self.resuming.clone())
+    }
+
     fn session_of_all(&self, credential: CredentialId, permissions: Permissions, mount: &str) -> FileSession {
-        let principal = Principal {
+        self.open(&self.vfs, self.principal(credential, permissions, mount))
+    }
+
+    fn principal(&self, credential: CredentialId, permissions: Permissions, mount: &str) -> Principal {
+        Principal {
             organization: self.organization.clone(),
             credential,
             user_name: "ana".into(),
             chroot: Chroot::new(self.organization.clone(), path(mount), path("/home/ana")),
             permissions,
             api_key: None,
-        };
+            quota: Quota::default(),
+            bandwidth: Bandwidth::default(),
+        }
+    }
+
+    fn open(&self, vfs: &Vfs, principal: Principal) -> FileSession {
         let client_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let origin = Origin { protocol: Protocol::Sftp, client_ip, session_id: "s1".into() };
         let login = Login { principal, grounds: Grounds { credential_rev: 1, ends_at: None }, place: None };
-        self.vfs.session(&self.sessions.open(login, origin, CancellationToken::new()))
+        vfs.session(&self.sessions.open(login, origin, CancellationToken::new()))
     }
 
     /// Waits until everything is counted and announced, and answers the events, oldest first.
@@ -154,15 +201,19 @@ impl World {
         events
     }
 
-    /// Events as `topic path size`.
+    /// Events of changes and downloads as `topic path size`.
     pub(crate) async fn announced(&self) -> Vec<String> {
         let text = |event: Event| {
-            let slash = if event.file.folder { "/" } else { "" };
-            let size = event.file.size.map(|size| format!(" {size}")).unwrap_or_default();
+            if matches!(event.topic, Topic::UploadFailed | Topic::AccessDenied) {
+                return None;
+            }
+            let file = event.file?;
+            let slash = if file.folder { "/" } else { "" };
+            let size = file.size.map(|size| format!(" {size}")).unwrap_or_default();
             let from = event.previous.map(|from| format!("{} -> ", from.path)).unwrap_or_default();
-            format!("{} {from}{}{slash}{size}", event.topic, event.file.path)
+            Some(format!("{} {from}{}{slash}{size}", event.topic, file.path))
         };
-        self.events().await.into_iter().map(text).collect()
+        self.events().await.into_iter().filter_map(text).collect()
     }
 
     pub(crate) async fn usage(&self) -> Usage {

@@ -14,9 +14,9 @@ pub fn body(delivery: &Delivery, attempt_id: &str, webhook: &Value) -> Value {
             "CreatedAt": event.created_at,
             "UpdatedAt": event.created_at,
             "Actor": { "Type": event.actor.kind, "Id": event.actor.id },
-            "Resource": "File",
+            "Resource": if event.file.is_some() { "File" } else { "User" },
             "PreviousData": event.previous.as_ref().map(data),
-            "Data": with_metadata(data(&event.file), event),
+            "Data": what_happened(event),
             "Metadata": metadata(delivery, attempt_id, &event.id, event.topic),
         }),
         Content::Ping { id, created_at, actor } => json!({
@@ -47,9 +47,16 @@ fn data(file: &FileSubject) -> Map<String, Value> {
     Map::from_iter([("Path".to_owned(), json!(encoded_path(file))), ("Size".to_owned(), json!(file.size))])
 }
 
-/// A download says who fetched the file how.
-fn with_metadata(mut data: Map<String, Value>, event: &Event) -> Map<String, Value> {
-    if let (Topic::FileDownloaded, Some(origin)) = (event.topic, &event.origin) {
+/// A file, or who it was. What is no change of a file says from where it came, as SFTP To Go does for downloads.
+fn what_happened(event: &Event) -> Map<String, Value> {
+    let mut data = match &event.file {
+        Some(file) => data(file),
+        None => Map::from_iter([("UserName".to_owned(), json!(event.actor.id))]),
+    };
+    data.extend(event.reason.as_ref().map(|reason| ("Reason".to_owned(), json!(reason))));
+    data.extend(event.api_key.as_ref().map(|key| ("ApiKeyId".to_owned(), json!(key))));
+    let changes_files = matches!(event.topic, Topic::FileCreated | Topic::FileDeleted | Topic::FileRenamed);
+    if let (false, Some(origin)) = (changes_files, &event.origin) {
         let metadata =
             json!({ "Protocol": origin.protocol, "ClientIp": origin.client_ip, "SessionId": origin.session_id });
         data.insert("Metadata".to_owned(), metadata);
@@ -101,7 +108,7 @@ mod tests {
             webhook: "w".into(),
             failed_attempts: 0,
             not_before: None,
-            content: Content::Event { event },
+            content: Content::Event { event: Box::new(event) },
         }
     }
 

@@ -11,7 +11,9 @@ pub(super) fn event(topic: Topic) -> Event {
         organization: OrganizationId::from_random([1; 16]),
         actor: Actor { kind: ActorKind::User, id: "ana".into() },
         origin: None,
-        file: file("/new.txt", Some(5)),
+        file: Some(file("/new.txt", Some(5))),
+        reason: None,
+        api_key: None,
         previous: (topic == Topic::FileRenamed).then(|| file("/old.txt", Some(5))),
     }
 }
@@ -37,7 +39,7 @@ fn webhook(topics: &[Topic]) -> Webhook {
 fn a_rename_is_told_as_it_was_subscribed_to() {
     let told = |topics: &[Topic], topic| -> Vec<(Topic, String)> {
         let announcements = webhook(topics).announcements(&event(topic));
-        announcements.into_iter().map(|event| (event.topic, event.file.path.to_string())).collect()
+        announcements.into_iter().map(|event| (event.topic, event.file.unwrap().path.to_string())).collect()
     };
     use Topic::{FileCreated, FileDeleted, FileRenamed};
     assert_eq!(told(&[FileRenamed, FileCreated], FileRenamed), [(FileRenamed, "/new.txt".into())]);

@@ -3,6 +3,7 @@
 use app::management::Management;
 use functions::config::{Config, start_logging};
 use functions::management::{ManagementState, router};
+use store::defender::Scores;
 use store::messages::Messages;
 use store::nodes::Nodes;
 use store::records::Records;
@@ -13,7 +14,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = Config::from_environment()?;
     let aws = config.connect().await?;
     let records = Records::new(&aws, config.sealer.clone());
-    let management = Management::new(records, Messages::new(&aws), Nodes::new(&aws), config.address_policy);
+    let management =
+        Management::new(records, Messages::new(&aws), Nodes::new(&aws), Scores::new(&aws), config.address_policy);
     let state = ManagementState::new(management, &config.sftp_host, config.sftp_port);
     lambda_http::run(router(state)).await
 }

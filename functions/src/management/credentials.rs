@@ -10,6 +10,7 @@ use app::management::{CredentialChange, ShownCredential};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use domain::bandwidth::LEAST_KILOBYTES;
 use domain::credential::UserName;
 use domain::id::CredentialId;
 use domain::invalid::Invalid;
@@ -21,6 +22,9 @@ use zeroize::Zeroizing;
 
 /// More than a node has connections.
 const MAX_SESSIONS: u64 = 10_000;
+
+/// Beyond it JSON's numbers are not exact.
+const MAX_QUOTA: u64 = 1 << 53;
 
 /// What is shown and cannot be set.
 const READ_ONLY: [&str; 9] = [
@@ -120,6 +124,13 @@ fn password(value: &Value) -> Result<Zeroizing<String>, Invalid> {
     value.as_str().map(|text| Zeroizing::new(text.to_owned())).ok_or_else(|| Invalid::new("must be a string"))
 }
 
+fn kilobytes(value: &Value) -> Result<u32, Invalid> {
+    match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
+        Some(limit) if limit == 0 || limit >= LEAST_KILOBYTES => Ok(limit),
+        _ => Err(Invalid::new(format!("must be 0 or a whole number from {LEAST_KILOBYTES} to {}", u32::MAX))),
+    }
+}
+
 fn read(fields: &mut Fields) -> CredentialChange {
     CredentialChange {
         alias: fields.take_nullable("Alias", text(200)),
@@ -133,6 +144,10 @@ fn read(fields: &mut Fields) -> CredentialChange {
         state: fields.take("State", one_of("active, inactive")),
         inbound_rules: rules::read(fields),
         allow_api_key_auth: fields.take("AllowApiKeyAuth", boolean),
+        quota_bytes: fields.take("QuotaSize", whole(0..=MAX_QUOTA)),
+        quota_files: fields.take("QuotaFiles", whole(0..=MAX_QUOTA)),
+        upload_kilobytes: fields.take("UploadBandwidth", kilobytes),
+        download_kilobytes: fields.take("DownloadBandwidth", kilobytes),
         key_and_password: fields.take("KeyAndPassword", boolean),
         max_sessions: fields
             .take("MaxSessions", whole(0..=MAX_SESSIONS))
@@ -162,6 +177,10 @@ fn show(state: &ManagementState, shown: &ShownCredential) -> Value {
         "AllowApiKeyAuth": credential.allow_api_key_auth,
         "KeyAndPassword": credential.key_and_password,
         "MaxSessions": credential.max_sessions,
+        "UploadBandwidth": credential.bandwidth.upload_kilobytes,
+        "DownloadBandwidth": credential.bandwidth.download_kilobytes,
+        "QuotaSize": credential.quota.bytes,
+        "QuotaFiles": credential.quota.files,
         "Settings": rules::show(&credential.inbound_rules),
         "CreatedAt": credential.created_at,
         "UpdatedAt": credential.updated_at,

@@ -2,6 +2,7 @@
 
 use app::accounts::{Accounts, LoginTimes};
 use app::bootstrap::{BootstrapRequest, Secrets, bootstrap};
+use app::defender::Defender;
 use app::management::{Caller, Management, Who};
 use app::sessions::Places;
 use axum::Router;
@@ -13,11 +14,14 @@ use domain::webhook::address::AddressPolicy;
 use functions::management::{ManagementState, router, routes_for_known_callers};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
+use std::time::Duration;
 use store::aws::{Aws, AwsSettings};
+use store::defender::Scores;
 use store::messages::Messages;
 use store::nodes::Nodes;
 use store::records::Records;
 use store::seal::Sealer;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 pub(crate) struct World {
@@ -25,6 +29,7 @@ pub(crate) struct World {
     pub(crate) messages: Messages,
     pub(crate) nodes: Nodes,
     pub(crate) places: store::places::Places,
+    pub(crate) scores: Scores,
     pub(crate) organization: OrganizationId,
     pub(crate) secrets: Secrets,
     pub(crate) router: Router,
@@ -90,8 +95,13 @@ impl World {
         assert!(made.created);
         let (messages, nodes) = (Messages::new(&aws), Nodes::new(&aws));
         let places = store::places::Places::new(&aws);
-        let management =
-            Management::new(records.clone(), messages.clone(), nodes.clone(), AddressPolicy::PublicAndLoopback);
+        let management = Management::new(
+            records.clone(),
+            messages.clone(),
+            nodes.clone(),
+            Scores::new(&aws),
+            AddressPolicy::PublicAndLoopback,
+        );
         let state = ManagementState::new(management, "sftp.example.com", 2222);
         let admin = Caller {
             organization: made.organization.clone(),
@@ -111,6 +121,7 @@ impl World {
             messages,
             nodes,
             places,
+            scores: Scores::new(&aws),
             organization: made.organization,
             secrets: made.secrets.unwrap(),
             _offline: offline,
@@ -124,7 +135,16 @@ impl World {
 
     pub(crate) fn accounts_of(&self, node: &NodeId) -> Accounts {
         let places = Places::new(node.clone(), self.nodes.clone(), self.places.clone());
-        Accounts::new(self.records.clone(), places, LoginTimes::default())
+        Accounts::new(self.records.clone(), places, Defender::off(), LoginTimes::default())
+    }
+
+    /// The logins of a node that defends itself, and answers fast.
+    pub(crate) fn defended(&self) -> Accounts {
+        let defender = Defender::new(self.scores.clone());
+        tokio::spawn(defender.clone().keep(CancellationToken::new()));
+        let places = Places::new(NodeId::from_random([1; 16]), self.nodes.clone(), self.places.clone());
+        let times = LoginTimes { refusal_floor: Duration::from_millis(1), ..LoginTimes::default() };
+        Accounts::new(self.records.clone(), places, defender, times)
     }
 
     pub(crate) fn path(&self, rest: &str) -> String {

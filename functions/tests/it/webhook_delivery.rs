@@ -61,7 +61,9 @@ fn event(world: &World, topic: Topic) -> Event {
         organization: world.organization.clone(),
         actor: Actor { kind: ActorKind::User, id: "ana".into() },
         origin: None,
-        file: file("/dir/new name.txt"),
+        file: Some(file("/dir/new name.txt")),
+        reason: None,
+        api_key: None,
         previous: (topic == Topic::FileRenamed).then(|| file("/dir/old.txt")),
     }
 }

@@ -9,6 +9,7 @@ use functions::webhook::{Egress, WebhookState};
 use offline_aws::{OfflineAws, Options, Storage};
 use std::error::Error;
 use std::path::PathBuf;
+use store::defender::Scores;
 use store::messages::Messages;
 use store::nodes::Nodes;
 use store::records::Records;
@@ -66,7 +67,8 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let aws = config.connect().await?;
     let records = Records::new(&aws, config.sealer.clone());
     let messages = Messages::new(&aws);
-    let management = Management::new(records.clone(), messages.clone(), Nodes::new(&aws), config.address_policy);
+    let management =
+        Management::new(records.clone(), messages.clone(), Nodes::new(&aws), Scores::new(&aws), config.address_policy);
     let state = ManagementState::new(management, &config.sftp_host, config.sftp_port);
     let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);
     let (stop, stopped) = watch::channel(false);

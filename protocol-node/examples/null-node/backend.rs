@@ -34,6 +34,8 @@ impl Accounts {
             chroot: Chroot::new(organization, VPath::root(), VPath::root()),
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
+            quota: domain::quota::Quota::default(),
+            bandwidth: domain::bandwidth::Bandwidth::default(),
         };
         let grounds = Grounds { credential_rev: 1, ends_at: None };
         Ok(Login { principal, grounds, place: None })
@@ -84,7 +86,7 @@ impl FileSession {
         Ok(())
     }
     pub async fn space(&self) -> Result<Space, FileError> {
-        Ok(Space { used_bytes: 0, used_files: 0 })
+        Ok(Space { used_bytes: 0, used_files: 0, quota: domain::quota::Quota::default() })
     }
     pub async fn set_modified(&self, _path: &VPath, _modified: Timestamp) -> Result<(), FileError> {
         Ok(())

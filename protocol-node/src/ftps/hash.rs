@@ -59,7 +59,7 @@ impl Session {
         let ask = Ask { path, algorithm: algorithm.unwrap_or(self.algorithm), range, told_whole: algorithm.is_none() };
         let times = Arc::clone(&self.shared.times);
         Answer::Job(Job::start(&self.shared.doors.tasks, |work| async move {
-            let summed = work.unless_stopped(sum(&files, &ask, &times, &work)).await;
+            let summed = work.unless_stopped(sum(&files, &ask, &times, &work).boxed()).await;
             match summed {
                 Some(Ok(reply)) => reply,
                 Some(Err(error)) => error.into(),

@@ -91,7 +91,7 @@ impl Session {
         };
         let (times, lingering) = (Arc::clone(&self.shared.times), Arc::clone(&self.lingering));
         Answer::Job(Job::start(&self.shared.doors.tasks, |work| async move {
-            match work.unless_stopped(send(&files, &path, offset, meeting, &times, &work)).await {
+            match work.unless_stopped(send(&files, &path, offset, meeting, &times, &work).boxed()).await {
                 Some(Ok((download, data))) => {
                     data.linger_beside(lingering);
                     // it is announced; that it takes long is not the client's matter
@@ -133,7 +133,8 @@ impl Session {
         let times = Arc::clone(&self.shared.times);
         let ask = Ask { path, mode, offset, first };
         Answer::Job(Job::start(&self.shared.doors.tasks, |work| async move {
-            take(&files, ask, meeting, &times, &work).await
+            // boxed: these futures nest deeper than the compiler likes to look
+            take(&files, ask, meeting, &times, &work).boxed().await
         }))
     }
 

@@ -8,6 +8,7 @@ use super::reply::{Body, Names};
 use super::request::{HashAsk, PathAsk};
 use super::{OPERATION_DEADLINE, writer};
 use super::{flags, hash};
+use app::vfs::Space;
 use bytes::Bytes;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::{InvalidPath, VPath};
@@ -153,7 +154,7 @@ impl Operation {
             What::Space => {
                 files.stat(&path).await?;
                 let space = files.space().await?;
-                Ok(Body::Extended(disk(space.used_bytes, space.used_files)))
+                Ok(Body::Extended(disk(space)))
             }
             What::Hash(ask) => hash::answer(files, &path, ask).await,
             What::Remove => done(files.delete_file(&path).await),
@@ -167,19 +168,21 @@ impl Operation {
     }
 }
 
-/// What `df` shows without a quota: more than anybody sends, in blocks of 4 KiB, and as much as that.
-const DISK_BLOCKS: u64 = 1 << 38;
-const BLOCK_BYTES: u64 = 4096;
+/// What `df` shows without a quota: more than anybody sends.
+const DISK_BYTES: u64 = 1 << 50;
 const DISK_FILES: u64 = 1 << 40;
+const BLOCK_BYTES: u64 = 4096;
 
-/// The answer to `statvfs@openssh.com`: what the credential has stored is used.
-fn disk(used_bytes: u64, used_files: u64) -> Bytes {
+/// The answer to `statvfs@openssh.com`: the quota is the disk, and what the credential has stored is used.
+fn disk(space: Space) -> Bytes {
     const NO_SET_UID: u64 = 2;
     const LONGEST_NAME: u64 = 255;
-    let free = DISK_BLOCKS.saturating_sub(used_bytes.div_ceil(BLOCK_BYTES));
-    let free_files = DISK_FILES.saturating_sub(used_files);
-    let blocks = [BLOCK_BYTES, BLOCK_BYTES, DISK_BLOCKS, free, free];
-    let rest = [DISK_FILES, free_files, free_files, 0, NO_SET_UID, LONGEST_NAME];
+    let or = |quota: u64, unlimited: u64| if quota == 0 { unlimited } else { quota };
+    let (bytes, files) = (or(space.quota.bytes, DISK_BYTES), or(space.quota.files, DISK_FILES));
+    let free = bytes.saturating_sub(space.used_bytes) / BLOCK_BYTES;
+    let free_files = files.saturating_sub(space.used_files);
+    let blocks = [BLOCK_BYTES, BLOCK_BYTES, bytes / BLOCK_BYTES, free, free];
+    let rest = [files, free_files, free_files, 0, NO_SET_UID, LONGEST_NAME];
     blocks.into_iter().chain(rest).flat_map(u64::to_be_bytes).collect()
 }
 

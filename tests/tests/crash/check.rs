@@ -13,6 +13,7 @@ use store::aws::Aws;
 use store::clock;
 use store::intents::Intents;
 use store::messages::Messages;
+use store::nodes::Nodes;
 use store::objects::Objects;
 use store::partials::Partials;
 use store::settling::Settling;
@@ -24,7 +25,7 @@ const STANDSTILL: Duration = Duration::from_secs(60);
 /// Records that stay, and those that expire: claims, interrupted uploads, and intents that were given up. Whatever else is in the table was left
 /// behind.
 const KEPT: [&str; 7] = ["ORG#", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#"];
-const EXPIRING: [&str; 3] = ["GONE#", "PARTIAL#", "INTENT#"];
+const EXPIRING: [&str; 6] = ["GONE#", "PARTIAL#", "INTENT#", "NODES", "NODE#", "CLOSE"];
 
 /// All checks; every part must run. Panics with everything that is wrong.
 pub(crate) async fn everything(stage: &Stage, ledger: &Ledger) {
@@ -56,22 +57,42 @@ async fn quiet(aws: &Aws, stage: &Stage, events: usize) {
         let intents = scan(aws).await.iter().filter(|item| item.pk.starts_with("INTENT#") && !item.expires).count();
         let (waiting, dead) = (messages(aws, "").await, messages(aws, "-dead").await);
         let told = stage.receiver.told().len();
-        if intents == 0 && waiting == 0 && told >= events {
+        let leased = leased(aws).await;
+        if intents == 0 && waiting == 0 && told >= events && leased == 0 {
             assert_eq!(dead, 0, "messages in the dead-letter queue");
             return;
         }
-        let now = format!("{intents} intents, {waiting} messages, {dead} dead ones, {told} of {events} events");
+        let now = format!(
+            "{intents} intents, {waiting} messages, {dead} dead ones, {told} of {events} events, {leased} bytes and files leased"
+        );
         if now != last {
             (last, since) = (now, Instant::now());
         }
         if since.elapsed() > STANDSTILL {
             // what is missing is said by the checks
             eprintln!("nothing moves any more: {last}");
-            assert_eq!((intents, waiting), (0, 0), "intents and messages are left behind");
+            assert_eq!((intents, waiting, leased), (0, 0, 0), "intents, messages or leases are left behind");
             return;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// What nodes that are alive have reserved of quotas. (What dead ones had goes with the next that is reserved.)
+async fn leased(aws: &Aws) -> i64 {
+    let alive = Nodes::new(aws).alive(clock::now()).await.unwrap();
+    let request = aws.dynamodb.scan().table_name(&aws.settings.table).consistent_read(true);
+    let mut pages = request.into_paginator().items().send();
+    let mut sum = 0;
+    while let Some(item) = pages.next().await {
+        for (name, value) in item.unwrap() {
+            let node = name.strip_prefix("lease_bytes@").or_else(|| name.strip_prefix("lease_files@"));
+            if node.is_some_and(|node| alive.iter().any(|alive| alive.as_str() == node)) {
+                sum += value.as_n().unwrap().parse::<i64>().unwrap().abs();
+            }
+        }
+    }
+    sum
 }
 
 /// Messages in the events queue or its dead-letter queue, in whatever condition.
@@ -198,6 +219,7 @@ async fn multipart_uploads(aws: &Aws, parts: &Parts, large: &[String]) -> Vec<St
         intents: Intents::new(aws),
         settling: Settling::new(aws),
         queue: Messages::new(aws),
+        leases: store::leases::Leases::new(aws),
         times: store::times::Times::new(aws),
     };
     let resuming = Resuming { partials: Partials::new(aws), keep_for: Duration::from_secs(24 * 3600) };

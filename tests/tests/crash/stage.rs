@@ -30,7 +30,7 @@ impl Stage {
         let body = json!({"Alias": "erp", "Url": receiver.url, "Type": "webhook", "Topics": topics});
         let hook = made(&parts, "/webhooks", body).await;
         receiver.set_secret(hook["Secret"].as_str().unwrap());
-        let body = json!({"UserName": "partner-files", "Permission": "full"});
+        let body = json!({"UserName": "partner-files", "Permission": "full", "QuotaSize": 1_u64 << 40, "QuotaFiles": 10_000_000});
         let user = made(&parts, "/users", body).await;
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("key");

@@ -1,7 +1,7 @@
 //! Every file event reaches the team's system, signed.
 
 use crate::accounts::Api;
-use crate::clients::Client;
+use crate::clients::{Client, Proof};
 use crate::receiver::{Received, Receiver};
 use crate::stack::Stack;
 use base64::Engine as _;
@@ -117,4 +117,40 @@ async fn a_receiver_that_fails_gets_it_again_and_others_do_not_wait() {
     // the first retry comes after five seconds
     let retried = bad.wait_for(1).await;
     assert_eq!(retried[0].json()["Data"]["Path"], "a");
+}
+
+#[tokio::test]
+async fn sessions_begin_and_end_and_refusals_are_told() {
+    let stack = Stack::start();
+    let api = Api::of(&stack);
+    let receiver = Receiver::start().await;
+    let topics = ["user.login", "user.logout", "user.login-failed", "file.access-denied", "file.upload-failed"];
+    api.made("/webhooks", json!({"Alias": "siem", "Url": receiver.url, "Type": "webhook", "Topics": topics})).await;
+    let ana = api.made("/users", json!({"UserName": "ana-partner", "Permission": "read-only"})).await;
+    let password = ana["Password"].as_str().unwrap().to_owned();
+    let client = Client::new(&stack, "ana-partner", Proof::Password(password));
+    client.sftp_fails(&["mkdir in"]);
+    Client::new(&stack, "ana-partner", Proof::Password("wrong".into())).sftp_fails(&["ls"]);
+    let received: Vec<Value> = receiver.wait_for(4).await.iter().map(Received::json).collect();
+    let of = |topic: &str| {
+        let mut found = received.iter().filter(|json| json["Topic"] == topic);
+        let one = found.next().unwrap_or_else(|| panic!("no {topic}: {received:?}")).clone();
+        assert!(found.next().is_none(), "{topic} twice: {received:?}");
+        one
+    };
+    let login = of("user.login");
+    assert_eq!(login["Resource"], "User");
+    assert_eq!(login["Actor"], json!({"Type": "User", "Id": "ana-partner"}));
+    assert_eq!(login["Data"]["UserName"], "ana-partner");
+    assert_eq!(login["Data"]["Metadata"]["Protocol"], "SFTP");
+    let session = &login["Data"]["Metadata"]["SessionId"];
+    assert_eq!(&of("user.logout")["Data"]["Metadata"]["SessionId"], session);
+    let denied = of("file.access-denied");
+    assert_eq!(
+        (&denied["Data"]["Path"], &denied["Data"]["Metadata"]["SessionId"]),
+        (&json!("home/ana-partner/in"), session)
+    );
+    let failed = of("user.login-failed");
+    assert_eq!(failed["Data"]["Reason"], "wrong password");
+    assert_ne!(&failed["Data"]["Metadata"]["SessionId"], session);
 }

@@ -20,6 +20,7 @@ impl Writer {
     /// Takes the file that is there as the beginning of this one.
     pub(super) async fn go_on_behind(&mut self, existing: ObjectInfo) -> Result<(), FileError> {
         self.appends = true;
+        self.room.goes_on_behind(existing.bytes);
         self.announce()?;
         if existing.bytes < MIN_PART_BYTES as u64 {
             return self.read_in(&existing).await;

@@ -28,6 +28,20 @@ enum Whole {
     Parts(MultipartUpload, Vec<StoredPart>),
 }
 
+/// An upload that ends with an error.
+struct Failed {
+    error: FileError,
+    /// Whether it may have become visible all the same.
+    unclear: bool,
+}
+
+/// What fails on the way leaves that open.
+impl From<FileError> for Failed {
+    fn from(error: FileError) -> Self {
+        Self { error, unclear: true }
+    }
+}
+
 impl Writer {
     /// Makes the file visible and hands the rest to the settler.
     pub(super) async fn commit(&mut self) -> Result<(), FileError> {
@@ -49,28 +63,46 @@ impl Writer {
             self.undecided = false;
             self.announce()?;
         }
-        let checked = self.check(bytes);
+        let mut checked = self.check(bytes);
+        if checked.is_ok() {
+            checked = self.reserve(bytes).await;
+        }
         let whole = match checked {
             Ok(()) => self.whole(bytes).await,
             Err(error) => Err(error),
         };
-        let (recorded, begun) = match &whole {
-            Ok(Whole::Small { body, .. }) if !body.is_empty() => self.recorded_beside(body).await?,
+        let (mut recorded, begun) = match &whole {
+            Ok(Whole::Small { body, .. }) if !body.is_empty() && !self.room.depends_on_replacing() => {
+                self.recorded_beside(body).await?
+            }
             _ => (self.recorded().await?, None),
         };
         match whole {
             Ok(whole) => {
-                let recorded = self.make_visible(&whole, recorded, begun).await?;
+                if self.room.depends_on_replacing() && recorded.intent().seen.is_none() {
+                    let there = self.session.shared.objects.head(&*self.proof).await.map_err(object_failure)?;
+                    recorded.saw(&self.session, there.as_ref(), clock::now()).await?;
+                }
+                let recorded = match self.make_visible(&whole, bytes, recorded, begun).await {
+                    Ok(recorded) => recorded,
+                    Err(Failed { error, unclear }) => {
+                        if unclear {
+                            self.room.leave_to_sweep();
+                        }
+                        return Err(error);
+                    }
+                };
                 self.let_go();
                 recorded.note_made(&self.session, bytes).await?;
                 let operation = recorded.intent().operation.clone();
                 let mut intent = recorded.into_intent();
                 let change = UsageChange::written(bytes, intent.seen.as_ref());
-                if let Some(event) = &mut intent.event {
-                    event.file.size = Some(bytes);
+                let leased = self.room.use_up(intent.seen.as_ref(), bytes);
+                if let Some(file) = intent.event.as_mut().and_then(|event| event.file.as_mut()) {
+                    file.size = Some(bytes);
                 }
                 let key = intent.key.clone();
-                self.session.shared.settler.hand_over(Done::of(intent, change)).await;
+                self.session.shared.settler.hand_over(Done::of(intent, change).using_up(leased)).await;
                 self.session.forget_partial(&key).await;
                 let kept = self.keep_time_of(&operation).await;
                 self.session.beyond.made(operation);
@@ -163,14 +195,21 @@ impl Writer {
     /// Follows whatever is at the name until the write succeeds, or must not happen. The answered intent names what was
     /// replaced. The first try may have begun. On an error the intent is dropped, unless the write may have happened: then the sweep decides.
     async fn make_visible(
-        &self,
+        &mut self,
         whole: &Whole,
+        bytes: u64,
         mut recorded: Recorded,
         mut begun: Option<Begun>,
-    ) -> Result<Recorded, FileError> {
+    ) -> Result<Recorded, Failed> {
         // whether a try of this operation ended without an answer, in this round or an earlier one
         let mut unclear = false;
         for _ in 0..ROUNDS {
+            if let Err(error) = self.room.for_place_of(recorded.intent().seen.as_ref(), bytes).await {
+                if !unclear {
+                    recorded.drop(&self.session).await;
+                }
+                return Err(Failed { error, unclear });
+            }
             let (condition, operation) =
                 (precondition(recorded.intent().seen.as_ref()), recorded.intent().operation.clone());
             let writing = match begun.take() {
@@ -192,7 +231,7 @@ impl Writer {
                 if !unclear {
                     recorded.drop(&self.session).await;
                 }
-                return Err(refusal);
+                return Err(Failed { error: refusal, unclear });
             }
             if unclear && matches!(whole, Whole::Small { .. }) {
                 // a try without an answer may have made the file, and somebody have replaced it since. Parts have no such
@@ -204,7 +243,7 @@ impl Writer {
         }
         recorded.drop(&self.session).await;
         let text = "the file is being replaced all the time; try again";
-        Err(FileError::new(FileErrorKind::Changed, text))
+        Err(Failed { error: FileError::new(FileErrorKind::Changed, text), unclear })
     }
 
     async fn write(&self, whole: &Whole, condition: &Precondition, operation: &OperationId) -> Result<(), WriteError> {

@@ -24,7 +24,10 @@ impl Upload {
         let untouched = !writer.undecided && writer.parts.is_empty() && writer.buffer.is_untouched();
         let (proof, etag) = from.version();
         if at == 0 && untouched && (MIN_PART_BYTES as u64..=MAX_FILE_BYTES).contains(&bytes) {
-            let copying = writer.parts.copy(&Arc::new(proof.clone()), (etag, from.entry().bytes), &range);
+            let copying = match writer.reserve(bytes).await {
+                Ok(()) => writer.parts.copy(&Arc::new(proof.clone()), (etag, from.entry().bytes), &range),
+                Err(error) => Err(error),
+            };
             if let Err(error) = &copying {
                 writer.failure = Some(error.repeat());
             } else {

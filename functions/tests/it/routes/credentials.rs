@@ -12,7 +12,8 @@ async fn a_new_credential_has_every_key_and_the_documented_defaults() {
         "Alias": null, "UserName": "partner-one", "HomeDirectory": "/home/partner-one", "ChrootDirectory": "/",
         "Permission": "read-only", "Expiration": null, "State": "active", "IsDefault": false,
         "OrganizationId": world.organization, "Host": "sftp.example.com", "SshPublicKeysCount": 0,
-        "AllowApiKeyAuth": false, "KeyAndPassword": false, "MaxSessions": 0, "Settings": {"Network": {"InboundRules": []}},
+        "AllowApiKeyAuth": false, "KeyAndPassword": false, "MaxSessions": 0, "QuotaSize": 0, "QuotaFiles": 0, "UploadBandwidth": 0, "DownloadBandwidth": 0,
+        "Settings": {"Network": {"InboundRules": []}},
         "URI": format!("sftp://partner-one:{password}@sftp.example.com:2222"),
     });
     for name in ["Id", "Password", "PasswordCreatedAt", "CreatedAt", "UpdatedAt"] {

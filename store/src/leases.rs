@@ -1,0 +1,196 @@
+//! Leases of what is left of a quota ([`domain::quota`]), in the usage record that they are about: settling counts an upload and
+//! takes it off its node's lease in one write.
+//!
+//! Each node's lease is two numbers of that record. Whoever takes more names the record's `lease_rev`, so that two nodes
+//! cannot take the same rest; everything else that changes the record leaves the sum of usage and leases as it is or smaller.
+
+use crate::aws::Aws;
+use crate::item::{Item, key_attributes, number, optional_number};
+use crate::patience::{conditionally, patiently};
+use crate::records::RecordError;
+use crate::table;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::id::{CredentialId, NodeId, OrganizationId, uuid_text};
+use domain::quota::Amount;
+use std::collections::{BTreeMap, BTreeSet};
+
+const BYTES: &str = "lease_bytes@";
+const FILES: &str = "lease_files@";
+const REV: &str = "lease_rev";
+const BY: &str = "lease_by";
+
+/// The leases. Cheap to clone.
+#[derive(Clone)]
+pub struct Leases {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+/// A part of a node's lease, as an operation uses it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leased {
+    /// Whose lease.
+    pub node: NodeId,
+    /// How much of it.
+    pub amount: Amount,
+}
+
+impl Leased {
+    /// Parts of one node's lease together. (All that a node settles is its own; what others left has no lease any more.)
+    pub(crate) fn all<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        parts.into_iter().fold(None, |sum: Option<Self>, part| {
+            let amount = sum.map_or(Amount::default(), |sum| sum.amount).plus(part.amount);
+            Some(Self { node: part.node.clone(), amount })
+        })
+    }
+}
+
+/// What a usage record says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounted {
+    /// What is stored, as counted.
+    pub stored: Amount,
+    /// Leases by node.
+    pub nodes: BTreeMap<NodeId, Amount>,
+    rev: u64,
+    /// Who took last.
+    by: Option<String>,
+}
+
+impl Leases {
+    /// In the table of the settings.
+    pub fn new(aws: &Aws) -> Self {
+        Self { client: aws.dynamodb.clone(), table: aws.settings.table.clone() }
+    }
+
+    /// Usage and leases.
+    pub async fn get(
+        &self,
+        organization: &OrganizationId,
+        credential: &CredentialId,
+    ) -> Result<Accounted, RecordError> {
+        let key = table::usage(organization, credential);
+        let request =
+            self.client.get_item().table_name(&self.table).consistent_read(true).set_key(Some(key_attributes(key)));
+        let answer = patiently(|| request.clone().send()).await.map_err(RecordError::unavailable)?;
+        Ok(answer.item.map_or_else(Accounted::default, |item| read(&item)))
+    }
+
+    /// Adds to a node's lease and forgets those of nodes that are gone, if nobody has taken anything since `read`.
+    pub async fn take(
+        &self,
+        organization: &OrganizationId,
+        credential: &CredentialId,
+        more: &Leased,
+        gone: &BTreeSet<NodeId>,
+        read: &Accounted,
+    ) -> Result<bool, RecordError> {
+        let token = uuid_text(crate::clock::random());
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(table::usage(organization, credential))))
+            .expression_attribute_names("#rev", REV)
+            .expression_attribute_names("#bytes", format!("{BYTES}{}", more.node))
+            .expression_attribute_names("#files", format!("{FILES}{}", more.node))
+            .expression_attribute_names("#by", BY)
+            .expression_attribute_values(":by", AttributeValue::S(token.clone()))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":rev", number(read.rev))
+            .expression_attribute_values(":v", number(1))
+            .expression_attribute_values(":bytes", number(more.amount.bytes))
+            .expression_attribute_values(":files", number(more.amount.files));
+        let condition = if read.rev == 0 { "attribute_not_exists(#rev) OR #rev = :rev" } else { "#rev = :rev" };
+        let mut expression = "SET v = :v, #by = :by ADD #rev :one, #bytes :bytes, #files :files".to_owned();
+        let mut places = Vec::new();
+        for (at, node) in gone.iter().enumerate() {
+            request = request
+                .expression_attribute_names(format!("#gone_bytes{at}"), format!("{BYTES}{node}"))
+                .expression_attribute_names(format!("#gone_files{at}"), format!("{FILES}{node}"));
+            places.push(format!("#gone_bytes{at}, #gone_files{at}"));
+        }
+        if !places.is_empty() {
+            expression.push_str(" REMOVE ");
+            expression.push_str(&places.join(", "));
+        }
+        let request = request.update_expression(expression).condition_expression(condition);
+        if conditionally(|| request.clone().send()).await.map_err(RecordError::unavailable)? {
+            return Ok(true);
+        }
+        // somebody was faster, or we were, and the answer got lost. (If others came after that, it stays ours unknowingly, and
+        // goes when this node ends.)
+        Ok(self.get(organization, credential).await?.by.is_some_and(|by| by == token))
+    }
+
+    /// Takes off a node's lease.
+    pub async fn give_back(
+        &self,
+        organization: &OrganizationId,
+        credential: &CredentialId,
+        less: &Leased,
+    ) -> Result<(), RecordError> {
+        let less = Less::of(less);
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(table::usage(organization, credential))))
+            .update_expression(format!("ADD {}", less.expression))
+            .condition_expression("attribute_exists(pk)");
+        for (name, value) in less.names {
+            request = request.expression_attribute_names(name, value);
+        }
+        for (name, value) in less.values {
+            request = request.expression_attribute_values(name, value);
+        }
+        conditionally(|| request.clone().send()).await.map_err(RecordError::unavailable)?;
+        Ok(())
+    }
+}
+
+/// How an ADD expression takes off a lease.
+pub(crate) struct Less {
+    /// Its part of the expression.
+    pub(crate) expression: &'static str,
+    /// The names in it.
+    pub(crate) names: [(&'static str, String); 2],
+    /// The values in it.
+    pub(crate) values: [(&'static str, AttributeValue); 2],
+}
+
+impl Less {
+    pub(crate) fn of(leased: &Leased) -> Self {
+        let negative = |amount: u64| number(-i64::try_from(amount).unwrap_or(i64::MAX));
+        Self {
+            expression: "#lease_bytes :less_bytes, #lease_files :less_files",
+            names: [
+                ("#lease_bytes", format!("{BYTES}{}", leased.node)),
+                ("#lease_files", format!("{FILES}{}", leased.node)),
+            ],
+            values: [(":less_bytes", negative(leased.amount.bytes)), (":less_files", negative(leased.amount.files))],
+        }
+    }
+}
+
+fn read(item: &Item) -> Accounted {
+    // a negative number is a lease that was forgotten before the last of it was used
+    let mut accounted = Accounted {
+        stored: Amount {
+            bytes: optional_number(item, "bytes").unwrap_or(0),
+            files: optional_number(item, "files").unwrap_or(0),
+        },
+        nodes: BTreeMap::new(),
+        rev: optional_number(item, REV).unwrap_or(0),
+        by: item.get(BY).and_then(|by| by.as_s().ok()).cloned(),
+    };
+    for name in item.keys() {
+        if let Some(Ok(node)) = name.strip_prefix(BYTES).map(NodeId::parse) {
+            accounted.nodes.entry(node).or_default().bytes = optional_number(item, name).unwrap_or(0);
+        }
+        if let Some(Ok(node)) = name.strip_prefix(FILES).map(NodeId::parse) {
+            accounted.nodes.entry(node).or_default().files = optional_number(item, name).unwrap_or(0);
+        }
+    }
+    accounted
+}
