@@ -7,7 +7,7 @@ CARGO_TEST  = cargo test --workspace --locked
 
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help dev test test-clients test-full fuzz bench check clean-dev clean deps deps-dev deps-bench
+.PHONY: help dev test test-clients test-full fuzz bench check clean-dev clean deps deps-dev deps-clients deps-bench
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -24,9 +24,9 @@ check: ## Format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-test-clients: deps .venv/installed ## More clients, and more of everything that the tests of load do; needs PyPI the first time
+test-clients: deps deps-clients .venv/installed ## More clients, and more of everything that the tests of load do; needs PyPI the first time
 	$(CARGO_BUILD)
-	TOWPATH_TEST_THOROUGH=1 $(CARGO_TEST) --test e2e -- --include-ignored --test-threads 1 --nocapture busy:: pressure:: hostile
+	TOWPATH_TEST_THOROUGH=1 $(CARGO_TEST) --test e2e -- --include-ignored --test-threads 1 --nocapture busy:: pressure:: hostile more::
 
 .venv/installed: tests/clients/requirements.txt
 	@python3 -c 'import ensurepip' 2>/dev/null || ./scripts/need ensurepip:python3-venv
@@ -35,8 +35,8 @@ test-clients: deps .venv/installed ## More clients, and more of everything that 
 	@touch $@
 
 SECONDS_OF_FUZZING ?= 600
-fuzz: ## Fuzz the parsers of SFTP and FTPS; what it finds is left in fuzz/artifacts
-	cd fuzz && ./run frames -max_total_time=$(SECONDS_OF_FUZZING) && ./run lines -max_total_time=$(SECONDS_OF_FUZZING)
+fuzz: ## Fuzz the parsers of SFTP, FTPS and PROXY headers; what it finds is left in fuzz/artifacts
+	cd fuzz && for target in frames lines headers; do ./run $$target -max_total_time=$(SECONDS_OF_FUZZING) || exit 1; done
 
 test-full: test test-clients ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
 	$(CARGO_TEST) --test it -- --ignored --nocapture
@@ -62,6 +62,10 @@ deps-dev:
 
 deps: deps-dev
 	@./scripts/need ssh:openssh-client sftp:openssh-client scp:openssh-client ssh-keygen:openssh-client lftp:lftp curl:curl python3:python3
+
+# sshfs mounts by /dev/fuse, which a container must be given.
+deps-clients:
+	@./scripts/need psftp:putty-tools sshfs:sshfs fusermount3:fuse3
 
 # OpenSSH's server is not installed for it: on most systems that starts one. Without it its rows are left out.
 deps-bench: deps-dev

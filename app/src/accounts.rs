@@ -8,6 +8,7 @@
 mod api_keys;
 mod remembered;
 
+use crate::activity;
 use crate::defender::Defender;
 use crate::hashing::Hashing;
 use crate::meters::AllLogins;
@@ -27,6 +28,9 @@ use store::clock;
 use store::records::{LoginRecords, RecordError, Records};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
+
+/// What the log calls a public key.
+const PUBLIC_KEY: &str = "publickey";
 
 /// What a client shows to log in.
 pub enum Proof {
@@ -185,7 +189,12 @@ impl Accounts {
             // half of a login, which is counted at its end
             Err(Failure::PasswordToo) => {}
         }
-        self.answer(result, &attempt.user, &attempt.origin, started, floor).await
+        let method = match attempt.proof {
+            Proof::Password(_) => "password",
+            Proof::PublicKey(_) => PUBLIC_KEY,
+            Proof::KeyAndPassword { .. } => "publickey,password",
+        };
+        self.answer(result, (&attempt.user, method), &attempt.origin, started, floor).await
     }
 
     /// Whether this user might log in with this key, before the client signs with it.
@@ -193,7 +202,7 @@ impl Accounts {
         let started = Instant::now();
         let result = self.within_deadline(self.inner.try_key(user, key, origin)).await;
         let floor = self.inner.times.key_question_floor;
-        match self.answer(result, user, origin, started, floor).await {
+        match self.answer(result, (user, PUBLIC_KEY), origin, started, floor).await {
             Ok(_) => Ok(true),
             Err(LoginError::Refused) => Ok(false),
             Err(error @ (LoginError::Unavailable | LoginError::PasswordToo)) => Err(error),
@@ -209,22 +218,21 @@ impl Accounts {
     async fn answer<T>(
         &self,
         result: Result<T, Failure>,
-        user: &str,
+        (user, method): (&str, &'static str),
         origin: &Origin,
         started: Instant,
         floor: Duration,
     ) -> Result<T, LoginError> {
-        let session = &origin.session_id;
         match result {
             Ok(done) => Ok(done),
             Err(Failure::PasswordToo) => Err(LoginError::PasswordToo),
             Err(Failure::Refused(reason) | Failure::RefusedFor(reason, ..)) => {
-                tracing::info!(user, session, protocol = ?origin.protocol, source_ip = %origin.client_ip, %reason, "login refused");
+                activity::auth_failure(origin, user, method, &reason);
                 tokio::time::sleep_until(started + up_to_multiple(started.elapsed(), floor)).await;
                 Err(LoginError::Refused)
             }
             Err(Failure::Unavailable(error)) => {
-                tracing::error!(user, session, error, "login not possible");
+                tracing::error!(user, "session-id" = origin.session_id, error, "login not possible");
                 Err(LoginError::Unavailable)
             }
         }

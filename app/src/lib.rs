@@ -2,6 +2,7 @@
 //! on concrete stores; faults are injected below the SDK, so no trait stands between.
 
 pub mod accounts;
+pub mod activity;
 pub mod bootstrap;
 pub mod budget;
 pub mod defender;

@@ -22,6 +22,7 @@ pub use listing::Listing;
 pub use partial::{DiscardError, Resuming};
 pub use upload::Upload;
 
+use crate::activity::Who;
 use crate::budget::Budget;
 use crate::meters::FileMeters;
 use crate::pace::{Pace, Paces};
@@ -179,6 +180,11 @@ impl FileSession {
     /// Where the session starts.
     pub fn login_folder(&self) -> VPath {
         self.principal.chroot.login_folder()
+    }
+
+    /// Who acts, for the log.
+    fn who(&self) -> Who<'_> {
+        Who { origin: &self.live.origin, user: &self.principal.user_name }
     }
 
     /// Runs an operation that changes something to its end, also when its caller stops waiting: a client that hangs up, or a

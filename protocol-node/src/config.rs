@@ -1,12 +1,17 @@
-//! The settings of a node, read from the environment once, at the start. An error names the variable.
+//! The settings of a node, read once, at the start: from the environment, and what it does not say, from the file that
+//! `TOWPATH_CONFIG` names. An error names the variable, or the file's line and key.
 
-use crate::door::Limits;
+mod file;
+mod source;
+
+use crate::door::{Limits, Proxy};
 use crate::ftps;
 use crate::host_keys::MIN_SECRET_BYTES;
-use std::net::{Ipv4Addr, SocketAddr};
+use file::File;
+use source::Source;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use store::aws::AwsSettings;
 use zeroize::Zeroizing;
@@ -20,9 +25,6 @@ const LEASE_SECONDS: RangeInclusive<u64> = 10..=3600;
 const RESUME_HOURS: RangeInclusive<u64> = 0..=8760;
 /// A sweep costs 16 small queries.
 const SWEEP_SECONDS: RangeInclusive<u64> = 1..=3600;
-
-/// Each passive port is a socket, and a few are shared by all sessions.
-const MAX_PASSIVE_PORTS: usize = 1024;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct Config {
     pub aws: AwsSettings,
     /// `TOWPATH_SFTP_LISTEN`, `0.0.0.0:2222`: where SFTP is offered. Port 0 takes any.
     pub sftp_listen: SocketAddr,
+    /// `TOWPATH_PROXY_PROTOCOL`, `TOWPATH_PROXY_TRUSTED`: whether connections of SFTP begin with a PROXY header.
+    pub sftp_proxy: Proxy,
     /// `TOWPATH_FTPS_…`: how FTPS is offered; not at all without a certificate.
     pub ftps: Option<ftps::Settings>,
     /// `TOWPATH_METRICS_LISTEN`, none: where `/healthz`, `/readyz` and `/metrics` are answered over HTTP.
@@ -75,36 +79,51 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// It has no default.
-    #[error("{0} is not set")]
-    Missing(&'static str),
-    /// Its value is not shown, as it may be a secret.
-    #[error("{variable} must be {expected}")]
-    Invalid {
+    #[error("{variable} is not set{in_file}")]
+    Missing {
         /// Which.
         variable: &'static str,
+        /// Where else it could be.
+        in_file: String,
+    },
+    /// Its value is not shown, as it may be a secret.
+    #[error("{name} must be {expected}")]
+    Invalid {
+        /// Which: the variable, or its place in the file.
+        name: String,
         /// What it should be.
         expected: String,
     },
+    /// The file cannot be used.
+    #[error("{0}")]
+    File(String),
 }
 
 impl Config {
-    /// Reads the environment of the process.
+    /// Reads the environment of the process, and the file that it names.
     #[expect(clippy::disallowed_methods, reason = "this is the one place for settings")]
     pub fn from_environment() -> Result<Self, ConfigError> {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// Reads any source of variables. An empty value counts as none.
-    pub fn from_lookup(lookup: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
-        let source = Source(lookup);
+    /// Reads any source of variables, and the file that it names. An empty value counts as none.
+    pub fn from_lookup(environment: impl Fn(&'static str) -> Option<String>) -> Result<Self, ConfigError> {
+        let file = match environment("TOWPATH_CONFIG").filter(|path| !path.is_empty()) {
+            Some(path) => Some(File::read(Path::new(&path))?),
+            None => None,
+        };
+        Self::from_source(&Source { environment, file })
+    }
+
+    fn from_source<F: Fn(&'static str) -> Option<String>>(source: &Source<F>) -> Result<Self, ConfigError> {
         let mib = source.number("TOWPATH_MEMORY_BUDGET_MIB", 512)?;
         if mib < MIN_MEMORY_BUDGET_MIB {
-            return Err(invalid("TOWPATH_MEMORY_BUDGET_MIB", format!("at least {MIN_MEMORY_BUDGET_MIB}")));
+            return Err(source.invalid("TOWPATH_MEMORY_BUDGET_MIB", format!("at least {MIN_MEMORY_BUDGET_MIB}")));
         }
         let secret = source.required("TOWPATH_HOST_KEY_SECRET")?.into_bytes();
         if secret.len() < MIN_SECRET_BYTES {
             let expected = format!("at least {MIN_SECRET_BYTES} bytes");
-            return Err(invalid("TOWPATH_HOST_KEY_SECRET", expected));
+            return Err(source.invalid("TOWPATH_HOST_KEY_SECRET", expected));
         }
         let defaults = Limits::default();
         Ok(Self {
@@ -114,12 +133,13 @@ impl Config {
                 SocketAddr::from(([0, 0, 0, 0], 2222)),
                 "an address and a port, such as 0.0.0.0:2222",
             )?,
+            sftp_proxy: source.proxy("TOWPATH_PROXY_PROTOCOL")?,
             ftps: source.ftps()?,
             metrics_listen: source
                 .optional("TOWPATH_METRICS_LISTEN")
                 .map(|text| {
-                    let expected = "an address and a port, such as 127.0.0.1:9464".to_owned();
-                    text.parse().map_err(|_| invalid("TOWPATH_METRICS_LISTEN", expected))
+                    let expected = "an address and a port, such as 127.0.0.1:9464";
+                    text.parse().map_err(|_| source.invalid("TOWPATH_METRICS_LISTEN", expected))
                 })
                 .transpose()?,
             host_key_secret: Zeroizing::new(secret),
@@ -143,138 +163,6 @@ impl Config {
     }
 }
 
-struct Source<F>(F);
-
-impl<F: Fn(&'static str) -> Option<String>> Source<F> {
-    fn optional(&self, name: &'static str) -> Option<String> {
-        (self.0)(name).filter(|value| !value.is_empty())
-    }
-
-    fn required(&self, name: &'static str) -> Result<String, ConfigError> {
-        self.optional(name).ok_or(ConfigError::Missing(name))
-    }
-
-    fn parsed<T: FromStr>(&self, variable: &'static str, default: T, expected: &str) -> Result<T, ConfigError> {
-        match self.optional(variable) {
-            None => Ok(default),
-            Some(text) => text.parse().map_err(|_| invalid(variable, expected.to_owned())),
-        }
-    }
-
-    fn number(&self, variable: &'static str, default: usize) -> Result<usize, ConfigError> {
-        let number = self.parsed(variable, default, "a number above 0")?;
-        // the upper bound is that of a semaphore, far above anything sensible
-        if (1..=usize::MAX >> 3).contains(&number) {
-            Ok(number)
-        } else {
-            Err(invalid(variable, "a number above 0".to_owned()))
-        }
-    }
-
-    /// A whole number of `unit` within limits.
-    fn within(
-        &self,
-        variable: &'static str,
-        default: u64,
-        unit: &str,
-        limits: RangeInclusive<u64>,
-    ) -> Result<u64, ConfigError> {
-        let expected = format!("a number of {unit} from {} to {}", limits.start(), limits.end());
-        let number = self.parsed(variable, default, &expected)?;
-        if limits.contains(&number) { Ok(number) } else { Err(invalid(variable, expected)) }
-    }
-
-    fn seconds(
-        &self,
-        variable: &'static str,
-        default: u64,
-        limits: RangeInclusive<u64>,
-    ) -> Result<Duration, ConfigError> {
-        self.within(variable, default, "seconds", limits).map(Duration::from_secs)
-    }
-
-    /// One of some words; the first is the default.
-    fn choice<T: Copy>(&self, variable: &'static str, words: &[(&str, T)]) -> Result<T, ConfigError> {
-        let text = self.optional(variable);
-        let found = match &text {
-            None => words.first(),
-            Some(text) => words.iter().find(|(word, _)| word == text),
-        };
-        found.map(|(_, value)| *value).ok_or_else(|| {
-            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            invalid(variable, words.join(" or "))
-        })
-    }
-
-    /// FTPS needs a certificate with its key; one alone is a mistake.
-    fn ftps(&self) -> Result<Option<ftps::Settings>, ConfigError> {
-        let (certificate, key) = ("TOWPATH_FTPS_CERTIFICATE_FILE", "TOWPATH_FTPS_KEY_FILE");
-        let certificate = match (self.optional(certificate), self.optional(key)) {
-            (None, None) => return Ok(None),
-            (Some(_), None) => return Err(ConfigError::Missing(key)),
-            (None, Some(_)) => return Err(ConfigError::Missing(certificate)),
-            (Some(certificate), Some(key)) => {
-                ftps::CertificateFiles { certificate: certificate.into(), key: key.into() }
-            }
-        };
-        let listen = |variable, port| {
-            let expected = format!("an address and a port, such as 0.0.0.0:{port}");
-            self.parsed(variable, SocketAddr::from(([0, 0, 0, 0], port)), &expected)
-        };
-        let passive_address = match self.optional("TOWPATH_FTPS_PASSIVE_ADDRESS") {
-            None => None,
-            Some(text) => {
-                let address: Result<Ipv4Addr, _> = text.parse();
-                Some(address.map_err(|_| invalid("TOWPATH_FTPS_PASSIVE_ADDRESS", "an IPv4 address".to_owned()))?)
-            }
-        };
-        Ok(Some(ftps::Settings {
-            listen: listen("TOWPATH_FTPS_LISTEN", 2121)?,
-            implicit_listen: listen("TOWPATH_FTPS_IMPLICIT_LISTEN", 2990)?,
-            passive_ports: self.ports("TOWPATH_FTPS_PASSIVE_PORTS", "50000-50009")?,
-            passive_address,
-            reuse_required: self.choice("TOWPATH_FTPS_SESSION_REUSE", &[("required", true), ("optional", false)])?,
-            certificate,
-        }))
-    }
-
-    /// One port, or a range with both its ends.
-    fn ports(&self, variable: &'static str, default: &str) -> Result<Vec<u16>, ConfigError> {
-        let text = self.optional(variable).unwrap_or_else(|| default.to_owned());
-        let (first, last) = text.split_once('-').unwrap_or((&text, &text));
-        let ports: Option<Vec<u16>> =
-            first.parse().ok().zip(last.parse().ok()).map(|(first, last)| (first..=last).collect());
-        match ports {
-            Some(ports) if (1..=MAX_PASSIVE_PORTS).contains(&ports.len()) => Ok(ports),
-            _ => Err(invalid(variable, format!("a range of at most {MAX_PASSIVE_PORTS} ports, such as {default}"))),
-        }
-    }
-
-    fn aws(&self) -> Result<AwsSettings, ConfigError> {
-        let endpoint = self.optional("AWS_ENDPOINT_URL");
-        let static_credentials = match (self.optional("AWS_ACCESS_KEY_ID"), self.optional("AWS_SECRET_ACCESS_KEY")) {
-            // without an endpoint the SDK's own chain finds them, with the session token that may belong to them
-            _ if endpoint.is_none() => None,
-            (Some(id), Some(secret)) => Some((id, secret)),
-            (None, _) => return Err(ConfigError::Missing("AWS_ACCESS_KEY_ID")),
-            (_, None) => return Err(ConfigError::Missing("AWS_SECRET_ACCESS_KEY")),
-        };
-        Ok(AwsSettings {
-            endpoint,
-            region: self.optional("AWS_REGION"),
-            static_credentials,
-            bucket: self.required("TOWPATH_BUCKET")?,
-            bucket_owner: self.optional("TOWPATH_BUCKET_OWNER"),
-            table: self.required("TOWPATH_TABLE")?,
-            events_queue_url: self.required("TOWPATH_EVENTS_QUEUE_URL")?,
-        })
-    }
-}
-
-fn invalid(variable: &'static str, expected: String) -> ConfigError {
-    ConfigError::Invalid { variable, expected }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,6 +182,72 @@ mod tests {
         })
     }
 
+    fn missing(variable: &'static str) -> Option<ConfigError> {
+        Some(ConfigError::Missing { variable, in_file: String::new() })
+    }
+
+    /// With a file and without those that stand in it.
+    fn read_with(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let lookup = |name| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::from_source(&Source { environment: lookup, file: Some(file::tests::parse(file)?) })
+    }
+
+    const SECRETS: &[(&str, &str)] = &[BASE[3], BASE[4]];
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let file = "bucket = 'files'\ntable = 'towpath'\nevents_queue_url = 'http://127.0.0.1:1/q'\nsweep_seconds = 7\nlog = 'warn'\n";
+        let config = read_with(file, &[SECRETS, &[("TOWPATH_LOG", "debug"), ("TOWPATH_SWEEP_SECONDS", "")]].concat());
+        let config = config.ok().unwrap();
+        assert_eq!((config.aws.bucket.as_str(), config.log.as_str()), ("files", "debug"));
+        assert_eq!(config.sweep, Duration::from_secs(7), "an empty variable counts as none");
+
+        // a wrong value is named where it stands
+        let wrong = format!("{file}lease_seconds = 9\n");
+        let error = read_with(&wrong, SECRETS).err().unwrap().to_string();
+        assert_eq!(error, "/etc/towpath.toml line 6: `lease_seconds` must be a number of seconds from 10 to 3600");
+        let lease = ("TOWPATH_LEASE_SECONDS", "8");
+        let error = read_with(&wrong, &[SECRETS, &[lease]].concat()).err().unwrap().to_string();
+        assert_eq!(error, "TOWPATH_LEASE_SECONDS must be a number of seconds from 10 to 3600");
+        let error = read_with(file, &[]).err().unwrap().to_string();
+        assert_eq!(error, "TOWPATH_HOST_KEY_SECRET is not set, nor `host_key_secret` in /etc/towpath.toml");
+    }
+
+    #[test]
+    fn the_file_is_found_by_its_variable() {
+        let nowhere = read(&[("TOWPATH_CONFIG", "/nowhere/towpath.toml")]).err().unwrap().to_string();
+        assert!(nowhere.starts_with("TOWPATH_CONFIG: /nowhere/towpath.toml cannot be read"), "{nowhere}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("towpath.toml");
+        std::fs::write(&path, "max_logging_in = 5\n").unwrap();
+        let config = read(&[("TOWPATH_CONFIG", path.to_str().unwrap())]).ok().unwrap();
+        assert_eq!(config.limits.logging_in, 5);
+    }
+
+    /// The variables that are asked for, the keys of the file and the documentation are the same list.
+    #[test]
+    fn every_variable_has_a_key_and_is_documented() {
+        let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let tls = [("TOWPATH_FTPS_CERTIFICATE_FILE", "/c"), ("TOWPATH_FTPS_KEY_FILE", "/k")];
+        let read = Config::from_lookup(|name| {
+            asked.borrow_mut().insert(name);
+            BASE.iter().chain(&tls).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        });
+        assert!(read.is_ok());
+        let asked = asked.into_inner();
+        let only_environment = ["TOWPATH_CONFIG", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        let in_file: std::collections::BTreeSet<_> = file::tests::variables().into_iter().collect();
+        let expected: Vec<_> = asked.iter().filter(|name| !only_environment.contains(name)).collect();
+        assert_eq!(in_file.iter().collect::<Vec<_>>(), expected);
+        let documented = include_str!("../../docs/SETTINGS.md");
+        for name in asked {
+            assert!(documented.contains(&format!("`{name}`")), "{name} is not in docs/SETTINGS.md");
+        }
+        let (_, example) = documented.split_once("```toml\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        assert!(read_with(example, SECRETS).is_ok(), "the example cannot be used");
+    }
+
     #[test]
     fn defaults() {
         let config = read(&[]).ok().unwrap();
@@ -310,8 +264,8 @@ mod tests {
         assert!(read(&[]).ok().unwrap().ftps.is_none());
         let certificate = ("TOWPATH_FTPS_CERTIFICATE_FILE", "/c");
         let key = ("TOWPATH_FTPS_KEY_FILE", "/k");
-        assert_eq!(read(&[certificate]).err(), Some(ConfigError::Missing("TOWPATH_FTPS_KEY_FILE")));
-        assert_eq!(read(&[key]).err(), Some(ConfigError::Missing("TOWPATH_FTPS_CERTIFICATE_FILE")));
+        assert_eq!(read(&[certificate]).err(), missing("TOWPATH_FTPS_KEY_FILE"));
+        assert_eq!(read(&[key]).err(), missing("TOWPATH_FTPS_CERTIFICATE_FILE"));
         let ftps = read(&[certificate, key]).ok().unwrap().ftps.unwrap();
         assert_eq!((ftps.listen.port(), ftps.implicit_listen.port(), ftps.passive_ports.len()), (2121, 2990, 10));
         assert!(ftps.reuse_required && ftps.passive_address.is_none());
@@ -328,6 +282,27 @@ mod tests {
         }
         let one = read(&[certificate, key, ("TOWPATH_FTPS_PASSIVE_PORTS", "0")]).ok().unwrap();
         assert_eq!(one.ftps.unwrap().passive_ports, [0]);
+    }
+
+    #[test]
+    fn a_proxy_header_is_required_of_balancers_that_are_named() {
+        let (required, trusted) =
+            (("TOWPATH_PROXY_PROTOCOL", "required"), ("TOWPATH_PROXY_TRUSTED", "10.0.0.0/8, ::1"));
+        let tls = [("TOWPATH_FTPS_CERTIFICATE_FILE", "/c"), ("TOWPATH_FTPS_KEY_FILE", "/k")];
+        let modes = |changes: &[(&str, &str)]| {
+            let config = read(&[&tls[..], changes].concat()).ok().unwrap();
+            [config.sftp_proxy, config.ftps.unwrap().proxy].map(|proxy| proxy != Proxy::Off)
+        };
+        assert_eq!(modes(&[trusted]), [false, false]);
+        assert_eq!(modes(&[required, trusted]), [true, true]);
+        assert_eq!(modes(&[required, trusted, ("TOWPATH_FTPS_PROXY_PROTOCOL", "off")]), [true, false]);
+        assert_eq!(modes(&[trusted, ("TOWPATH_FTPS_PROXY_PROTOCOL", "required")]), [false, true]);
+        assert_eq!(read(&[required]).err(), missing("TOWPATH_PROXY_TRUSTED"));
+        for wrong in ["10.0.0.0/33", "balancer", "10.0.0.0/8,", "10.0.0.0/8 ::1", &["::1"; 65].join(",")] {
+            let error = read(&[("TOWPATH_PROXY_TRUSTED", wrong)]).err().unwrap().to_string();
+            assert!(error.starts_with("TOWPATH_PROXY_TRUSTED must be at most 64 networks"), "{error}");
+        }
+        assert!(read(&[trusted, ("TOWPATH_PROXY_PROTOCOL", "on")]).is_err());
     }
 
     #[test]
@@ -351,7 +326,6 @@ mod tests {
             assert!(!error.contains("short"), "{error}");
         }
         let endpoint = ("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
-        let error = read(&[endpoint]).err().unwrap();
-        assert_eq!(error, ConfigError::Missing("AWS_ACCESS_KEY_ID"));
+        assert_eq!(read(&[endpoint]).err(), missing("AWS_ACCESS_KEY_ID"));
     }
 }

@@ -55,7 +55,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let doors = Doors::new(&state, config.limits);
     let side = config.metrics_listen.map(|at| SidePort::bind(at, &doors, &state.budget, &state.meters)).transpose()?;
-    let sftp = ssh::Door::bind(config.sftp_listen, &keys, &doors)?;
+    let sftp = ssh::Door::bind(config.sftp_listen, config.sftp_proxy.clone(), &keys, &doors)?;
     let ftps = config.ftps.clone().map(|settings| ftps::Door::bind(settings, &doors)).transpose()?;
     let mut open = vec![("sftp", sftp.open()?)];
     if let Some(ftps) = ftps {
@@ -118,7 +118,8 @@ fn start_log(config: &Config) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_new(&config.log).map_err(|error| format!("TOWPATH_LOG: {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match config.log_format {
-        LogFormat::Json => log.json().try_init(),
+        // fields at the top of the object, where queries look for them; what a session's lines have in common is in `span`
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
         LogFormat::Text => log.try_init(),
     };
     set.map_err(|error| format!("the log cannot be started: {error}").into())

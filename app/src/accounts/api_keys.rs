@@ -38,7 +38,7 @@ impl Inner {
         may_connect(&records, origin)?;
         let principal = identity::act_as_owner(&state, credential).map_err(|refusal| of(refusal.into(), credential))?;
         self.check_key_beside(credential, ssh_key).await?;
-        tracing::info!(user = %credential.user_name, api_key = %state.id, session = %origin.session_id, "an API key is used to log in");
+        tracing::info!(user = %credential.user_name, api_key = %state.id, "session-id" = origin.session_id, "an API key is used to log in");
         Ok(Found { records, principal, key_expires_at: state.expires_at })
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Place, Sessions};
 use crate::accounts::Login;
+use crate::activity;
 use domain::access::Principal;
 use domain::connection::{Close, Connection, Direction, Grounds, Transfer};
 use domain::event::{Actor, ActorKind, Event, Origin, Topic};
@@ -97,6 +98,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        activity::disconnected(&self.live.origin, &self.live.principal);
         self.sessions.0.open().remove(&self.live);
         self.sessions.announce(&self.live, Topic::Logout);
         // the files may live on for a moment, with what holds them

@@ -1,6 +1,7 @@
 //! Deleting files.
 
 use super::{FileSession, file_subject, new_operation, object_failure};
+use crate::activity::Operation;
 use crate::settler::Done;
 use domain::access::{self, DeleteFile};
 use domain::event::Topic;
@@ -20,7 +21,12 @@ impl FileSession {
     pub async fn delete_file(&self, path: &VPath) -> Result<(), FileError> {
         self.live.touch();
         let (session, path) = (self.clone(), path.clone());
-        self.to_the_end(async move { session.delete_file_now(&path).await }).await
+        self.to_the_end(async move {
+            let outcome = session.delete_file_now(&path).await;
+            session.who().ended(Operation::Delete, &path, None, &outcome);
+            outcome
+        })
+        .await
     }
 
     async fn delete_file_now(&self, path: &VPath) -> Result<(), FileError> {

@@ -7,6 +7,7 @@ mod segment;
 use super::partial::unfinished;
 use super::times;
 use super::{Entry, EntryKind, FileSession, file_subject, new_operation, object_failure};
+use crate::activity::{Mode, Moved, Operation};
 use crate::sessions::Moving;
 use crate::settler::Done;
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use domain::window::{Access, FIRST_SEGMENT_BYTES, Window};
 use segment::Segment;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use store::objects::{ETag, ObjectError};
@@ -44,8 +45,10 @@ struct Open {
     state: Mutex<State>,
     /// For whoever looks at the session.
     moving: Moving,
-    /// Whether any byte went to the client, or there was none: then it was a download.
-    served: AtomicBool,
+    /// Bytes that went to the client.
+    sent: AtomicU64,
+    /// Its client has closed it.
+    closed: AtomicBool,
 }
 
 /// Where the bytes come from.
@@ -93,6 +96,15 @@ impl Registry {
 impl FileSession {
     /// Opens a file for reading. The same request brings its first bytes.
     pub async fn open_read(&self, path: &VPath) -> Result<Download, FileError> {
+        let opened = self.open_read_now(path).await;
+        match &opened {
+            Ok(_) => self.who().opened(path, Mode::Read),
+            Err(error) => self.who().failed(Operation::Open, path, None, error),
+        }
+        opened
+    }
+
+    async fn open_read_now(&self, path: &VPath) -> Result<Download, FileError> {
         let proof = self.allowed(path, access::authorize(&self.principal, access::Download, path))?;
         let key = proof.location().file_key();
         let opening = self.shared.objects.open(&proof, FIRST_SEGMENT_BYTES);
@@ -131,9 +143,9 @@ impl FileSession {
             state.window.fetching(&first);
             state.segments.push_back(Segment::begin(Arc::clone(&source), first, memory, Some(body)));
         }
-        let served = AtomicBool::new(info.bytes == 0);
         let moving = self.live.moving(Direction::Download, path);
-        let open = Arc::new(Open { source, entry, state: Mutex::new(state), moving, served });
+        let (sent, closed) = (AtomicU64::new(0), AtomicBool::new(false));
+        let open = Arc::new(Open { source, entry, state: Mutex::new(state), moving, sent, closed });
         self.shared.reads.add(&open);
         Ok(Download(open))
     }
@@ -180,7 +192,7 @@ impl Download {
             }
             None => segment::fetch_alone(&self.0.source, wanted).await?,
         };
-        self.0.served.store(true, Ordering::Relaxed);
+        self.0.sent.fetch_add(wanted_bytes, Ordering::Relaxed);
         self.0.source.session.shared.meters.sent_bytes.add(wanted_bytes);
         self.0.moving.add(wanted_bytes);
         self.0.source.session.pace(Direction::Download, wanted_bytes).await;
@@ -189,7 +201,10 @@ impl Download {
 
     /// Ends the download and announces it. Dropping the last clone without it frees everything and announces nothing.
     pub async fn close(self) {
-        if !self.0.served.load(Ordering::Relaxed) {
+        self.0.closed.store(true, Ordering::Relaxed);
+        self.0.log_end(true);
+        // who opens a file and reads nothing of it has not fetched it
+        if self.0.sent.load(Ordering::Relaxed) == 0 && self.0.entry.bytes > 0 {
             return;
         }
         let Source { session, proof, .. } = &*self.0.source;
@@ -200,7 +215,20 @@ impl Download {
     }
 }
 
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.closed.load(Ordering::Relaxed) {
+            self.log_end(false);
+        }
+    }
+}
+
 impl Open {
+    fn log_end(&self, whole: bool) {
+        let Source { session, proof, .. } = &*self.source;
+        session.who().closed(proof.path(), Moved::Out(self.sent.load(Ordering::Relaxed)), whole);
+    }
+
     /// The segments that hold `wanted`, fetched if need be; `None` if it is to be read alone.
     fn segments_for(&self, wanted: &Range<u64>) -> Option<Vec<Arc<Segment>>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

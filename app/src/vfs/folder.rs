@@ -2,6 +2,7 @@
 
 use super::intent::{Recorded, seen_of};
 use super::{FileSession, folder_subject, intent_failure, new_operation, object_failure};
+use crate::activity::Operation;
 use crate::settler::Done;
 use domain::access::{self, Authorized, DeleteFolder, MakeFolder};
 use domain::event::Topic;
@@ -15,7 +16,12 @@ impl FileSession {
     pub async fn make_folder(&self, path: &VPath) -> Result<(), FileError> {
         self.live.touch();
         let (session, path) = (self.clone(), path.clone());
-        self.to_the_end(async move { session.make_folder_now(&path).await }).await
+        self.to_the_end(async move {
+            let outcome = session.make_folder_now(&path).await;
+            session.who().ended(Operation::MakeFolder, &path, None, &outcome);
+            outcome
+        })
+        .await
     }
 
     async fn make_folder_now(&self, path: &VPath) -> Result<(), FileError> {
@@ -57,7 +63,12 @@ impl FileSession {
     pub async fn delete_folder(&self, path: &VPath) -> Result<(), FileError> {
         self.live.touch();
         let (session, path) = (self.clone(), path.clone());
-        self.to_the_end(async move { session.delete_folder_now(&path).await }).await
+        self.to_the_end(async move {
+            let outcome = session.delete_folder_now(&path).await;
+            session.who().ended(Operation::RemoveFolder, &path, None, &outcome);
+            outcome
+        })
+        .await
     }
 
     async fn delete_folder_now(&self, path: &VPath) -> Result<(), FileError> {

@@ -7,6 +7,7 @@ mod folder;
 use super::intent::{Recorded, precondition, seen_of};
 use super::partial::unfinished;
 use super::{FileSession, file_subject, new_operation, object_failure};
+use crate::activity::Operation;
 use crate::large_copy::{copy_in_parts, is_large};
 use crate::settler::Done;
 use domain::access::{self, Authorized, Removes, RenameFile, RenameFolder, Upload};
@@ -29,7 +30,12 @@ impl FileSession {
     pub async fn rename(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {
         self.live.touch();
         let (session, from, to) = (self.clone(), from.clone(), to.clone());
-        self.to_the_end(async move { session.rename_now(&from, &to, replace).await }).await
+        self.to_the_end(async move {
+            let outcome = session.rename_now(&from, &to, replace).await;
+            session.who().ended(Operation::Rename, &from, Some(&to), &outcome);
+            outcome
+        })
+        .await
     }
 
     async fn rename_now(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {

@@ -6,6 +6,7 @@
 
 use super::partial::unfinished;
 use super::{FileSession, object_failure, seen_of};
+use crate::activity::Operation;
 use domain::access::{self, Shown};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::kept_time::KeptTime;
@@ -30,6 +31,12 @@ const MOST_STALE: usize = 100;
 impl FileSession {
     /// Gives a file the time `modified`. Folders have no times: setting one is accepted and changes nothing.
     pub async fn set_modified(&self, path: &VPath, modified: Timestamp) -> Result<(), FileError> {
+        let outcome = self.set_modified_now(path, modified).await;
+        self.who().ended(Operation::SetStat, path, None, &outcome);
+        outcome
+    }
+
+    async fn set_modified_now(&self, path: &VPath, modified: Timestamp) -> Result<(), FileError> {
         self.live.touch();
         let proof = match self.allowed(path, access::authorize_times(&self.principal, path))? {
             Shown::Above(_) => return Ok(()),

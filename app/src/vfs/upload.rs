@@ -17,6 +17,7 @@ mod room;
 use super::intent::Kept;
 use super::partial::Progress;
 use super::{FileSession, WriteMode, new_operation, object_failure};
+use crate::activity::{Mode, Moved, Operation};
 use crate::sessions::Moving;
 use buffer::Buffer;
 use bytes::Bytes;
@@ -72,6 +73,8 @@ struct Writer {
     _place: OwnedSemaphorePermit,
     /// The client said how long the file is to be.
     declared: Option<u64>,
+    /// Bytes that this session has sent.
+    received: u64,
     /// What went wrong; every later call answers it.
     failure: Option<FileError>,
 }
@@ -79,6 +82,15 @@ struct Writer {
 impl FileSession {
     /// Opens a file for writing. Nothing is visible before [`Upload::finish`].
     pub async fn open_write(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
+        let opened = self.open_write_now(path, mode).await;
+        match &opened {
+            Ok(_) => self.who().opened(path, Mode::Write(mode)),
+            Err(error) => self.who().failed(Operation::Open, path, None, error),
+        }
+        opened
+    }
+
+    async fn open_write_now(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
         let proof = self.allowed(path, access::authorize_upload(&self.principal, path))?;
         let Some(key) = proof.location().file_key() else {
             return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file"));
@@ -113,6 +125,7 @@ impl FileSession {
             _place: place,
             parts,
             declared: None,
+            received: 0,
             failure: None,
         });
         if !writer.undecided {
@@ -175,6 +188,7 @@ impl Upload {
             }
         }
         let offset = if writer.mode.append { writer.buffer.end() } else { offset };
+        writer.received += data.len() as u64;
         writer.session.shared.meters.received_bytes.add(data.len() as u64);
         writer.moving.add(data.len() as u64);
         let bytes = data.len() as u64;
@@ -220,6 +234,7 @@ impl Upload {
             }
             let meters = &writer.session.shared.meters;
             if result.is_ok() { &meters.uploads_stored } else { &meters.uploads_failed }.add(1);
+            writer.log_end(true, result.as_ref().err());
             result
         });
         match finishing.await {
@@ -233,6 +248,7 @@ impl Upload {
         if let Some(mut writer) = self.0.take() {
             let tracker = writer.session.shared.cleanups.clone();
             writer.session.shared.meters.uploads_failed.add(1);
+            writer.log_end(false, writer.failure.as_ref());
             // a panic in there is in the log already
             let _ = tracker.spawn(async move { writer.clean_up().await }).await;
         }
@@ -248,6 +264,7 @@ impl Upload {
     fn start_interrupt(&mut self) -> Option<JoinHandle<()>> {
         let mut writer = self.0.take()?;
         writer.session.shared.meters.uploads_interrupted.add(1);
+        writer.log_end(false, writer.failure.as_ref());
         let tracker = writer.session.shared.cleanups.clone();
         Some(tracker.spawn(async move { writer.keep_durable().await }))
     }
@@ -264,6 +281,14 @@ impl Drop for Upload {
 }
 
 impl Writer {
+    fn log_end(&self, whole: bool, failure: Option<&FileError>) {
+        let (who, path, moved) = (self.session.who(), self.proof.path(), Moved::In(self.received));
+        match failure {
+            None => who.closed(path, moved, whole),
+            Some(error) => who.failed(Operation::Close, path, Some(moved), error),
+        }
+    }
+
     /// What this is to be, by the place of its first write.
     async fn decide(&mut self, offset: u64) -> Result<(), FileError> {
         if let Some(partial) = self.interrupted.take() {

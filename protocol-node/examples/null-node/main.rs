@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sessions: app::sessions::Sessions::new(domain::id::NodeId::from_random([1; 16])),
     };
     let doors = door::Doors::new(&state, LIMITS);
-    println!("listening sftp {}", ssh::Door::bind(address, &keys, &doors)?.open()?);
+    println!("listening sftp {}", ssh::Door::bind(address, door::Proxy::Off, &keys, &doors)?.open()?);
     if let (Some(certificate), Some(key)) = (arguments.next(), arguments.next()) {
         let settings = ftps::Settings {
             listen: address,
@@ -76,6 +76,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             passive_ports: vec![0; 4],
             passive_address: None,
             reuse_required: true,
+            proxy: door::Proxy::Off,
             certificate: ftps::CertificateFiles { certificate: certificate.into(), key: key.into() },
         };
         println!("listening ftps {}", ftps::Door::bind(settings, &doors)?.open()?.explicit);

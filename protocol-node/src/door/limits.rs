@@ -32,11 +32,21 @@ pub(crate) struct Counter {
 }
 
 /// Which limit a new connection would exceed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Exceeded {
+    #[error("TOWPATH_MAX_CONNECTIONS is reached")]
     Connections,
+    #[error("TOWPATH_MAX_CONNECTIONS_PER_ADDRESS is reached")]
     PerAddress,
+    #[error("TOWPATH_MAX_LOGGING_IN is reached")]
     LoggingIn,
+}
+
+/// A connection that is counted, and not yet under its client's address.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    all: OwnedSemaphorePermit,
+    logging_in: OwnedSemaphorePermit,
 }
 
 /// A connection's place.
@@ -69,12 +79,16 @@ impl Counter {
         self.limits.connections.saturating_sub(self.all.available_permits())
     }
 
-    /// A place for a connection from `address`.
-    pub(crate) fn admit(&self, address: IpAddr) -> Result<Place, Exceeded> {
+    /// The first half of a place: a connection whose client is not known yet, as one behind a balancer.
+    pub(crate) fn enter(&self) -> Result<Entered, Exceeded> {
         let take =
             |semaphore: &Arc<Semaphore>, exceeded| Arc::clone(semaphore).try_acquire_owned().map_err(|_| exceeded);
         let all = take(&self.all, Exceeded::Connections)?;
-        let logging_in = take(&self.logging_in, Exceeded::LoggingIn)?;
+        Ok(Entered { all, logging_in: take(&self.logging_in, Exceeded::LoggingIn)? })
+    }
+
+    /// The other half: its client is at `address`.
+    pub(crate) fn admit(&self, entered: Entered, address: IpAddr) -> Result<Place, Exceeded> {
         let address = customer(address);
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = addresses.entry(address).or_default();
@@ -84,9 +98,9 @@ impl Counter {
         *count += 1;
         drop(addresses);
         Ok(Place {
-            _all: all,
+            _all: entered.all,
             _address: AddressPlace { address, addresses: Arc::clone(&self.addresses) },
-            logging_in: Some(logging_in),
+            logging_in: Some(entered.logging_in),
         })
     }
 }
@@ -120,13 +134,17 @@ mod tests {
         let one: IpAddr = "2001:db8::1".parse().unwrap();
         let same: IpAddr = "2001:db8::ffff:2".parse().unwrap();
         let other: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = counter.admit(one).unwrap();
-        let second = counter.admit(same).unwrap();
-        assert_eq!(counter.admit(one).unwrap_err(), Exceeded::PerAddress);
-        let third = counter.admit(other).unwrap();
-        assert_eq!(counter.admit(other).unwrap_err(), Exceeded::Connections);
+        let admit = |address| counter.admit(counter.enter()?, address);
+        let first = admit(one).unwrap();
+        let second = admit(same).unwrap();
+        assert_eq!(admit(one).unwrap_err(), Exceeded::PerAddress);
+        // a client that is not known yet has a place of those in all
+        let entered = counter.enter().unwrap();
+        assert_eq!(counter.enter().unwrap_err(), Exceeded::Connections);
+        let third = counter.admit(entered, other).unwrap();
+        assert_eq!(admit(other).unwrap_err(), Exceeded::Connections);
         drop((first, second, third));
-        let mut place = counter.admit(one).unwrap();
+        let mut place = admit(one).unwrap();
         place.logging_in = None;
         drop(place);
         assert!(counter.addresses.lock().unwrap().is_empty());

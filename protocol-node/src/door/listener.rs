@@ -1,5 +1,7 @@
 //! Accepting connections.
 
+use super::limits::Entered;
+use super::proxy::{Ends, Proxy};
 use super::{Doors, Place};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -27,29 +29,64 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// A connection that the limits have admitted.
+pub(crate) struct Arrival {
+    pub(crate) socket: TcpStream,
+    pub(crate) ends: Ends,
+    pub(crate) place: Place,
+}
+
 /// Accepts until the node stops. Every connection that the limits admit is served on a task of its own.
 pub(crate) async fn accept<F>(
     listener: TcpListener,
+    proxy: Proxy,
     doors: Doors,
-    serve: impl Fn(TcpStream, SocketAddr, Place) -> F + Send,
+    serve: impl Fn(Arrival) -> F + Clone + Send + 'static,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
     while let Some(accepted) = doors.draining.run_until_cancelled(next(&listener)).await {
         let (socket, peer) = accepted;
-        let place = match doors.counter.admit(peer.ip()) {
-            Ok(place) => place,
+        if !doors.takes(&proxy, peer) {
+            continue;
+        }
+        // before anything is read; the client's own limit follows when it is known who that is
+        let entered = match doors.counter.enter() {
+            Ok(entered) => entered,
             Err(exceeded) => {
-                doors.refused.add(1);
-                tracing::info!(%peer, limit = ?exceeded, "a connection was refused by a limit");
+                doors.refuse(peer, exceeded);
                 continue;
             }
         };
-        if let Err(error) = prepare(&socket) {
-            tracing::debug!(%peer, %error, "a connection ended before it began");
-            continue;
+        let (proxy, serve, begun) = (proxy.clone(), serve.clone(), doors.clone());
+        doors.tasks.spawn(async move {
+            if let Some(arrival) = Box::pin(begin(&begun, &proxy, socket, peer, entered)).await {
+                drop((begun, proxy));
+                serve(arrival).await;
+            }
+        });
+    }
+}
+
+/// Finds out whose connection it is, and gives it its place.
+async fn begin(
+    doors: &Doors,
+    proxy: &Proxy,
+    mut socket: TcpStream,
+    peer: SocketAddr,
+    entered: Entered,
+) -> Option<Arrival> {
+    if let Err(error) = prepare(&socket) {
+        tracing::debug!(%peer, %error, "a connection ended before it began");
+        return None;
+    }
+    let ends = doors.draining.run_until_cancelled(doors.ends(proxy, &mut socket, peer)).await??;
+    match doors.counter.admit(entered, ends.client.ip()) {
+        Ok(place) => Some(Arrival { socket, ends, place }),
+        Err(exceeded) => {
+            doors.refuse(ends.client, exceeded);
+            None
         }
-        doors.tasks.spawn(serve(socket, peer, place));
     }
 }
 

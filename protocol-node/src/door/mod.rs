@@ -1,24 +1,33 @@
-//! What the doors of a node share, whatever they speak: the limits on connections, the accept loop, the buffered socket,
-//! the deadlines of a login, and an orderly end.
+//! What the doors of a node share, whatever they speak: the limits on connections, the accept loop, the header of a balancer
+//! in front, the buffered socket, the deadlines of a login, and an orderly end.
 
 mod limits;
 mod listener;
+mod proxy;
 mod stream;
 
 pub use limits::Limits;
 pub(crate) use limits::Place;
-pub(crate) use listener::{accept, bind, next, prepare};
+pub(crate) use listener::{Arrival, accept, bind, next, prepare};
+pub(crate) use proxy::Ends;
+pub use proxy::Proxy;
 pub(crate) use stream::Stream;
 
 use crate::backend::{Accounts, Vfs};
+use app::activity;
 use app::budget::Budget;
 use app::sessions::Sessions;
-use limits::Counter;
+use domain::event::{Origin, Protocol};
+use domain::id::uuid_text;
+use limits::{Counter, Exceeded};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 /// From the connection to the login.
 pub(crate) const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
@@ -60,6 +69,8 @@ pub struct Common {
     pub(crate) tasks: TaskTracker,
     counter: Counter,
     refused: app::meters::Counter,
+    unbelieved: app::meters::Counter,
+    headless: app::meters::Counter,
 }
 
 impl Doors {
@@ -75,6 +86,8 @@ impl Doors {
             tasks: TaskTracker::new(),
             counter: Counter::new(limits),
             refused: app::meters::Counter::default(),
+            unbelieved: app::meters::Counter::default(),
+            headless: app::meters::Counter::default(),
         }))
     }
 
@@ -86,6 +99,38 @@ impl Doors {
     /// Connections that a limit has refused so far.
     pub(crate) fn refused_connections(&self) -> u64 {
         self.refused.get()
+    }
+
+    /// Connections that were closed because their peer is no balancer that is believed, and for want of a PROXY header.
+    pub(crate) fn connections_without_header(&self) -> (u64, u64) {
+        (self.unbelieved.get(), self.headless.get())
+    }
+
+    /// Counts and logs a connection that a limit refuses.
+    fn refuse(&self, client: SocketAddr, exceeded: Exceeded) {
+        self.refused.add(1);
+        activity::connection_rejected(client.ip(), &exceeded);
+    }
+
+    /// Whether this peer may connect, where it is said whom to believe.
+    pub(crate) fn takes(&self, proxy: &Proxy, peer: SocketAddr) -> bool {
+        let takes = proxy.takes(peer.ip());
+        if !takes {
+            self.unbelieved.add(1);
+            let reason = "its peer is not in the networks whose PROXY headers are believed";
+            activity::connection_rejected(peer.ip(), &reason);
+        }
+        takes
+    }
+
+    /// Whose connection it is; none if it does not say so as it must.
+    pub(crate) async fn ends(&self, proxy: &Proxy, socket: &mut TcpStream, peer: SocketAddr) -> Option<Ends> {
+        let ends = proxy.ends(socket, peer).await;
+        ends.inspect_err(|reason| {
+            self.headless.add(1);
+            activity::connection_rejected(peer.ip(), reason);
+        })
+        .ok()
     }
 
     /// Whether the node has been told to stop.
@@ -107,6 +152,22 @@ impl Doors {
             tracing::warn!(tasks = self.tasks.len(), "stopping with work left");
         }
     }
+}
+
+/// A new session.
+pub(crate) fn origin(protocol: Protocol, client: SocketAddr) -> Origin {
+    Origin { protocol, client_ip: client.ip().to_canonical(), session_id: uuid_text(store::clock::random()) }
+}
+
+/// What the lines of its log have in common; `user` is for the login to fill in.
+pub(crate) fn span(origin: &Origin, client: SocketAddr) -> Span {
+    tracing::info_span!(
+        "session",
+        "session-id" = origin.session_id,
+        "source-ip" = %origin.client_ip,
+        "source-port" = client.port(),
+        user = tracing::field::Empty
+    )
 }
 
 impl Deref for Doors {

@@ -4,6 +4,7 @@
 use super::line::{Line, Lines, MAX_LINE};
 use super::reply::Reply;
 use crate::door::Stream;
+use app::activity::Agreed;
 use bytes::BufMut as _;
 use std::io;
 use std::net::SocketAddr;
@@ -60,6 +61,15 @@ impl Control {
     /// Whether TLS is on.
     pub(crate) fn is_private(&self) -> bool {
         matches!(self.wire, Wire::Tls(_))
+    }
+
+    /// What TLS has agreed on.
+    pub(crate) fn agreed(&self) -> Agreed {
+        let Wire::Tls(stream) = &self.wire else { return Agreed::default() };
+        let tls = stream.get_ref().1;
+        let kex = tls.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()));
+        let ciphers = tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
+        Agreed { client: None, kex, ciphers }
     }
 
     /// The next line. May be cancelled: what has come stays.

@@ -8,7 +8,9 @@ use super::reply::{self, Reply};
 use super::tickets::Tickets;
 use super::tls::SessionTls;
 use crate::door::Stream;
+use app::activity;
 use bytes::{Bytes, BytesMut};
+use domain::event::Origin;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +50,7 @@ pub(crate) struct Meeting {
     pub(crate) reuse_required: bool,
     pub(crate) times: Arc<Times>,
     pub(crate) kill: CancellationToken,
+    pub(crate) origin: Origin,
     /// Whether the session's client sent its last ClientHello before 150.
     pub(crate) hello_first: Arc<AtomicBool>,
 }
@@ -104,7 +107,7 @@ impl Meeting {
     }
 
     async fn wait(&mut self) -> Result<Arrived, Reply> {
-        let Self { pending, times, .. } = self;
+        let Self { pending, times, origin, .. } = self;
         let stranger = Arc::clone(&pending.stranger);
         tokio::select! {
             arrived = &mut pending.arrived => arrived.map_err(|_| reply::NO_CONNECTION),
@@ -113,12 +116,15 @@ impl Meeting {
                 stranger.notified().await;
                 // it may have been somebody else's
                 sleep(times.own_after_stranger).await;
-            } => Err(reply::NOT_REUSED),
+            } => {
+                activity::tls_resume_failure(origin);
+                Err(reply::NOT_REUSED)
+            }
         }
     }
 
     async fn handshake(self, arrived: Arrived, direction: Direction) -> Result<Data, Reply> {
-        let Self { tls, reuse_required, times, kill, .. } = self;
+        let Self { tls, reuse_required, times, kill, origin, .. } = self;
         let config = match direction {
             Direction::ToClient => tls.reading,
             Direction::FromClient => tls.writing,
@@ -133,7 +139,7 @@ impl Meeting {
             Err(_) => return Err(reply::NO_TLS),
         };
         if reuse_required && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed) {
-            tracing::info!("a data connection does not continue the TLS session of its control connection");
+            activity::tls_resume_failure(&origin);
             return Err(reply::NOT_REUSED);
         }
         let pace = Pace::new(&times);

@@ -4,13 +4,12 @@ use super::Times;
 use super::passive::Passive;
 use super::session::Session;
 use super::tls::{CertificateError, CertificateFiles, Certificates, LOOK};
-use crate::door::{self, Doors, Place, SHORT_FAREWELL};
-use domain::event::{Origin, Protocol};
-use domain::id::uuid_text;
+use crate::door::{self, Arrival, Doors, Proxy, SHORT_FAREWELL};
+use domain::event::Protocol;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
@@ -28,6 +27,8 @@ pub struct Settings {
     pub passive_address: Option<Ipv4Addr>,
     /// `TOWPATH_FTPS_SESSION_REUSE`: whether data connections must continue the TLS session.
     pub reuse_required: bool,
+    /// `TOWPATH_FTPS_PROXY_PROTOCOL`: whether connections begin with a PROXY header, those for data as well.
+    pub proxy: Proxy,
     /// `TOWPATH_FTPS_CERTIFICATE_FILE`, `TOWPATH_FTPS_KEY_FILE`.
     pub certificate: CertificateFiles,
 }
@@ -58,6 +59,7 @@ pub(super) struct Shared {
 pub struct Door {
     explicit: TcpListener,
     implicit: TcpListener,
+    proxy: Proxy,
     shared: Arc<Shared>,
 }
 
@@ -83,9 +85,10 @@ impl Door {
         Ok(Self {
             explicit: door::bind(settings.listen).map_err(named("TOWPATH_FTPS_LISTEN"))?,
             implicit: door::bind(settings.implicit_listen).map_err(named("TOWPATH_FTPS_IMPLICIT_LISTEN"))?,
+            proxy: settings.proxy.clone(),
             shared: Arc::new(Shared {
                 doors: doors.clone(),
-                passive: Passive::bind(settings.listen.ip(), &settings.passive_ports)
+                passive: Passive::bind(settings.listen.ip(), &settings.passive_ports, &settings.proxy, doors)
                     .map_err(named("TOWPATH_FTPS_PASSIVE_PORTS"))?,
                 passive_address: settings.passive_address,
                 reuse_required: settings.reuse_required,
@@ -98,13 +101,13 @@ impl Door {
 
     /// Starts to accept, until the doors are stopped.
     pub fn open(self) -> io::Result<Open> {
-        let Self { explicit, implicit, shared } = self;
+        let Self { explicit, implicit, proxy, shared } = self;
         let open = Open { explicit: explicit.local_addr()?, implicit: implicit.local_addr()? };
         let doors = shared.doors.clone();
         for (listener, implicit) in [(explicit, false), (implicit, true)] {
             let shared = Arc::clone(&shared);
-            let serve = move |socket, peer, place| serve(Arc::clone(&shared), socket, peer, place, implicit);
-            doors.tasks.spawn(door::accept(listener, doors.clone(), serve));
+            let serve = move |arrival| serve(Arc::clone(&shared), arrival, implicit);
+            doors.tasks.spawn(door::accept(listener, proxy.clone(), doors.clone(), serve));
         }
         Ok(open)
     }
@@ -121,17 +124,17 @@ async fn overdue(ended: CancellationToken) {
 }
 
 /// Serves a connection.
-async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, place: Place, implicit: bool) {
-    let session_id = uuid_text(store::clock::random());
-    let span = tracing::info_span!("ftps", session_id, %peer, user = tracing::field::Empty);
-    let origin = Origin { protocol: Protocol::Ftps, client_ip: peer.ip().to_canonical(), session_id };
+async fn serve(shared: Arc<Shared>, arrival: Arrival, implicit: bool) {
+    let Arrival { socket, ends, place } = arrival;
+    let origin = door::origin(Protocol::Ftps, ends.client);
+    let span = door::span(&origin, ends.client);
     let kill = shared.doors.kill.child_token();
     // whatever ends this task ends its connections
     let _end = kill.clone().drop_guard();
-    let session = shared.certificates.session().map_err(io::Error::other).and_then(|tls| {
-        let local = socket.local_addr()?;
-        Ok(Session::new(Arc::clone(&shared), socket, local, tls, origin, place, kill.clone()))
-    });
+    let session = shared
+        .certificates
+        .session()
+        .map(|tls| Session::new(Arc::clone(&shared), socket, ends.dialled, tls, origin, place, kill.clone()));
     let serving = async {
         match session {
             Ok(session) => {

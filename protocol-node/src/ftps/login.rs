@@ -7,6 +7,7 @@ use super::reply::{self, Reply};
 use super::session::{Answer, Session};
 use crate::door::{CHECK_DEADLINE, MAX_LOGIN_ATTEMPTS, MAX_USER_BYTES};
 use app::accounts::{Attempt, LoginError, Proof};
+use app::activity;
 use tokio::time::{Instant, timeout};
 
 impl Session {
@@ -59,8 +60,8 @@ impl Session {
         match timeout(CHECK_DEADLINE, doors.accounts.log_in(attempt)).await {
             Ok(Ok(login)) => {
                 tracing::Span::current().record("user", login.principal.user_name.as_str());
-                tracing::info!("logged in");
                 let session = doors.sessions.open(login, self.origin.clone(), self.ended.clone());
+                activity::connected(&session, &self.control.agreed());
                 let files = doors.vfs.session(&session);
                 self.folder = files.login_folder();
                 self.files = Some(files);

@@ -6,9 +6,12 @@
 //! place. Whether it *is* the session's client is shown by the resumed handshake alone ([`super::data`]).
 //!
 //! Clients connect after PASV and send their ClientHello after 150, so the reading lasts as long as somebody waits.
+//!
+//! Behind a balancer that writes PROXY headers the address is the one in the header, for data connections as for control
+//! connections; until it has come a connection has a place among [`MAX_UNNAMED`].
 
 use super::tickets::Tickets;
-use crate::door;
+use crate::door::{self, Doors, Proxy};
 use bytes::BytesMut;
 use std::collections::HashMap;
 use std::io;
@@ -18,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -28,6 +31,9 @@ const MAX_HELLO: usize = 16 * 1024;
 
 /// Connections from one address to one port whose owner is not known yet, beside one for each session that waits.
 const MAX_STRANGERS: usize = 8;
+
+/// Connections of balancers that have not said whose they are, over all ports.
+const MAX_UNNAMED: usize = 256;
 
 /// From the connection to the end of its ClientHello. Between them lie the command and what storage needs to open a file.
 const HELLO_DEADLINE: Duration = Duration::from_secs(180);
@@ -84,15 +90,18 @@ pub(crate) struct Pending {
 
 impl Passive {
     /// Binds the ports.
-    pub(crate) fn bind(address: IpAddr, ports: &[u16]) -> io::Result<Self> {
+    pub(crate) fn bind(address: IpAddr, ports: &[u16], proxy: &Proxy, doors: &Doors) -> io::Result<Self> {
         let waiting = Arc::new(Waiting::default());
+        let unnamed = Arc::new(Semaphore::new(MAX_UNNAMED));
         let (mut bound, mut accepting) = (Vec::new(), Vec::new());
         for port in ports {
             let failed = |error: io::Error| io::Error::new(error.kind(), format!("port {port}: {error}"));
             let listener = door::bind(SocketAddr::new(address, *port)).map_err(failed)?;
             let port = listener.local_addr().map_err(failed)?.port();
             bound.push(port);
-            accepting.push(AbortOnDropHandle::new(tokio::spawn(accept(listener, port, Arc::clone(&waiting)))));
+            let (waiting, unnamed) = (Arc::clone(&waiting), Arc::clone(&unnamed));
+            let port = Port { port, waiting, proxy: proxy.clone(), unnamed, doors: doors.clone() };
+            accepting.push(AbortOnDropHandle::new(tokio::spawn(accept(listener, port))));
         }
         Ok(Self { ports: bound, turn: AtomicUsize::new(0), waiting, _accepting: accepting })
     }
@@ -174,22 +183,58 @@ impl Drop for Pending {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, waiting: Arc<Waiting>) {
+/// The listener of one port.
+struct Port {
+    port: u16,
+    waiting: Arc<Waiting>,
+    proxy: Proxy,
+    unnamed: Arc<Semaphore>,
+    doors: Doors,
+}
+
+async fn accept(listener: TcpListener, port: Port) {
+    let port = Arc::new(port);
     loop {
         let (socket, peer) = door::next(&listener).await;
-        let key = (port, peer.ip().to_canonical());
-        let Some(over) = waiting.begin(key) else {
-            tracing::debug!(%peer, port, "a data connection that nobody waits for was closed");
+        if !port.doors.takes(&port.proxy, peer) {
+            continue;
+        }
+        if matches!(port.proxy, Proxy::Off) {
+            port.receive(socket, peer);
+            continue;
+        }
+        let Ok(place) = Arc::clone(&port.unnamed).try_acquire_owned() else {
+            tracing::info!(%peer, port = port.port, "a data connection was closed: too many have sent no PROXY header yet");
             continue;
         };
-        let waiting = Arc::clone(&waiting);
+        let port = Arc::clone(&port);
+        tokio::spawn(async move {
+            let mut socket = socket;
+            let ends = port.doors.ends(&port.proxy, &mut socket, peer).await;
+            drop(place);
+            if let Some(ends) = ends {
+                port.receive(socket, ends.client);
+            }
+        });
+    }
+}
+
+impl Port {
+    /// A connection of a client: finds out for which session it is, beside the listener.
+    fn receive(&self, socket: TcpStream, client: SocketAddr) {
+        let (port, key) = (self.port, (self.port, client.ip().to_canonical()));
+        let Some(over) = self.waiting.begin(key) else {
+            tracing::debug!(peer = %client, port, "a data connection that nobody waits for was closed");
+            return;
+        };
+        let waiting = Arc::clone(&self.waiting);
         tokio::spawn(async move {
             let read = over.run_until_cancelled(timeout(HELLO_DEADLINE, identify(socket))).await;
             waiting.end(key, &over);
             if let Some(Ok(Some(arrived))) = read
                 && !waiting.hand_over(key, arrived)
             {
-                tracing::info!(%peer, port, "a data connection that continues nobody's TLS session was closed");
+                tracing::info!(peer = %client, port, "a data connection that continues nobody's TLS session was closed");
             }
         });
     }
@@ -276,7 +321,12 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_of_one_address_wait_at_different_ports_while_there_are_some() {
-        let passive = Passive::bind([127, 0, 0, 1].into(), &[0, 0]).unwrap();
+        let budget = app::budget::Budget::new(app::budget::Budget::LEAST_MIB).unwrap();
+        let (accounts, vfs) = Default::default();
+        let sessions = crate::doubles::sessions();
+        let state = crate::state::State { accounts, vfs, budget, sessions, meters: Default::default() };
+        let doors = Doors::new(&state, crate::door::Limits::default());
+        let passive = Passive::bind([127, 0, 0, 1].into(), &[0, 0], &Proxy::Off, &doors).unwrap();
         let client = [192, 0, 2, 1].into();
         let wait = || passive.wait(client, Tickets::new().unwrap(), true).unwrap();
         let ((one, first), (two, _second)) = (wait(), wait());

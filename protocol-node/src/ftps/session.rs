@@ -12,6 +12,7 @@ use super::tls::SessionTls;
 use super::{MAX_AHEAD, MAX_NONSENSE};
 use crate::backend::FileSession;
 use crate::door::{Place, Stream};
+use app::activity;
 use domain::event::Origin;
 use domain::file_error::FileError;
 use domain::path::VPath;
@@ -186,11 +187,11 @@ impl Session {
             Next::Draining => self.end(&reply::STOPPING).await,
             Next::Ended => self.end(&reply::ENDED).await,
             Next::Late if self.files.is_none() => {
-                tracing::info!("a client did not log in in time");
+                activity::exit_reason(&self.origin, "the client did not log in in time");
                 self.end(&reply::NOT_LOGGED_IN_IN_TIME).await
             }
             Next::Late => {
-                tracing::info!("a client was idle for too long");
+                activity::exit_reason(&self.origin, "the client was idle for too long");
                 self.end(&reply::IDLE).await
             }
         }

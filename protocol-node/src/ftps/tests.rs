@@ -2,12 +2,13 @@
 
 mod client;
 mod hostile;
+mod proxied;
 mod sessions;
 mod transfers;
 
 use super::tls::tests::files;
 use super::{Door, Open, Settings, Times};
-use crate::door::{Doors, Limits};
+use crate::door::{Doors, Limits, Proxy};
 use crate::doubles::{Accounts, Vfs};
 use crate::state::State;
 use client::Client;
@@ -34,11 +35,12 @@ struct Setup {
     times: Times,
     reuse_required: bool,
     passive_ports: usize,
+    proxy: Proxy,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { times: Times::default(), reuse_required: true, passive_ports: 3 }
+        Self { times: Times::default(), reuse_required: true, passive_ports: 3, proxy: Proxy::Off }
     }
 }
 
@@ -65,6 +67,7 @@ impl Server {
             passive_ports: vec![0; setup.passive_ports],
             passive_address: None,
             reuse_required: setup.reuse_required,
+            proxy: setup.proxy,
             certificate: certificate.clone(),
         };
         let open = Door::bind_with(settings, &doors, setup.times).unwrap().open().unwrap();

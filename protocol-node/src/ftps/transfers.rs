@@ -73,6 +73,7 @@ impl Session {
             reuse_required: self.shared.reuse_required,
             times: Arc::clone(&self.shared.times),
             kill: self.kill.clone(),
+            origin: self.origin.clone(),
             hello_first: Arc::clone(&self.hello_first),
         })
     }

@@ -56,6 +56,14 @@ impl Collector for Numbers {
         let refused = self.doors.refused_connections();
         counters(to, "towpath_connections_refused", "Connections that a limit refused", &[(&[], refused)])?;
 
+        let (unbelieved, headless) = self.doors.connections_without_header();
+        counters(
+            to,
+            "towpath_proxy_connections_closed",
+            "Connections closed where PROXY headers are required, by reason",
+            &[(&[("reason", "untrusted")], unbelieved), (&[("reason", "header")], headless)],
+        )?;
+
         let files = &self.meters.files;
         counters(
             to,

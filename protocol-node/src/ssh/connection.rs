@@ -2,16 +2,14 @@
 
 use super::handler::Handler;
 use super::listener::Shared;
-use crate::door::{FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, SHORT_FAREWELL, Stream};
+use crate::door::{self, Arrival, FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, SHORT_FAREWELL, Stream};
 use crate::sftp;
+use app::activity;
 use domain::event::{Origin, Protocol};
-use domain::id::uuid_text;
 use russh::server::{self, RunningSession};
 use russh::{Disconnect, Error};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -72,19 +70,26 @@ impl Watch {
 }
 
 /// Serves a connection.
-pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, place: Place) {
-    let session_id = uuid_text(store::clock::random());
-    let span = tracing::info_span!("sftp", session_id, %peer, user = tracing::field::Empty);
-    let origin = Origin { protocol: Protocol::Sftp, client_ip: peer.ip().to_canonical(), session_id };
+pub(super) async fn serve(shared: Arc<Shared>, arrival: Arrival) {
+    let Arrival { socket, ends, place } = arrival;
+    let origin = door::origin(Protocol::Sftp, ends.client);
+    let span = door::span(&origin, ends.client);
     let watch = Arc::new(Watch::new(shared.doors.kill.child_token()));
     // whatever ends this task ends the connection
     let _end = watch.kill.clone().drop_guard();
     let stream = Stream::new(socket, watch.kill.clone());
-    let handler = Handler::new(Arc::clone(&shared), Arc::clone(&watch), origin, span.clone());
-    supervise(&shared, &watch, stream, handler, place).instrument(span).await;
+    let handler = Handler::new(Arc::clone(&shared), Arc::clone(&watch), origin.clone(), span.clone());
+    supervise(&shared, &watch, stream, handler, &origin, place).instrument(span).await;
 }
 
-async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Handler, mut place: Place) {
+async fn supervise(
+    shared: &Shared,
+    watch: &Watch,
+    stream: Stream,
+    handler: Handler,
+    origin: &Origin,
+    mut place: Place,
+) {
     let deadline = Instant::now() + LOGIN_DEADLINE;
     // boxed, as are the ends below: this task would keep room for them as long as the session lasts
     let beginning = Box::pin(server::run_stream(Arc::clone(&shared.ssh), stream, handler));
@@ -98,7 +103,7 @@ async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Hand
         ended = &mut session => return log_end(ended),
         () = watch.logged_in.cancelled() => place.logging_in = None,
         () = sleep_until(deadline) => {
-            tracing::info!(deadline_s = LOGIN_DEADLINE.as_secs(), "a client did not log in in time");
+            activity::exit_reason(origin, "the client did not log in in time");
             return Box::pin(end(watch, session)).await;
         }
         () = shared.doors.draining.cancelled() => return Box::pin(disconnect(watch, session, STOPPING)).await,
@@ -115,7 +120,7 @@ async fn supervise(shared: &Shared, watch: &Watch, stream: Stream, handler: Hand
             return Box::pin(disconnect(watch, session, STOPPING)).await;
         }
         if watch.is_idle() {
-            tracing::info!(limit_s = IDLE_LIMIT.as_secs(), "a client was idle for too long");
+            activity::exit_reason(origin, "the client was idle for too long");
             return Box::pin(disconnect(watch, session, IDLE)).await;
         }
     }

@@ -10,6 +10,7 @@ use crate::backend::FileSession;
 use crate::door::{CHECK_DEADLINE, MAX_USER_BYTES};
 use crate::sftp;
 use app::accounts::{Attempt, LoginError, Proof};
+use app::activity::{self, Agreed};
 use app::sessions::Session;
 use bytes::Bytes;
 use domain::event::Origin;
@@ -100,7 +101,6 @@ impl Handler {
         match timeout(CHECK_DEADLINE, doors.accounts.log_in(attempt)).await {
             Ok(Ok(login)) => {
                 self.span.record("user", login.principal.user_name.as_str());
-                info!(parent: &self.span, "logged in");
                 let session = doors.sessions.open(login, self.origin.clone(), self.watch.ended.clone());
                 let files = doors.vfs.session(&session);
                 self.login = Some(LoggedIn { session, files });
@@ -193,7 +193,10 @@ impl russh::server::Handler for Handler {
 
     async fn auth_succeeded(&mut self, session: &mut server::Session) -> Result<(), SessionError> {
         if let Some(login) = &self.login {
-            login.session.set_client(&String::from_utf8_lossy(session.remote_sshid()));
+            let client = String::from_utf8_lossy(session.remote_sshid());
+            login.session.set_client(&client);
+            let agreed = Agreed { client: Some(client.into_owned()), ..Agreed::default() };
+            activity::connected(&login.session, &agreed);
         }
         self.watch.touch();
         self.watch.logged_in.cancel();

@@ -2,7 +2,7 @@
 
 use super::connection;
 use super::transport;
-use crate::door::{self, Doors};
+use crate::door::{self, Doors, Proxy};
 use crate::host_keys::HostKeys;
 use russh::server;
 use std::io;
@@ -19,14 +19,15 @@ pub(super) struct Shared {
 /// A bound SFTP port that does not accept yet.
 pub struct Door {
     listener: TcpListener,
+    proxy: Proxy,
     shared: Arc<Shared>,
 }
 
 impl Door {
     /// Binds the port.
-    pub fn bind(address: SocketAddr, keys: &HostKeys, doors: &Doors) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, proxy: Proxy, keys: &HostKeys, doors: &Doors) -> io::Result<Self> {
         let shared = Shared { ssh: Arc::new(transport::config(keys)), doors: doors.clone() };
-        Ok(Self { listener: door::bind(address)?, shared: Arc::new(shared) })
+        Ok(Self { listener: door::bind(address)?, proxy, shared: Arc::new(shared) })
     }
 
     /// Starts to accept, until the doors are stopped; answers where it listens.
@@ -34,8 +35,8 @@ impl Door {
         let address = self.listener.local_addr()?;
         let doors = self.shared.doors.clone();
         let shared = self.shared;
-        let serve = move |socket, peer, place| connection::serve(Arc::clone(&shared), socket, peer, place);
-        doors.tasks.spawn(door::accept(self.listener, doors.clone(), serve));
+        let serve = move |arrival| connection::serve(Arc::clone(&shared), arrival);
+        doors.tasks.spawn(door::accept(self.listener, self.proxy, doors.clone(), serve));
         Ok(address)
     }
 }

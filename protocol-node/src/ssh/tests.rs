@@ -1,7 +1,7 @@
 //! Real clients against a door with doubles behind it.
 
 use super::Door;
-use crate::door::{Doors, Limits};
+use crate::door::{Doors, Limits, Proxy};
 use crate::doubles::{Accounts, PASSWORD, Vfs};
 use crate::host_keys::host_keys;
 use crate::state::State;
@@ -37,7 +37,7 @@ async fn server() -> Server {
     let keys = host_keys(SECRET).unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
     let doors = Doors::new(&state, Limits::default());
-    let address = Door::bind(address, &keys, &doors).unwrap().open().unwrap();
+    let address = Door::bind(address, Proxy::Off, &keys, &doors).unwrap().open().unwrap();
     let port = address.port();
     let known: String = keys.public_lines().iter().map(|line| format!("[127.0.0.1]:{port} {line}\n")).collect();
     std::fs::write(folder.path().join("known_hosts"), known).unwrap();

@@ -1,6 +1,7 @@
 //! OpenSSH's clients, driven as a script drives them.
 
 use crate::stack::Stack;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -18,6 +19,7 @@ pub(crate) enum Proof {
 /// A client's machine: a folder, the server's key, a user.
 pub(crate) struct Client {
     pub(crate) folder: TempDir,
+    host: IpAddr,
     port: String,
     user: String,
     proof: Proof,
@@ -50,7 +52,13 @@ impl Client {
             std::fs::write(&askpass, format!("#!/bin/sh\ncat <<'end'\n{password}\nend\n")).unwrap();
             std::fs::set_permissions(&askpass, PermissionsExt::from_mode(0o700)).unwrap();
         }
-        Self { folder, port, user: user.to_owned(), proof, checking }
+        Self { folder, host: [127, 0, 0, 1].into(), port, user: user.to_owned(), proof, checking }
+    }
+
+    /// The same at another address.
+    pub(crate) fn at(mut self, host: impl Into<IpAddr>) -> Self {
+        self.host = host.into();
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -97,7 +105,7 @@ impl Client {
 
     /// Where it logs in.
     pub(crate) fn target(&self) -> String {
-        format!("{}@127.0.0.1", self.user)
+        format!("{}@{}", self.user, self.host)
     }
 
     /// Runs `sftp` with these commands; the first that fails ends it.

@@ -54,11 +54,16 @@ impl<'a> Ftps<'a> {
     }
 
     pub(crate) fn curl(&self, begin: Begin, path: &str) -> Command {
+        self.curl_at(&self.url(begin, path))
+    }
+
+    /// The same with a whole URL.
+    pub(crate) fn curl_at(&self, url: &str) -> Command {
         let mut command = Command::new("curl");
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.args(["-sS", "--ssl-reqd", "--max-time", "120"]);
         command.args(["--cacert", self.stack.get("TOWPATH_FTPS_CA_FILE")]);
-        command.args(["-u", &format!("{}:{}", self.user, self.password), &self.url(begin, path)]);
+        command.args(["-u", &format!("{}:{}", self.user, self.password), url]);
         command
     }
 

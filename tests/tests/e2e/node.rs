@@ -38,6 +38,11 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start(stack: &Stack, budget_mib: u64) -> Self {
+        Self::start_with(stack, budget_mib, &[])
+    }
+
+    /// The same with further settings.
+    pub(crate) fn start_with(stack: &Stack, budget_mib: u64, settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let ready = folder.path().join("ready");
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -66,6 +71,7 @@ impl Node {
             .env("TOWPATH_STOP_ON_STDIN_EOF", "1")
             .env("TOWPATH_READY_FILE", &ready)
             .env("TOWPATH_LOG", "info,russh=error")
+            .envs(settings.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log)

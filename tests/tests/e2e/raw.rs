@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
@@ -91,11 +91,13 @@ pub(crate) struct Dial {
     pub(crate) narrow: bool,
     /// The largest packet that the client takes.
     pub(crate) packet: u32,
+    /// What is sent before SSH begins.
+    pub(crate) first: Vec<u8>,
 }
 
 impl Default for Dial {
     fn default() -> Self {
-        Self { from: Ipv4Addr::LOCALHOST, window: 2 << 20, narrow: false, packet: 32_768 }
+        Self { from: Ipv4Addr::LOCALHOST, window: 2 << 20, narrow: false, packet: 32_768, first: Vec::new() }
     }
 }
 
@@ -117,7 +119,9 @@ impl Ssh {
             ..client::Config::default()
         };
         let tap = Arc::new(Tap::default());
-        let tapped = Tapped { socket: tcp(to, dial.from).await?, tap: Arc::clone(&tap) };
+        let mut socket = tcp(to, dial.from).await?;
+        socket.write_all(&dial.first).await?;
+        let tapped = Tapped { socket, tap: Arc::clone(&tap) };
         let connecting = client::connect_stream(Arc::new(config), tapped, Accepting { narrow: dial.narrow });
         let handle = timeout(PATIENCE, connecting).await.expect("the key exchange hangs")?;
         Ok(Self { handle, tap })

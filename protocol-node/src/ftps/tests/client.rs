@@ -50,8 +50,18 @@ fn name() -> ServerName<'static> {
 impl Client {
     /// Connected, and greeted.
     pub(super) async fn connect(server: &Server, version: &'static SupportedProtocolVersion) -> Self {
+        Self::connect_with(server, version, b"").await
+    }
+
+    /// The same by a balancer that sends this first.
+    pub(super) async fn connect_with(
+        server: &Server,
+        version: &'static SupportedProtocolVersion,
+        header: &[u8],
+    ) -> Self {
         let address = server.open.explicit;
-        let socket = TcpStream::connect(address).await.unwrap();
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(header).await.unwrap();
         let mut client = Self { wire: Wire::Clear(BufReader::new(socket)), tls: connector(server, version), address };
         assert_eq!(client.reply().await.0, 220);
         client
