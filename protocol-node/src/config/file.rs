@@ -64,6 +64,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("TOWPATH_RESUME_HOURS", Kind::Number),
     ("TOWPATH_LEASE_SECONDS", Kind::Number),
     ("TOWPATH_SWEEP_SECONDS", Kind::Number),
+    ("TOWPATH_DEFENDER", Kind::Text),
     ("TOWPATH_STOP_ON_STDIN_EOF", Kind::Switch),
     ("TOWPATH_READY_FILE", Kind::Text),
     ("TOWPATH_LOG", Kind::Text),
