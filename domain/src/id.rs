@@ -11,31 +11,45 @@ pub struct InvalidId {
     expected: &'static str,
 }
 
-/// A tenant: a lower-case UUID, as SFTP To Go's `OrganizationId`. Also the first segment of its files' object keys,
-/// which is why it may hold nothing but hex digits and hyphens.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct OrganizationId(String);
+macro_rules! uuids {
+    ($($(#[$doc:meta])* $name:ident: $what:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
 
-impl OrganizationId {
-    /// A new id from 16 random bytes.
-    pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(uuid_text(bytes))
-    }
+        impl $name {
+            /// A new id from 16 random bytes.
+            pub fn from_random(bytes: [u8; 16]) -> Self {
+                Self(uuid_text(bytes))
+            }
 
-    /// Parses the text form.
-    pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        if is_uuid(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId { what: "an organization id", expected: "a lower-case UUID" })
+            /// Parses the text form.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                if is_uuid(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(InvalidId { what: $what, expected: "a lower-case UUID" })
+                }
+            }
+
+            /// The text form.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-    }
+    )*};
+}
 
-    /// The text form.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+uuids! {
+    /// A tenant: a lower-case UUID, as SFTP To Go's `OrganizationId`. Also the first segment of its files' object keys,
+    /// which is why it may hold nothing but hex digits and hyphens.
+    OrganizationId: "an organization id";
+    /// One upload, from OPEN to CLOSE: a UUID that is written into the object's metadata, so that after a crash or a lost
+    /// answer the object itself says whose it is.
+    OperationId: "an operation id";
+    /// One run of a protocol node, from its start to its end: a UUID. A node that starts again is another one.
+    NodeId: "a node id";
 }
 
 /// One login: 30 hex digits, as SFTP To Go's credential `Id`.
@@ -55,59 +69,6 @@ impl CredentialId {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidId { what: "a credential id", expected: "30 hex digits" })
-        }
-    }
-
-    /// The text form.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// One upload, from OPEN to CLOSE: a UUID that is written into the object's metadata, so that after a crash or a lost
-/// answer the object itself says whose it is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct OperationId(String);
-
-impl OperationId {
-    /// A new id from 16 random bytes.
-    pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(uuid_text(bytes))
-    }
-
-    /// Parses the text form.
-    pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        if is_uuid(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId { what: "an operation id", expected: "a lower-case UUID" })
-        }
-    }
-
-    /// The text form.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// One run of a protocol node, from its start to its end: a UUID. A node that starts again is another one.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct NodeId(String);
-
-impl NodeId {
-    /// A new id from 16 random bytes.
-    pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(uuid_text(bytes))
-    }
-
-    /// Parses the text form.
-    pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        if is_uuid(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId { what: "a node id", expected: "a lower-case UUID" })
         }
     }
 

@@ -19,6 +19,10 @@ use zeroize::Zeroizing;
 /// Below this there is no room for one part of an upload beside everything else.
 pub const MIN_MEMORY_BUDGET_MIB: usize = app::budget::Budget::LEAST_MIB;
 
+/// People type passwords; a second factor comes on paper.
+const LOGIN_SECONDS: RangeInclusive<u64> = 5..=600;
+/// Clients keep connections for the next file; a day is for those that look once a day.
+const IDLE_SECONDS: RangeInclusive<u64> = 10..=86_400;
 /// A lease below this could pass while DynamoDB answers slowly; one above would keep a crash's leftovers for hours.
 const LEASE_SECONDS: RangeInclusive<u64> = 10..=3600;
 /// What is kept costs storage: a year is more than anybody waits.
@@ -53,7 +57,8 @@ pub struct Config {
     pub sealing_secret: Zeroizing<String>,
     /// `TOWPATH_MEMORY_BUDGET_MIB`, 512: memory for transfers, in MiB.
     pub memory_budget_mib: usize,
-    /// `TOWPATH_MAX_CONNECTIONS` (10,000), `TOWPATH_MAX_CONNECTIONS_PER_ADDRESS` (200), `TOWPATH_MAX_LOGGING_IN` (1,000).
+    /// `TOWPATH_MAX_CONNECTIONS` (10,000), `TOWPATH_MAX_CONNECTIONS_PER_ADDRESS` (200), `TOWPATH_MAX_LOGGING_IN` (1,000),
+    /// `TOWPATH_LOGIN_SECONDS` (60), `TOWPATH_IDLE_SECONDS` (900).
     pub limits: Limits,
     /// `TOWPATH_DRAIN_SECONDS`, 30: how long transfers may go on after the signal to stop.
     pub drain: Duration,
@@ -149,6 +154,8 @@ impl Config {
                 connections: source.number("TOWPATH_MAX_CONNECTIONS", defaults.connections)?,
                 per_address: source.number("TOWPATH_MAX_CONNECTIONS_PER_ADDRESS", defaults.per_address)?,
                 logging_in: source.number("TOWPATH_MAX_LOGGING_IN", defaults.logging_in)?,
+                login: source.seconds("TOWPATH_LOGIN_SECONDS", defaults.login.as_secs(), LOGIN_SECONDS)?,
+                idle: source.seconds("TOWPATH_IDLE_SECONDS", defaults.idle.as_secs(), IDLE_SECONDS)?,
             },
             drain: Duration::from_secs(source.parsed("TOWPATH_DRAIN_SECONDS", 30, "a number of seconds")?),
             resume: Duration::from_secs(3600 * source.within("TOWPATH_RESUME_HOURS", 24, "hours", RESUME_HOURS)?),

@@ -2,6 +2,7 @@
 //!
 //! * a file whose name holds `slow` opens, reads and finishes only when [`Vfs::release`] was called;
 //! * one whose name holds `late` can be written, and finishes only then;
+//! * one whose name holds `gap` lacks its beginning;
 //! * a file whose name holds `broken` fails to be written and read.
 //!
 //! How uploads ended is noted in [`Vfs::ended`].
@@ -273,6 +274,9 @@ impl Upload {
     }
     pub fn bytes(&self) -> u64 {
         self.bytes.len() as u64
+    }
+    pub fn gap(&self) -> Option<u64> {
+        self.path.relative().contains("gap").then_some(0)
     }
     pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
         if bytes == self.bytes() { Ok(()) } else { Err(FileError::new(FileErrorKind::Unsupported, "not that size")) }

@@ -207,6 +207,11 @@ impl Upload {
         self.0.as_ref().map_or(0, |writer| writer.progress.bytes())
     }
 
+    /// Where bytes are missing before others that have come.
+    pub fn gap(&self) -> Option<u64> {
+        self.0.as_ref()?.buffer.gap()
+    }
+
     /// The client says how long the file is to be (FSETSTAT size).
     pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
         self.writer()?.declared = Some(bytes);

@@ -165,6 +165,9 @@ impl Upload {
     pub fn bytes(&self) -> u64 {
         self.0
     }
+    pub fn gap(&self) -> Option<u64> {
+        None
+    }
     pub async fn set_bytes(&mut self, _bytes: u64) -> Result<(), FileError> {
         Ok(())
     }

@@ -47,7 +47,13 @@ mod state {
 }
 
 /// More than any measurement opens, all from loopback.
-const LIMITS: door::Limits = door::Limits { connections: 20_000, per_address: 20_000, logging_in: 20_000 };
+const LIMITS: door::Limits = door::Limits {
+    connections: 20_000,
+    per_address: 20_000,
+    logging_in: 20_000,
+    login: Duration::from_secs(60),
+    idle: Duration::from_secs(900),
+};
 
 /// The default of the node.
 const BUDGET_MIB: usize = 512;

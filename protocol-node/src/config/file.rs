@@ -60,6 +60,8 @@ const KEYS: &[(&str, Kind)] = &[
     ("TOWPATH_MAX_CONNECTIONS", Kind::Number),
     ("TOWPATH_MAX_CONNECTIONS_PER_ADDRESS", Kind::Number),
     ("TOWPATH_MAX_LOGGING_IN", Kind::Number),
+    ("TOWPATH_LOGIN_SECONDS", Kind::Number),
+    ("TOWPATH_IDLE_SECONDS", Kind::Number),
     ("TOWPATH_DRAIN_SECONDS", Kind::Number),
     ("TOWPATH_RESUME_HOURS", Kind::Number),
     ("TOWPATH_LEASE_SECONDS", Kind::Number),

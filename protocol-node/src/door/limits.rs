@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The limits of a node.
@@ -14,11 +15,21 @@ pub struct Limits {
     pub per_address: usize,
     /// Connections that have not logged in yet.
     pub logging_in: usize,
+    /// From the connection to the login.
+    pub login: Duration,
+    /// A logged-in client that asks nothing for so long is disconnected, even if it answers keepalives.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 10_000, per_address: 200, logging_in: 1_000 }
+        Self {
+            connections: 10_000,
+            per_address: 200,
+            logging_in: 1_000,
+            login: Duration::from_secs(60),
+            idle: Duration::from_secs(900),
+        }
     }
 }
 
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn places_are_given_back() {
-        let counter = Counter::new(Limits { connections: 3, per_address: 2, logging_in: 3 });
+        let counter = Counter::new(Limits { connections: 3, per_address: 2, logging_in: 3, ..Limits::default() });
         let one: IpAddr = "2001:db8::1".parse().unwrap();
         let same: IpAddr = "2001:db8::ffff:2".parse().unwrap();
         let other: IpAddr = "192.0.2.1".parse().unwrap();

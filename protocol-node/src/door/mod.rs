@@ -29,9 +29,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
-/// From the connection to the login.
-pub(crate) const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
-
 /// For the check of one login.
 pub(crate) const CHECK_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -40,9 +37,6 @@ pub(crate) const MAX_LOGIN_ATTEMPTS: usize = 6;
 
 /// No user name is longer; longer ones are not looked up.
 pub(crate) const MAX_USER_BYTES: usize = 255;
-
-/// A logged-in client that asks nothing for so long is disconnected, even if it answers keepalives.
-pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(900);
 
 /// For a client to close its side after it was told that we are done.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
@@ -67,6 +61,8 @@ pub struct Common {
     pub(crate) kill: CancellationToken,
     /// Connections and uploads, which are awaited when the node stops.
     pub(crate) tasks: TaskTracker,
+    /// Deadlines of a session.
+    pub(crate) limits: Limits,
     counter: Counter,
     refused: app::meters::Counter,
     unbelieved: app::meters::Counter,
@@ -84,6 +80,7 @@ impl Doors {
             draining: CancellationToken::new(),
             kill: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            limits,
             counter: Counter::new(limits),
             refused: app::meters::Counter::default(),
             unbelieved: app::meters::Counter::default(),

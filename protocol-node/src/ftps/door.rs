@@ -75,7 +75,7 @@ pub struct Open {
 impl Door {
     /// Reads the certificate and binds the ports.
     pub fn bind(settings: Settings, doors: &Doors) -> Result<Self, DoorError> {
-        Self::bind_with(settings, doors, Times::default())
+        Self::bind_with(settings, doors, Times::new(&doors.limits))
     }
 
     /// The same with other deadlines.

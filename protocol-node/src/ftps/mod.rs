@@ -69,6 +69,7 @@ mod tests;
 pub use door::{Door, DoorError, Open, Settings};
 pub use tls::{CertificateError, CertificateFiles};
 
+use crate::door::Limits;
 use std::time::Duration;
 
 /// Lines in a row that are too long or no commands. Scanners and HTTP clients send little else.
@@ -120,11 +121,19 @@ pub(crate) struct Times {
     pub(crate) farewell: Duration,
 }
 
+#[cfg(test)]
 impl Default for Times {
     fn default() -> Self {
+        Self::new(&Limits::default())
+    }
+}
+
+impl Times {
+    /// With the deadlines that are settings.
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            login: crate::door::LOGIN_DEADLINE,
-            idle: crate::door::IDLE_LIMIT,
+            login: limits.login,
+            idle: limits.idle,
             handshake: Duration::from_secs(20),
             reply: Duration::from_secs(60),
             connect: Duration::from_secs(30),

@@ -285,8 +285,10 @@ impl Channel {
             (HandleAsk::Stat | HandleAsk::Sync, Open::Folder(_)) => {
                 self.answer(id, Class::Other, wrong("this handle is a folder"))
             }
-            // Syncing: a file is durable at its CLOSE, all at once, and before that there is nothing to lose. Setting:
-            // modes and owners are accepted and not kept.
+            (HandleAsk::Sync, Open::Upload { work, .. }) => {
+                work.try_send(Work::Sync { id }).map_err(|_| Refused::Ended)
+            }
+            // what is read needs no syncing; modes and owners are accepted and not kept
             (HandleAsk::Sync | HandleAsk::SetStat(_), _) => self.answer(id, Class::Other, Body::Ok),
             // taken out before
             (HandleAsk::Read { .. } | HandleAsk::Write { .. } | HandleAsk::Close, _) => {

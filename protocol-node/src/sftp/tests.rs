@@ -202,6 +202,11 @@ async fn a_file_goes_in_and_out() {
     assert_eq!(client.status(4, fields().string(&handle)).await.0, 0);
     assert!(vfs.get("/a").unwrap() == content);
 
+    // what cannot become a file is said before CLOSE
+    let handle = client.open("/gap", CREATE).await;
+    assert_eq!(client.status(200, fields().string("fsync@openssh.com").string(&handle)).await.0, 8);
+    client.status(4, fields().string(&handle)).await;
+
     let handle = client.open("a", READ).await;
     let answer = client.call(5, fields().string(&handle).u64(5).u32(300_000)).await;
     assert!(answer[0] == 103 && answer[5..] == content[5..5 + 261_120]);

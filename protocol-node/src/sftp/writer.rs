@@ -12,7 +12,7 @@ use super::reply::{Body, Class, Reply};
 use super::{CLOSE_DEADLINE, MAX_DATA_REQUESTS, MAX_OTHER_REQUESTS, WRITE_DEADLINE};
 use crate::backend::{Download, Upload};
 use bytes::Bytes;
-use domain::file_error::FileError;
+use domain::file_error::{FileError, FileErrorKind};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -34,6 +34,9 @@ pub(crate) enum Work {
     Copy { id: u32, from: Download, offset: u64, length: u64, at: u64 },
     /// FSTAT.
     Stat { id: u32 },
+    /// `fsync@openssh.com`. A file is durable at its CLOSE, all at once; what cannot become a file is said here, too, because
+    /// there are clients (sshfs) whose users are not told what CLOSE says.
+    Sync { id: u32 },
     /// CLOSE, and the ticket that makes later requests for this path wait for it.
     Close { id: u32, ticket: Ticket },
 }
@@ -78,6 +81,7 @@ impl Writer {
                     let shown = Shown::file(self.upload.bytes(), store::clock::now());
                     answer(&self.shared, id, Class::Other, Body::Attributes(shown));
                 }
+                Work::Sync { id } => answer(&self.shared, id, Class::Other, self.sync()),
                 Work::Close { id, ticket } => {
                     let shared = Arc::clone(&self.shared);
                     let body = self.close().await;
@@ -139,6 +143,17 @@ impl Writer {
             Err(_) => Err(FileError::too_slow(WRITE_DEADLINE)),
         };
         self.note(outcome)
+    }
+
+    fn sync(&self) -> Body {
+        match (&self.failed, self.upload.gap()) {
+            (Some(error), _) => error.repeat().into(),
+            (None, None) => Body::Ok,
+            (None, Some(at)) => {
+                let text = format!("the bytes from {at} on were not all sent: a file cannot be changed in its middle");
+                FileError::new(FileErrorKind::Unsupported, text).into()
+            }
+        }
     }
 
     async fn close(self) -> Body {

@@ -2,7 +2,7 @@
 
 use super::handler::Handler;
 use super::listener::Shared;
-use crate::door::{self, Arrival, FAREWELL, IDLE_LIMIT, LOGIN_DEADLINE, Place, SHORT_FAREWELL, Stream};
+use crate::door::{self, Arrival, FAREWELL, Place, SHORT_FAREWELL, Stream};
 use crate::sftp;
 use app::activity;
 use domain::event::{Origin, Protocol};
@@ -63,9 +63,9 @@ impl Watch {
     }
 
     /// Whether answers are due, which is not the client's idleness.
-    fn is_idle(&self) -> bool {
+    fn is_idle(&self, limit: Duration) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.last.elapsed() > IDLE_LIMIT && !seen.channels.iter().any(sftp::Activity::owes_answers)
+        seen.last.elapsed() > limit && !seen.channels.iter().any(sftp::Activity::owes_answers)
     }
 }
 
@@ -90,7 +90,8 @@ async fn supervise(
     origin: &Origin,
     mut place: Place,
 ) {
-    let deadline = Instant::now() + LOGIN_DEADLINE;
+    let limits = shared.doors.limits;
+    let deadline = Instant::now() + limits.login;
     // boxed, as are the ends below: this task would keep room for them as long as the session lasts
     let beginning = Box::pin(server::run_stream(Arc::clone(&shared.ssh), stream, handler));
     let begun = timeout_at(deadline, beginning).await;
@@ -109,7 +110,7 @@ async fn supervise(
         () = shared.doors.draining.cancelled() => return Box::pin(disconnect(watch, session, STOPPING)).await,
     }
     loop {
-        let look = if shared.doors.draining.is_cancelled() { LOOK_DRAINING } else { LOOK };
+        let look = if shared.doors.draining.is_cancelled() { LOOK_DRAINING } else { LOOK.min(limits.idle) };
         tokio::select! {
             ended = &mut session => return log_end(ended),
             () = watch.ended.cancelled() => return Box::pin(disconnect(watch, session, ENDED)).await,
@@ -119,7 +120,7 @@ async fn supervise(
         if shared.doors.draining.is_cancelled() && !watch.is_busy() {
             return Box::pin(disconnect(watch, session, STOPPING)).await;
         }
-        if watch.is_idle() {
+        if watch.is_idle(limits.idle) {
             activity::exit_reason(origin, "the client was idle for too long");
             return Box::pin(disconnect(watch, session, IDLE)).await;
         }

@@ -3,6 +3,8 @@
 use crate::accounts::Api;
 use crate::clients::{Client, Proof, key_pair};
 use crate::ftps::{Begin, Ftps};
+use crate::node::{LEAST_BUDGET_MIB, Node};
+use crate::raw::{Dial, Ssh};
 use crate::stack::{Stack, signal, wait};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -160,4 +162,19 @@ async fn openssh_shows_a_key_and_then_a_password_where_both_are_needed() {
     let elsewhere = TempDir::new().unwrap();
     let (other, _) = key_pair(elsewhere.path(), "ed25519");
     assert!(!both(&other, &password));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_has_as_long_as_the_settings_say() {
+    let stack = Stack::start();
+    let settings = [("TOWPATH_LOGIN_SECONDS", "5"), ("TOWPATH_IDLE_SECONDS", "10")];
+    let mut node = Node::start_with(&stack, LEAST_BUDGET_MIB, &settings);
+    let began = Instant::now();
+    let silent = Ssh::dial(node.address, Dial::default()).await.unwrap();
+    let idle = node.session(Dial::default()).await;
+    assert!(silent.is_closed_in(Duration::from_secs(15)).await);
+    assert!(began.elapsed() >= Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(idle.is_closed_in(Duration::from_secs(40)).await);
+    assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
+    node.check();
 }
