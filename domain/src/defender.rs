@@ -60,7 +60,8 @@ impl Host {
                 !(address.is_private() || address.is_loopback() || address.is_link_local() || shared)
             }
             IpAddr::V6(address) => {
-                !(address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local())
+                // of loopback, ::1, the /64 is left
+                !(address.is_unspecified() || address.is_unique_local() || address.is_unicast_link_local())
             }
         }
     }

@@ -47,8 +47,9 @@ struct Table {
 pub(crate) struct Shared {
     /// The files.
     pub(crate) files: FileSession,
-    /// Where answers go that are ready. Never full: see [`Shared::count`].
-    pub(crate) replies: mpsc::Sender<Reply>,
+    /// Where answers go that are ready. Never full: see [`Shared::count`]. Boxed, because a queue keeps room for 32 of what is
+    /// in it also while it is empty.
+    pub(crate) replies: mpsc::Sender<Box<Reply>>,
     /// Tasks that the node waits for when it stops.
     pub(crate) tasks: TaskTracker,
     table: Mutex<Table>,
@@ -67,7 +68,7 @@ impl Shared {
         files: FileSession,
         tasks: TaskTracker,
         requests: Arc<Requests>,
-    ) -> (Arc<Self>, mpsc::Receiver<Reply>) {
+    ) -> (Arc<Self>, mpsc::Receiver<Box<Reply>>) {
         let (replies, receiver) = mpsc::channel(MAX_DATA_REQUESTS + MAX_OTHER_REQUESTS);
         let shared = Arc::new(Self {
             files,

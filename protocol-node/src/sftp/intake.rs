@@ -91,8 +91,8 @@ pub(crate) struct Channel {
     begun: bool,
     login: VPath,
     shared: Arc<Shared>,
-    /// To the worker; `None` after the client's EOF.
-    jobs: Option<mpsc::Sender<Job>>,
+    /// To the worker, boxed as the answers are; `None` after the client's EOF.
+    jobs: Option<mpsc::Sender<Box<Job>>>,
     memory: Memory,
     ended: CancellationToken,
     _end: DropGuard,
@@ -329,7 +329,7 @@ impl Channel {
 
     fn to_worker(&self, job: Job) -> Result<(), Refused> {
         let jobs = self.jobs.as_ref().ok_or(Refused::Ended)?;
-        jobs.try_send(job).map_err(|_| Refused::Ended)
+        jobs.try_send(Box::new(job)).map_err(|_| Refused::Ended)
     }
 
     fn count(&self, class: Class) -> Result<(), Refused> {
@@ -342,7 +342,7 @@ impl Channel {
     }
 
     fn answer(&self, id: u32, class: Class, body: Body) -> Result<(), Refused> {
-        let sent = self.shared.replies.try_send(Reply { id, class, body });
+        let sent = self.shared.replies.try_send(Box::new(Reply { id, class, body }));
         sent.map_err(|_| Refused::Ended)
     }
 }

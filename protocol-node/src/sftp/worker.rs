@@ -45,8 +45,8 @@ type Running = BoxFuture<'static, (Reply, Returned)>;
 /// The state machine.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
-    replies: mpsc::Receiver<Reply>,
-    jobs: mpsc::Receiver<Job>,
+    replies: mpsc::Receiver<Box<Reply>>,
+    jobs: mpsc::Receiver<Box<Job>>,
     /// The client has sent its last request.
     ended: bool,
     /// The two lanes. What they hold is counted: they are never longer than what may be unanswered.
@@ -87,8 +87,8 @@ impl Worker {
     pub(crate) fn new(
         shared: Arc<Shared>,
         memory: Arc<Pool>,
-        replies: mpsc::Receiver<Reply>,
-        jobs: mpsc::Receiver<Job>,
+        replies: mpsc::Receiver<Box<Reply>>,
+        jobs: mpsc::Receiver<Box<Job>>,
         output: Output,
     ) -> Self {
         Self {
@@ -152,7 +152,7 @@ impl Worker {
         while self.has_room()
             && let Poll::Ready(Some(reply)) = self.replies.poll_recv(cx)
         {
-            self.put(reply);
+            self.put(*reply);
             progress = true;
         }
         while self.has_room()
@@ -175,7 +175,7 @@ impl Worker {
         while !self.ended
             && let Poll::Ready(job) = self.jobs.poll_recv(cx)
         {
-            match job {
+            match job.map(|job| *job) {
                 Some(Job::Handle(job)) => self.handle_jobs.0.push_back(job),
                 Some(Job::Path(job)) => self.path_jobs.0.push_back(job),
                 None => self.ended = true,

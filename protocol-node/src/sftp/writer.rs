@@ -183,5 +183,5 @@ impl Writer {
 /// Answers into the queue of answers, which has room for every counted request. It is closed when the channel has
 /// ended and nobody listens.
 fn answer(shared: &Shared, id: u32, class: Class, body: Body) {
-    let _ = shared.replies.try_send(Reply { id, class, body });
+    let _ = shared.replies.try_send(Box::new(Reply { id, class, body }));
 }
