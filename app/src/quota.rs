@@ -133,7 +133,7 @@ impl Quotas {
                 && let Err(error) = self.less(&account, free).await
             {
                 tracing::debug!(%error, "a lease is given back later");
-                account.state().free = account.state().free.plus(free);
+                account.add(free);
             }
         }
     }

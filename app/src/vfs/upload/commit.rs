@@ -93,7 +93,11 @@ impl Writer {
                     }
                 };
                 self.let_go();
-                recorded.note_made(&self.session, bytes).await?;
+                if let Err(error) = recorded.note_made(&self.session, bytes).await {
+                    // the file is there, and the sweep will count it
+                    self.room.leave_to_sweep();
+                    return Err(error);
+                }
                 let operation = recorded.intent().operation.clone();
                 let mut intent = recorded.into_intent();
                 let change = UsageChange::written(bytes, intent.seen.as_ref());
