@@ -12,6 +12,7 @@ mod listing;
 mod partial;
 mod rename;
 mod resumed;
+mod rounds;
 mod times;
 mod upload;
 

@@ -1,5 +1,6 @@
 //! Deleting files.
 
+use super::rounds::Rounds;
 use super::{FileSession, file_subject, new_operation, object_failure};
 use crate::activity::Operation;
 use crate::settler::Done;
@@ -8,13 +9,7 @@ use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::intent::{Change, UsageChange};
 use domain::path::VPath;
-use std::time::Duration;
 use store::objects::ObjectError;
-
-/// How often a delete follows a file that others keep replacing.
-const ROUNDS: u32 = 6;
-/// How long it waits for another operation that is taking the same version away.
-const PAUSE: Duration = Duration::from_millis(50);
 
 impl FileSession {
     /// Deletes a file: the version that is there when the call is made, or a newer one that replaces it meanwhile.
@@ -35,7 +30,8 @@ impl FileSession {
         let Some(key) = proof.location().file_key() else {
             return Err(is_a_folder());
         };
-        for _ in 0..ROUNDS {
+        let mut rounds = Rounds::new();
+        while rounds.another().await {
             let (file, _) = tokio::join!(objects.head(&proof), self.partials());
             let file = file.map_err(object_failure)?;
             if let Some(partial) = self.partial_at(Some(&key), file.as_ref().map(|info| info.modified)).await {
@@ -55,10 +51,7 @@ impl FileSession {
             let intent = self.intent(&operation, &key, Change::Delete, Some(event), Some(&info));
             let mut recorded = match self.record(intent).await {
                 // somebody else is deleting or renaming this version: look again when that is done
-                Err(error) if error.kind() == FileErrorKind::Changed => {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
+                Err(error) if error.kind() == FileErrorKind::Changed => continue,
                 recorded => recorded?,
             };
             match recorded.during(self, objects.delete(&proof, &info.etag)).await {

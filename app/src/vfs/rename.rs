@@ -6,6 +6,7 @@ mod folder;
 
 use super::intent::{Recorded, precondition, seen_of};
 use super::partial::unfinished;
+use super::rounds::Rounds;
 use super::{FileSession, file_subject, new_operation, object_failure};
 use crate::activity::Operation;
 use crate::large_copy::{copy_in_parts, is_large};
@@ -17,13 +18,7 @@ use domain::id::OperationId;
 use domain::intent::{Change, renamed};
 use domain::kept_time::KeptTime;
 use domain::path::{ObjectKey, VPath};
-use std::time::Duration;
 use store::objects::{MultipartUpload, ObjectError, ObjectInfo, Precondition, WriteError};
-
-/// How often a rename looks again when others change the source or the target.
-const ROUNDS: u32 = 6;
-/// How long it waits for another operation that is taking the same version away.
-const PAUSE: Duration = Duration::from_millis(50);
 
 impl FileSession {
     /// Renames a file or folder. `replace`: a file may take the place of another file.
@@ -44,7 +39,8 @@ impl FileSession {
         if chroot.is_home(from) || chroot.is_home(to) {
             return Err(FileError::new(FileErrorKind::PermissionDenied, "the home folder cannot be renamed"));
         }
-        for _ in 0..ROUNDS {
+        let mut rounds = Rounds::new();
+        while rounds.another().await {
             let objects = &self.shared.objects;
             let (file, target_file, target_inside, _) =
                 tokio::join!(objects.head(&source), objects.head(&target), objects.peek(&target), self.partials());
@@ -93,10 +89,7 @@ impl FileSession {
         let intent = self.intent(&operation, &to_key, change, Some(event), replaced);
         let mut recorded = match self.record(intent).await {
             // somebody else is deleting or renaming this version: look again when that is done
-            Err(error) if error.kind() == FileErrorKind::Changed => {
-                tokio::time::sleep(PAUSE).await;
-                return Ok(false);
-            }
+            Err(error) if error.kind() == FileErrorKind::Changed => return Ok(false),
             recorded => recorded?,
         };
         let condition = precondition(recorded.intent().seen.as_ref());

@@ -8,6 +8,7 @@
 )]
 
 mod appending;
+mod contended;
 mod copied;
 mod early;
 mod faults;

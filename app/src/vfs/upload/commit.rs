@@ -5,6 +5,7 @@ use super::{Writer, unsupported};
 use crate::budget::Reserved;
 use crate::settler::Done;
 use crate::vfs::intent::{Recorded, precondition};
+use crate::vfs::rounds::Rounds;
 use crate::vfs::{new_operation, object_failure};
 use bytes::Bytes;
 use domain::file_error::{FileError, FileErrorKind};
@@ -14,9 +15,6 @@ use domain::upload::{StoredPart, review};
 use futures_util::FutureExt as _;
 use store::clock;
 use store::objects::{MultipartUpload, ObjectError, Precondition, WriteError};
-
-/// How often an upload follows a file that others keep replacing.
-const ROUNDS: u32 = 8;
 
 /// What is to become visible.
 enum Whole {
@@ -207,7 +205,8 @@ impl Writer {
     ) -> Result<Recorded, Failed> {
         // whether a try of this operation ended without an answer, in this round or an earlier one
         let mut unclear = false;
-        for _ in 0..ROUNDS {
+        let mut rounds = Rounds::new();
+        while rounds.another().await {
             if let Err(error) = self.room.for_place_of(recorded.intent().seen.as_ref(), bytes).await {
                 if !unclear {
                     recorded.drop(&self.session).await;
