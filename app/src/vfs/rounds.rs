@@ -7,11 +7,12 @@
 use rand::Rng as _;
 use std::time::{Duration, Instant};
 
-/// For how long an operation looks again. A round has the patience of `store::objects` for S3 beyond it, and both stay below
-/// the deadline that the doors have for an operation on a path.
+/// For how long an operation looks again, at least.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How many rounds there are at least: in a storm of errors one may take longer than all of the patience.
-const LEAST: u32 = 3;
+/// How many rounds there are at least: most of that time may have gone by while storage or table did not answer.
+const ENOUGH: u32 = 24;
+/// After this it gives up in any case: the doors have a deadline of about this for an operation on a path.
+const LIMIT: Duration = Duration::from_secs(120);
 /// The longest pause between two rounds at first; it doubles up to [`LONGEST_PAUSE`]. Short, because what was seen should
 /// be fresh: who hesitates is overtaken again.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -19,24 +20,27 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(80);
 
 /// The rounds of one operation.
 pub(super) struct Rounds {
-    end: Instant,
+    since: Instant,
+    patience: Duration,
+    limit: Duration,
     begun: u32,
     pause: Duration,
 }
 
 impl Rounds {
     pub(super) fn new() -> Self {
-        Self::within(PATIENCE)
+        Self::within(PATIENCE, LIMIT)
     }
 
-    fn within(patience: Duration) -> Self {
-        Self { end: Instant::now() + patience, begun: 0, pause: FIRST_PAUSE }
+    fn within(patience: Duration, limit: Duration) -> Self {
+        Self { since: Instant::now(), patience, limit, begun: 0, pause: FIRST_PAUSE }
     }
 
     /// Whether there is another round; the first begins at once, the others after a pause with jitter.
     pub(super) async fn another(&mut self) -> bool {
         if self.begun > 0 {
-            if self.begun >= LEAST && Instant::now() >= self.end {
+            let passed = self.since.elapsed();
+            if passed >= self.limit || (passed >= self.patience && self.begun >= ENOUGH) {
                 return false;
             }
             let jitter = rand::rng().random_range(0.0..1.0);
@@ -52,23 +56,24 @@ impl Rounds {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn they_end_by_time_and_not_by_number() {
-        let begun = Instant::now();
-        let (mut rounds, mut count) = (Rounds::within(Duration::from_millis(400)), 0);
+    /// How many rounds there are, each of which takes so long.
+    async fn count(mut rounds: Rounds, each: Duration) -> u32 {
+        let mut count = 0;
         while rounds.another().await {
+            tokio::time::sleep(each).await;
             count += 1;
         }
-        assert!(begun.elapsed() >= Duration::from_millis(400) && begun.elapsed() < Duration::from_secs(2));
-        assert!(count > 8, "{count} rounds");
+        count
     }
 
     #[tokio::test]
-    async fn slow_rounds_have_a_few_all_the_same() {
-        let (mut rounds, mut count) = (Rounds::within(Duration::ZERO), 0);
-        while rounds.another().await {
-            count += 1;
-        }
-        assert_eq!(count, LEAST);
+    async fn they_end_when_there_were_enough_and_time_has_passed() {
+        let quick = count(Rounds::within(Duration::ZERO, LIMIT), Duration::ZERO).await;
+        assert_eq!(quick, ENOUGH, "no time is needed");
+        let begun = Instant::now();
+        let patient = count(Rounds::within(Duration::from_millis(1500), LIMIT), Duration::ZERO).await;
+        assert!(patient >= ENOUGH && begun.elapsed() >= Duration::from_millis(1500));
+        let slow = count(Rounds::within(Duration::ZERO, Duration::from_millis(100)), Duration::from_millis(40)).await;
+        assert!((1..=3).contains(&slow), "{slow} rounds");
     }
 }

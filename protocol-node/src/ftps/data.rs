@@ -2,25 +2,19 @@
 //! for every step. What goes wrong is a reply; nothing here ever holds up the control connection.
 
 use super::Times;
+use super::expected::Expected;
 use super::job::Work;
-use super::passive::{Arrived, Pending};
 use super::reply::{self, Reply};
 use super::tickets::Tickets;
-use super::tls::SessionTls;
 use crate::door::Stream;
-use app::activity;
 use bytes::{Bytes, BytesMut};
-use domain::event::Origin;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::HandshakeKind;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 
 /// How much is read at once, and handed to an upload in one piece.
 pub(crate) const PIECE: usize = 256 * 1024;
@@ -45,12 +39,7 @@ pub(crate) enum Direction {
 
 /// What is needed to meet a data connection.
 pub(crate) struct Meeting {
-    pub(crate) pending: Pending,
-    pub(crate) tls: SessionTls,
-    pub(crate) reuse_required: bool,
-    pub(crate) times: Arc<Times>,
-    pub(crate) kill: CancellationToken,
-    pub(crate) origin: Origin,
+    pub(super) expected: Expected,
     /// Whether the session's client sent its last ClientHello before 150.
     pub(crate) hello_first: Arc<AtomicBool>,
 }
@@ -78,72 +67,28 @@ impl Meeting {
     ///
     /// Most clients begin TLS after 150. Some do at once, and go on sending after 150: for them the handshake comes first, so that
     /// the ticket at its end is there before they have sent a small file and closed ([`super::tickets`]).
-    pub(crate) async fn begin(mut self, direction: Direction, work: &Work, first: Reply) -> Result<Data, Reply> {
-        let grace = if self.hello_first.load(Ordering::Relaxed) { HELLO_GRACE } else { Duration::ZERO };
-        let early = timeout(grace, &mut self.pending.arrived).await;
-        self.hello_first.store(early.is_ok(), Ordering::Relaxed);
-        match early {
-            Ok(arrived) => {
-                let mut handshake = Box::pin(self.handshake(arrived.map_err(|_| reply::NO_CONNECTION)?, direction));
-                let ready = timeout(EARLY_HANDSHAKE, &mut handshake).await;
-                match ready {
-                    Ok(data) => {
-                        let data = data?;
-                        work.tell(first);
-                        Ok(data)
-                    }
-                    Err(_) => {
-                        work.tell(first);
-                        handshake.await
-                    }
-                }
+    pub(crate) async fn begin(self, direction: Direction, work: &Work, first: Reply) -> Result<Data, Reply> {
+        let Self { mut expected, hello_first } = self;
+        expected.is_for(direction);
+        let grace = if hello_first.load(Ordering::Relaxed) { HELLO_GRACE } else { Duration::ZERO };
+        let early = timeout(grace, expected.hello()).await;
+        hello_first.store(early.is_ok(), Ordering::Relaxed);
+        let stream = if let Ok(hello) = early {
+            hello?;
+            let ready = timeout(EARLY_HANDSHAKE, expected.secured()).await.ok().transpose()?;
+            work.tell(first);
+            match ready {
+                Some(stream) => stream,
+                None => expected.secured().await?,
             }
-            Err(_) => {
-                work.tell(first);
-                let arrived = self.wait().await?;
-                self.handshake(arrived, direction).await
-            }
-        }
-    }
-
-    async fn wait(&mut self) -> Result<Arrived, Reply> {
-        let Self { pending, times, origin, .. } = self;
-        let stranger = Arc::clone(&pending.stranger);
-        tokio::select! {
-            arrived = &mut pending.arrived => arrived.map_err(|_| reply::NO_CONNECTION),
-            () = sleep(times.connect) => Err(reply::NO_CONNECTION),
-            () = async {
-                stranger.notified().await;
-                // it may have been somebody else's
-                sleep(times.own_after_stranger).await;
-            } => {
-                activity::tls_resume_failure(origin);
-                Err(reply::NOT_REUSED)
-            }
-        }
-    }
-
-    async fn handshake(self, arrived: Arrived, direction: Direction) -> Result<Data, Reply> {
-        let Self { tls, reuse_required, times, kill, origin, .. } = self;
-        let config = match direction {
-            Direction::ToClient => tls.reading,
-            Direction::FromClient => tls.writing,
+        } else {
+            work.tell(first);
+            expected.hello_in_time().await?;
+            expected.secured().await?
         };
-        let stream = Stream::after(arrived.read, arrived.socket, kill).acknowledging_at_once();
-        let stream = match timeout(times.handshake, TlsAcceptor::from(config).accept(stream)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::info!(%error, "TLS failed on a data connection");
-                return Err(reply::NO_TLS);
-            }
-            Err(_) => return Err(reply::NO_TLS),
-        };
-        if reuse_required && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed) {
-            activity::tls_resume_failure(&origin);
-            return Err(reply::NOT_REUSED);
-        }
+        let (times, tickets) = (Arc::clone(&expected.shaking.times), Arc::clone(&expected.shaking.tls.tickets));
         let pace = Pace::new(&times);
-        Ok(Data { stream, piece: BytesMut::new(), tickets: tls.tickets, pace, times })
+        Ok(Data { stream, piece: BytesMut::new(), tickets, pace, times })
     }
 }
 

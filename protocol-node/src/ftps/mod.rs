@@ -47,6 +47,7 @@ mod data;
 mod door;
 #[cfg(test)]
 mod exercise;
+mod expected;
 mod facts;
 mod features;
 mod folders;

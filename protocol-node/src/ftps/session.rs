@@ -3,9 +3,9 @@
 use super::command::{self, Algorithm, Command, Malformed};
 use super::control::{Control, Gone};
 use super::door::Shared;
+use super::expected::Expected;
 use super::job::{Job, Told};
 use super::line::Line;
-use super::passive::Pending;
 use super::reply::{self, Reply};
 use super::text::Facts;
 use super::tls::SessionTls;
@@ -48,7 +48,7 @@ pub(super) struct Session {
     pub(super) protection_size: bool,
     pub(super) private: bool,
     pub(super) only_epsv: bool,
-    pub(super) pending: Option<Pending>,
+    pub(super) expected: Option<Expected>,
     pub(super) hello_first: Arc<AtomicBool>,
     pub(super) lingering: Arc<Semaphore>,
     // what one command leaves for later ones
@@ -124,7 +124,7 @@ impl Session {
             protection_size: false,
             private: false,
             only_epsv: false,
-            pending: None,
+            expected: None,
             hello_first: Arc::default(),
             lingering: Arc::new(Semaphore::new(MAX_LINGERING)),
             folder: VPath::root(),
@@ -144,8 +144,8 @@ impl Session {
         if let Err(gone) = self.run(implicit).await {
             tracing::debug!(reason = %gone, "the connection has ended");
         }
-        let Self { control, job, pending, shared, .. } = self;
-        drop((job, pending));
+        let Self { control, job, expected, shared, .. } = self;
+        drop((job, expected));
         control.close(shared.times.farewell).await;
     }
 

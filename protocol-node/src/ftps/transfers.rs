@@ -6,6 +6,7 @@
 use super::Times;
 use super::command::Epsv;
 use super::data::{Came, Data, Direction, Meeting, PIECE};
+use super::expected::{Expected, Shaking};
 use super::job::{Job, Work};
 use super::reply::{self, Reply};
 use super::session::{Answer, Session};
@@ -55,10 +56,17 @@ impl Session {
 
     fn wait_for_data(&mut self) -> Option<u16> {
         // a new place takes that of the old one
-        self.pending = None;
+        self.expected = None;
         let tickets = Arc::clone(&self.tls.tickets);
         let (port, pending) = self.shared.passive.wait(self.origin.client_ip, tickets, self.shared.reuse_required)?;
-        self.pending = Some(pending);
+        let shaking = Shaking {
+            tls: self.tls.clone(),
+            reuse_required: self.shared.reuse_required,
+            times: Arc::clone(&self.shared.times),
+            kill: self.kill.clone(),
+            origin: self.origin.clone(),
+        };
+        self.expected = Some(Expected::new(pending, shaking));
         Some(port)
     }
 
@@ -68,12 +76,7 @@ impl Session {
             return Err(reply::PRIVATE_FIRST);
         }
         Ok(Meeting {
-            pending: self.pending.take().ok_or(reply::PASSIVE_FIRST)?,
-            tls: self.tls.clone(),
-            reuse_required: self.shared.reuse_required,
-            times: Arc::clone(&self.shared.times),
-            kill: self.kill.clone(),
-            origin: self.origin.clone(),
+            expected: self.expected.take().ok_or(reply::PASSIVE_FIRST)?,
             hello_first: Arc::clone(&self.hello_first),
         })
     }

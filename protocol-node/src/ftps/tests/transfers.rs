@@ -3,6 +3,7 @@
 use super::client::{Client, TLS12, TLS13};
 use super::{Server, Setup, content};
 use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_goes_in_and_out() {
@@ -57,6 +58,34 @@ async fn a_client_may_begin_tls_before_its_command() {
     }
     // and one that does not any more
     assert_eq!(client.upload("STOR afterwards", b"x").await, 226);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_may_send_its_command_when_tls_has_begun() {
+    let server = Server::start();
+    let mut client = server.client().await;
+    server.vfs.put("/there", "for you");
+    for at in 0..10 {
+        let address = client.passive().await;
+        let mut data = client.data(address).await.unwrap();
+        assert_eq!(client.ask(&format!("STOR {at}")).await, 150);
+        data.write_all(b"early").await.unwrap();
+        data.shutdown().await.unwrap();
+        data.read_to_end(&mut Vec::new()).await.unwrap();
+        assert_eq!(client.reply().await.0, 226);
+        assert_eq!(server.vfs.get(&format!("/{at}")).unwrap(), "early");
+        let address = client.passive().await;
+        let mut data = client.data(address).await.unwrap();
+        assert_eq!(client.ask("RETR there").await, 150);
+        let mut content = Vec::new();
+        data.read_to_end(&mut content).await.unwrap();
+        assert_eq!((client.reply().await.0, &content[..]), (226, &b"for you"[..]));
+    }
+    // who makes another place instead, or leaves, leaves nothing behind
+    let address = client.passive().await;
+    let mut data = client.data(address).await.unwrap();
+    client.passive().await;
+    assert_eq!(data.read(&mut [0]).await.unwrap_or(0), 0, "it is closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
