@@ -1,4 +1,6 @@
-//! SSH public keys that credentials log in with.
+//! Public keys that credentials log in with: by SSH, and in FTPS by a certificate of the same key ([`certificate`]).
+
+pub mod certificate;
 
 use crate::id::{CredentialId, uuid_text};
 use crate::invalid::Invalid;
@@ -46,14 +48,22 @@ pub struct ParsedKey {
     pub blob: Vec<u8>,
 }
 
-/// Parses one line in OpenSSH's form.
+/// Parses one line in OpenSSH's form, or a certificate in PEM, of which the key is taken.
 pub fn parse(text: &str) -> Result<ParsedKey, Invalid> {
     let line = text.trim();
+    if line.starts_with(certificate::PEM_BEGINS) {
+        return certificate::parse(line);
+    }
     if line.len() > MAX_LINE || line.chars().any(char::is_control) {
         return Err(Invalid::new("must be one line of at most 8192 characters"));
     }
-    let key = PublicKey::from_openssh(line)
-        .map_err(|_| Invalid::new("must be one public key in OpenSSH's form: `<type> <base64> [<comment>]`"))?;
+    let key = PublicKey::from_openssh(line).map_err(|_| {
+        Invalid::new("must be one public key in OpenSSH's form, `<type> <base64> [<comment>]`, or a certificate in PEM")
+    })?;
+    checked(&key, line.to_owned())
+}
+
+fn checked(key: &PublicKey, line: String) -> Result<ParsedKey, Invalid> {
     let key_type = match key.key_data() {
         KeyData::Ed25519(_) => KeyType::Ed25519,
         KeyData::Ecdsa(_) => KeyType::Ecdsa,
@@ -69,7 +79,7 @@ pub fn parse(text: &str) -> Result<ParsedKey, Invalid> {
         key_type,
         fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
         comment: key.comment().as_str_lossy().to_owned(),
-        line: line.to_owned(),
+        line,
         blob: key.to_bytes().map_err(|_| Invalid::new("must be a key that can be written out again"))?,
     })
 }

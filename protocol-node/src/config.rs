@@ -283,6 +283,7 @@ mod tests {
             ("TOWPATH_FTPS_PASSIVE_PORTS", "x"),
             ("TOWPATH_FTPS_PASSIVE_ADDRESS", "::1"),
             ("TOWPATH_FTPS_SESSION_REUSE", "yes"),
+            ("TOWPATH_FTPS_CLIENT_CERTIFICATES", "required"),
         ] {
             let error = read(&[certificate, key, (name, value)]).err().unwrap().to_string();
             assert!(error.contains(name), "{error}");

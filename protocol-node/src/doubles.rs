@@ -38,13 +38,17 @@ type Tree = Arc<Mutex<BTreeMap<VPath, Option<Bytes>>>>;
 pub struct Accounts {
     /// The one public key that is known.
     pub key: Vec<u8>,
+    /// Whether a key needs the password as well.
+    pub both: bool,
 }
 
 impl Accounts {
     pub async fn log_in(&self, attempt: Attempt) -> Result<Login, LoginError> {
         let good = match attempt.proof {
-            Proof::Password(password) => password.as_str() == PASSWORD,
-            Proof::PublicKey(key) | Proof::KeyAndPassword { key, .. } => key == self.key,
+            Proof::Password(password) => !self.both && password.as_str() == PASSWORD,
+            Proof::PublicKey(key) if self.both && key == self.key => return Err(LoginError::PasswordToo),
+            Proof::PublicKey(key) => key == self.key,
+            Proof::KeyAndPassword { key, password } => key == self.key && password.as_str() == PASSWORD,
         };
         if !good || attempt.user != "ann" {
             return Err(LoginError::Refused);

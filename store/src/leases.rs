@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const BYTES: &str = "lease_bytes@";
 const FILES: &str = "lease_files@";
+/// What the node has given back last, so that a repeated request is told from another one.
+const GIVEN: &str = "lease_given@";
 const REV: &str = "lease_rev";
 const BY: &str = "lease_by";
 
@@ -107,8 +109,9 @@ impl Leases {
         for (at, node) in gone.iter().enumerate() {
             request = request
                 .expression_attribute_names(format!("#gone_bytes{at}"), format!("{BYTES}{node}"))
-                .expression_attribute_names(format!("#gone_files{at}"), format!("{FILES}{node}"));
-            places.push(format!("#gone_bytes{at}, #gone_files{at}"));
+                .expression_attribute_names(format!("#gone_files{at}"), format!("{FILES}{node}"))
+                .expression_attribute_names(format!("#gone_given{at}"), format!("{GIVEN}{node}"));
+            places.push(format!("#gone_bytes{at}, #gone_files{at}, #gone_given{at}"));
         }
         if !places.is_empty() {
             expression.push_str(" REMOVE ");
@@ -123,27 +126,32 @@ impl Leases {
         Ok(self.get(organization, credential).await?.by.is_some_and(|by| by == token))
     }
 
-    /// Takes off a node's lease.
+    /// Takes off a node's lease, once: an ADD that is sent again after a lost answer would do it twice. One at a time for a node
+    /// and a credential.
     pub async fn give_back(
         &self,
         organization: &OrganizationId,
         credential: &CredentialId,
         less: &Leased,
     ) -> Result<(), RecordError> {
+        let given = format!("{GIVEN}{}", less.node);
         let less = Less::of(less);
         let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key_attributes(table::usage(organization, credential))))
-            .update_expression(format!("ADD {}", less.expression))
-            .condition_expression("attribute_exists(pk)");
+            .update_expression(format!("SET #given = :given ADD {}", less.expression))
+            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(#given) OR #given <> :given)")
+            .expression_attribute_names("#given", given)
+            .expression_attribute_values(":given", AttributeValue::S(uuid_text(crate::clock::random())));
         for (name, value) in less.names {
             request = request.expression_attribute_names(name, value);
         }
         for (name, value) in less.values {
             request = request.expression_attribute_values(name, value);
         }
+        // if the condition fails, it has happened, or there is nothing to take it off
         conditionally(|| request.clone().send()).await.map_err(RecordError::unavailable)?;
         Ok(())
     }

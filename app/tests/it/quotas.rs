@@ -6,8 +6,9 @@ use bytes::Bytes;
 use domain::file_error::FileErrorKind::QuotaExceeded;
 use domain::id::NodeId;
 use domain::quota::{Amount, Quota};
+use offline_aws::FaultPlan;
 use std::time::{Duration, Instant};
-use store::leases::Leases;
+use store::leases::{Leased, Leases};
 
 const MIB: usize = 1024 * 1024;
 
@@ -22,12 +23,29 @@ impl World {
         read.nodes.values().fold(Amount::default(), |sum, lease| sum.plus(*lease))
     }
 
+    /// The same as the table has it: what was given back twice is negative.
+    async fn numbers(&self) -> Vec<i64> {
+        let items = self.aws.dynamodb.scan().table_name(&self.aws.settings.table).send().await.unwrap();
+        let attributes = items.items().iter().flatten();
+        let leases =
+            attributes.filter(|(name, _)| name.starts_with("lease_bytes@") || name.starts_with("lease_files@"));
+        leases.map(|(_, value)| value.as_n().unwrap().parse().unwrap()).collect()
+    }
+
+    /// Gives a node that much.
+    async fn leases_to(&self, node: &NodeId, amount: Amount) {
+        let leases = Leases::new(&self.aws);
+        let read = leases.get(&self.organization, &self.credential).await.unwrap();
+        let more = Leased { node: node.clone(), amount };
+        assert!(leases.take(&self.organization, &self.credential, &more, &Default::default(), &read).await.unwrap());
+    }
+
     /// Waits until nothing is leased any more.
     async fn nothing_leased(&self) {
         assert!(self.vfs.settled(Duration::from_secs(20)).await);
         let began = Instant::now();
-        while !self.leased().await.is_zero() {
-            assert!(began.elapsed() < Duration::from_secs(20), "{:?} stays leased", self.leased().await);
+        while self.numbers().await.iter().any(|number| *number != 0) {
+            assert!(began.elapsed() < Duration::from_secs(20), "{:?} stays leased", self.numbers().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -175,16 +193,44 @@ async fn aborts_and_interruptions_take_nothing() {
     world.nothing_leased().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_whose_answer_gets_lost_is_given_back_once() {
+    let world = World::start().await;
+    let node = NodeId::from_random([9; 16]);
+    world.leases_to(&node, Amount { bytes: 1000, files: 50 }).await;
+    let mut plan = FaultPlan { seed: 3, ..FaultPlan::default() };
+    plan.dynamodb.lost_answer_rate = 0.6;
+    world.offline.faults().set(plan);
+    for _ in 0..20 {
+        let less = Leased { node: node.clone(), amount: Amount { bytes: 7, files: 1 } };
+        Leases::new(&world.aws).give_back(&world.organization, &world.credential, &less).await.unwrap();
+    }
+    world.offline.faults().set(FaultPlan::default());
+    assert_eq!(world.leased().await, Amount { bytes: 1000 - 140, files: 50 - 20 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_cannot_be_given_back_stays_and_holds_nobody_up() {
+    let world = World::start().await;
+    let ana = world.session_within(bytes(10 * MIB));
+    small(&ana, "/a", 1).await.unwrap();
+    assert!(world.vfs.settled(Duration::from_secs(20)).await);
+    // the one failure that is told at once
+    let table = &world.aws.settings.table;
+    world.aws.dynamodb.delete_table().table_name(table).send().await.unwrap();
+    // long enough for a try
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    store::table::create_table(&world.aws.dynamodb, table).await.unwrap();
+    let again = tokio::time::timeout(Duration::from_secs(20), small(&ana, "/b", 1));
+    assert_eq!(again.await.expect("an upload hangs"), Ok(()));
+}
+
 #[tokio::test]
 async fn a_dead_nodes_lease_stands_until_its_uploads_are_counted_for_sure() {
     let world = World::start().await;
-    let leases = Leases::new(&world.aws);
     let nodes = store::nodes::Nodes::new(&world.aws);
     let dead = NodeId::from_random([9; 16]);
-    let read = leases.get(&world.organization, &world.credential).await.unwrap();
-    let amount = Amount { bytes: 900, files: 1 };
-    let more = store::leases::Leased { node: dead.clone(), amount };
-    assert!(leases.take(&world.organization, &world.credential, &more, &Default::default(), &read).await.unwrap());
+    world.leases_to(&dead, Amount { bytes: 900, files: 1 }).await;
     let long = i64::try_from(SWEPT.as_millis()).unwrap();
     nodes.beat(&dead, store::clock::now().plus_millis(60_000 - long)).await.unwrap();
     let ana = world.session_within(bytes(1000));

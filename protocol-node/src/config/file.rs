@@ -52,6 +52,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("TOWPATH_FTPS_PASSIVE_PORTS", Kind::Text),
     ("TOWPATH_FTPS_PASSIVE_ADDRESS", Kind::Text),
     ("TOWPATH_FTPS_SESSION_REUSE", Kind::Text),
+    ("TOWPATH_FTPS_CLIENT_CERTIFICATES", Kind::Text),
     ("TOWPATH_PROXY_PROTOCOL", Kind::Text),
     ("TOWPATH_FTPS_PROXY_PROTOCOL", Kind::Text),
     ("TOWPATH_PROXY_TRUSTED", Kind::List),

@@ -117,9 +117,12 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
             (None, None) => return Ok(None),
             (Some(_), None) => return Err(self.missing(key)),
             (None, Some(_)) => return Err(self.missing(certificate)),
-            (Some(certificate), Some(key)) => {
-                ftps::CertificateFiles { certificate: certificate.into(), key: key.into() }
-            }
+            (Some(certificate), Some(key)) => ftps::CertificateFiles {
+                certificate: certificate.into(),
+                key: key.into(),
+                ask_clients: self
+                    .choice("TOWPATH_FTPS_CLIENT_CERTIFICATES", &[("optional", true), ("ignored", false)])?,
+            },
         };
         let listen = |variable, port| {
             let expected = format!("an address and a port, such as 0.0.0.0:{port}");

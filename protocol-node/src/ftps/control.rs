@@ -1,6 +1,7 @@
 //! The control connection: lines in, replies out, in the clear until AUTH TLS and under TLS from then on (RFC 4217,
 //! section 4).
 
+use super::client_keys;
 use super::line::{Line, Lines, MAX_LINE};
 use super::reply::Reply;
 use crate::door::Stream;
@@ -61,6 +62,14 @@ impl Control {
     /// Whether TLS is on.
     pub(crate) fn is_private(&self) -> bool {
         matches!(self.wire, Wire::Tls(_))
+    }
+
+    /// The key of the certificate that the client has shown.
+    pub(crate) fn client_key(&self) -> Option<Vec<u8>> {
+        match &self.wire {
+            Wire::Tls(stream) => client_keys::shown(stream.get_ref().1),
+            Wire::Clear(_) | Wire::Gone => None,
+        }
     }
 
     /// What TLS has agreed on.

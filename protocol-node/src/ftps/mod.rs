@@ -41,6 +41,7 @@
 //! is the VFS's and in the node's budget. There is one job for a session, so this is what it holds at most.
 
 mod changes;
+mod client_keys;
 mod command;
 mod control;
 mod data;

@@ -121,6 +121,8 @@ pub(crate) const PROT_UNKNOWN: Reply = Reply::new(536, "Only PROT P is offered")
 pub(crate) const CCC_REFUSED: Reply = Reply::new(533, "The control connection stays protected");
 pub(crate) const PASSWORD_NEEDED: Reply = Reply::new(331, "Password, please");
 pub(crate) const USER_FIRST: Reply = Reply::new(503, "Send USER first");
+/// RFC 2228, section 3: nobody needs to ask for a password.
+pub(crate) const LOGGED_IN_BY_CERTIFICATE: Reply = Reply::new(232, "Logged in by your certificate");
 pub(crate) const LOGGED_IN: Reply = Reply::new(230, "Logged in");
 pub(crate) const LOGGED_IN_ALREADY: Reply = Reply::new(503, "Logged in already");
 pub(crate) const LOGIN_REFUSED: Reply = Reply::new(530, "Login incorrect");

@@ -20,13 +20,18 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Data connections on which the client has everything and which it has not closed.
 const MAX_LINGERING: usize = 4;
+
+/// How long PASV and EPSV wait before their reply. If it comes within some ten microseconds, as on one machine, curl before 8.7
+/// reads it and then sleeps for a second without looking at any connection (curl/curl#12901).
+const NOT_AT_ONCE: Duration = Duration::from_millis(1);
 
 /// One control connection.
 pub(super) struct Session {
@@ -39,6 +44,10 @@ pub(super) struct Session {
     // login
     pub(super) user: Option<String>,
     pub(super) refused: usize,
+    /// How often the key of the client's certificate was looked up.
+    pub(super) keys_asked: usize,
+    /// A user whose key was right, and who needs a password as well.
+    pub(super) half: Option<(String, Vec<u8>)>,
     pub(super) files: Option<FileSession>,
     /// The session as the node lists it, until the connection ends.
     pub(super) listed: Option<app::sessions::Session>,
@@ -118,6 +127,8 @@ impl Session {
             kill,
             user: None,
             refused: 0,
+            keys_asked: 0,
+            half: None,
             files: None,
             listed: None,
             ended: CancellationToken::new(),
@@ -303,7 +314,7 @@ impl Session {
             Command::Pbsz => self.protection_buffer().into(),
             Command::Prot(level) => self.protection(level).into(),
             Command::Ccc => reply::CCC_REFUSED.into(),
-            Command::User(name) => self.user(name).into(),
+            Command::User(name) => self.user(name).await,
             Command::Pass(password) => self.pass(password).await,
             // logged in
             command => match self.files.clone() {
@@ -338,8 +349,14 @@ impl Session {
             Command::List(path) => self.list(files, path.as_deref()),
             Command::Nlst(path) => self.list_names(files, path.as_deref()),
             Command::Mlsd(path) => self.list_facts(files, path.as_deref()),
-            Command::Pasv => self.passive().into(),
-            Command::Epsv(ask) => self.extended_passive(ask).into(),
+            Command::Pasv => {
+                sleep(NOT_AT_ONCE).await;
+                self.passive().into()
+            }
+            Command::Epsv(ask) => {
+                sleep(NOT_AT_ONCE).await;
+                self.extended_passive(ask).into()
+            }
             Command::Port => if self.only_epsv { reply::EPSV_ONLY } else { reply::ACTIVE_REFUSED }.into(),
             Command::Retr(path) => self.retrieve(files, &path),
             Command::Stor(path) => self.store(files, &path),

@@ -1,5 +1,6 @@
 //! The door with doubles behind it, and clients that do what real ones do not.
 
+mod certificates;
 mod client;
 mod hostile;
 mod proxied;
@@ -36,11 +37,13 @@ struct Setup {
     reuse_required: bool,
     passive_ports: usize,
     proxy: Proxy,
+    accounts: Accounts,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { times: Times::default(), reuse_required: true, passive_ports: 3, proxy: Proxy::Off }
+        let (times, accounts) = (Times::default(), Accounts::default());
+        Self { times, reuse_required: true, passive_ports: 3, proxy: Proxy::Off, accounts }
     }
 }
 
@@ -54,7 +57,7 @@ impl Server {
         let vfs = Vfs::default();
         let budget = app::budget::Budget::new(512).unwrap();
         let state = State {
-            accounts: Accounts::default(),
+            accounts: setup.accounts,
             vfs: vfs.clone(),
             budget,
             sessions: crate::doubles::sessions(),
@@ -78,6 +81,12 @@ impl Server {
     /// Logged in over TLS 1.3, data connections private.
     async fn client(&self) -> Client {
         Client::logged_in(self, client::TLS13).await
+    }
+
+    async fn client_before_login(&self) -> Client {
+        let mut client = Client::connect(self, client::TLS13).await;
+        client.secure().await;
+        client
     }
 
     /// How the uploads ended, once there are `count` of them.

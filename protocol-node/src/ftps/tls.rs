@@ -4,6 +4,7 @@
 //! Rule: what binds a data connection to its control connection is resumption ([`super::tickets`]). Early data (0-RTT) is
 //! off: it could be replayed.
 
+use super::client_keys::AnyKey;
 use super::tickets::{NoKey, Tickets, UploadTickets};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,13 +23,15 @@ const TICKETS: usize = 4;
 /// What a client may ask for (RFC 9149).
 const MAX_TICKETS: usize = 16;
 
-/// Certificate and key as files.
+/// Certificate and key as files, and what is asked of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// `TOWPATH_FTPS_CERTIFICATE_FILE`: the chain in PEM, the server's own certificate first.
     pub certificate: PathBuf,
     /// `TOWPATH_FTPS_KEY_FILE`: its private key in PEM.
     pub key: PathBuf,
+    /// `TOWPATH_FTPS_CLIENT_CERTIFICATES`: whether clients are asked for one of theirs.
+    pub ask_clients: bool,
 }
 
 /// Why a certificate cannot be used.
@@ -119,10 +122,14 @@ fn config(files: &CertificateFiles) -> Result<ServerConfig, CertificateError> {
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(failed(&files.key))?;
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])?;
+    let builder = if files.ask_clients {
+        builder.with_client_cert_verifier(Arc::new(AnyKey(provider)))
+    } else {
+        builder.with_no_client_auth()
+    };
+    let mut config = builder.with_single_cert(chain, key)?;
     config.send_tls13_tickets = TICKETS;
     config.max_tls13_tickets = MAX_TICKETS;
     config.max_early_data_size = 0;
@@ -164,7 +171,11 @@ pub(crate) mod tests {
     /// A certificate for loopback, its own authority, in a folder.
     pub(crate) fn files() -> (TempDir, CertificateFiles) {
         let folder = tempfile::tempdir().unwrap();
-        let files = CertificateFiles { certificate: folder.path().join("certificate"), key: folder.path().join("key") };
+        let files = CertificateFiles {
+            certificate: folder.path().join("certificate"),
+            key: folder.path().join("key"),
+            ask_clients: true,
+        };
         let (certificate, key) = pair();
         std::fs::write(&files.certificate, certificate).unwrap();
         std::fs::write(&files.key, key).unwrap();

@@ -29,7 +29,8 @@ async fn server() -> Server {
         Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().await.unwrap();
     assert!(made.success());
     let public = std::fs::read_to_string(folder.path().join("id.pub")).unwrap();
-    let accounts = Accounts { key: ssh_key::PublicKey::from_openssh(&public).unwrap().to_bytes().unwrap() };
+    let accounts =
+        Accounts { key: ssh_key::PublicKey::from_openssh(&public).unwrap().to_bytes().unwrap(), both: false };
     let vfs = Vfs::default();
     let budget = app::budget::Budget::new(512).unwrap();
     let state =

@@ -33,7 +33,7 @@ impl<'a> Ftps<'a> {
         Self::new(stack, stack.get("TOWPATH_USER"), stack.get("TOWPATH_PASSWORD"))
     }
 
-    fn new(stack: &'a Stack, user: &str, password: &str) -> Self {
+    pub(crate) fn new(stack: &'a Stack, user: &str, password: &str) -> Self {
         Self { stack, folder: TempDir::new().unwrap(), user: user.to_owned(), password: password.to_owned() }
     }
 
@@ -98,7 +98,7 @@ impl<'a> Ftps<'a> {
         command
     }
 
-    fn lftp_ok(&self, begin: Begin, settings: &str, script: &str) -> String {
+    pub(crate) fn lftp_ok(&self, begin: Begin, settings: &str, script: &str) -> String {
         let output = run(self.lftp(begin, settings, script));
         assert!(output.status.success(), "lftp {begin:?} {settings} {script}: {}", text(&output));
         text(&output)

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod busy;
+mod certificates;
 mod clients;
 mod connections;
 mod files;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 
 pub(super) const TLS13: &SupportedProtocolVersion = &version::TLS13;
@@ -32,14 +32,28 @@ enum Wire {
 
 pub(super) type Data = TlsStream<TcpStream>;
 
+/// A client's certificate, the rest of its chain, and its key.
+pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 pub(super) fn connector(server: &Server, version: &'static SupportedProtocolVersion) -> TlsConnector {
+    connector_of(server, version, None)
+}
+
+fn connector_of(
+    server: &Server,
+    version: &'static SupportedProtocolVersion,
+    identity: Option<Identity>,
+) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(server.certificate.clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let config = match identity {
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+        None => config.with_no_client_auth(),
+    };
     TlsConnector::from(Arc::new(config))
 }
 
@@ -65,6 +79,16 @@ impl Client {
         let mut client = Self { wire: Wire::Clear(BufReader::new(socket)), tls: connector(server, version), address };
         assert_eq!(client.reply().await.0, 220);
         client
+    }
+
+    /// The same; under TLS it will show this.
+    pub(super) async fn connect_as(
+        server: &Server,
+        version: &'static SupportedProtocolVersion,
+        identity: Identity,
+    ) -> Self {
+        let client = Self::connect(server, version).await;
+        Self { tls: connector_of(server, version, Some(identity)), ..client }
     }
 
     /// Over TLS that has begun.
