@@ -18,9 +18,11 @@ use domain::access::Principal;
 use domain::connection::Grounds;
 use domain::credential::{Credential, UserName};
 use domain::event::{Actor, ActorKind, Event, Origin, Topic};
+use domain::folder;
 use domain::id::uuid_text;
 use domain::identity::{self, Refusal};
 use domain::time::Timestamp;
+use futures_util::FutureExt as _;
 use remembered::Remembered;
 use std::sync::Arc;
 use std::time::Duration;
@@ -320,7 +322,13 @@ impl Inner {
 
     /// A place for the session, if the credential may have only so many.
     async fn begin(&self, found: Found) -> Result<Login, Failure> {
-        let Found { records: LoginRecords { organization, credential }, principal, key_expires_at } = found;
+        let Found { records: LoginRecords { organization, credential }, mut principal, key_expires_at } = found;
+        let mounted = &credential.value.folders;
+        if !mounted.is_empty() {
+            let names = mounted.iter().map(|mounted| &mounted.name);
+            let folders = self.records.folders_named(&organization.value.id, names).boxed().await?;
+            principal.chroot = principal.chroot.with_folders(folder::views(mounted, &folders));
+        }
         let expires_at = credential.value.expires_at.filter(|_| organization.value.close_sessions_on_change);
         let ends_at = [key_expires_at, expires_at].into_iter().flatten().min();
         let place = match credential.value.max_sessions {

@@ -7,6 +7,7 @@ mod connections;
 mod credentials;
 mod defender;
 mod error;
+mod folders;
 mod organization;
 mod ssh_keys;
 mod webhooks;
@@ -16,6 +17,7 @@ pub use caller::{Caller, Who};
 pub use credentials::{CredentialChange, ShownCredential};
 pub use defender::DefendedHost;
 pub use error::{FieldProblem, ManagementError};
+pub use folders::{FolderDescription, MAX_FOLDERS, ShownFolder};
 pub use organization::{OrganizationChange, PolicyChange, SharePolicyChange};
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};
 

@@ -147,8 +147,8 @@ impl<A> Authorized<A> {
 pub enum Shown<A> {
     /// A place in the tree.
     Inside(Authorized<A>),
-    /// A read-only folder above the mount point, holding only this name.
-    Above(Name),
+    /// A read-only folder above mount points, holding only these names.
+    Above(Vec<Name>),
 }
 
 /// Whether `principal` may change or read what lies at `path`.
@@ -163,7 +163,7 @@ pub fn authorize<A: Action>(principal: &Principal, action: A, path: &VPath) -> R
 pub fn show<A: Action>(principal: &Principal, action: A, path: &VPath) -> Result<Shown<A>, FileError> {
     let location = match principal.chroot.locate(path)? {
         Located::Inside(location) => location,
-        Located::Above(name) => return Ok(Shown::Above(name)),
+        Located::Above(names) => return Ok(Shown::Above(names)),
         Located::Nowhere => return Err(FileError::no_such_file()),
     };
     let parent = if action.asks_the_folder_itself() { None } else { path.parent() };
@@ -209,7 +209,7 @@ pub fn authorize_times(principal: &Principal, path: &VPath) -> Result<Shown<SetT
     let any_file = verbs.allows(Verb::ChangeTimes) || (may_upload && verbs.allows(Verb::Overwrite));
     let only_own = !any_file;
     match principal.chroot.locate(path)? {
-        Located::Above(name) => Ok(Shown::Above(name)),
+        Located::Above(names) => Ok(Shown::Above(names)),
         Located::Nowhere => Err(FileError::no_such_file()),
         Located::Inside(_) if only_own && !may_upload => Err(FileError::permission_denied()),
         Located::Inside(location) => {

@@ -2,6 +2,7 @@
 
 use crate::access::{Level, Permissions, Principal};
 use crate::bandwidth::Bandwidth;
+use crate::folder::Mounted;
 use crate::id::{CredentialId, OrganizationId};
 use crate::inbound::InboundRule;
 use crate::invalid::Invalid;
@@ -148,6 +149,9 @@ pub struct Credential {
     /// Sessions at the same time; 0 is no limit.
     #[serde(default)]
     pub max_sessions: u32,
+    /// The virtual folders that it sees.
+    #[serde(default)]
+    pub folders: Vec<Mounted>,
     /// How many SSH keys it has. A counter: no part of its ETag.
     #[serde(default)]
     pub ssh_keys: u32,
@@ -179,6 +183,7 @@ impl Credential {
             max_sessions: 0,
             quota: Quota::default(),
             bandwidth: Bandwidth::default(),
+            folders: Vec::new(),
             ssh_keys: 0,
             created_at: now,
             updated_at: now,
@@ -201,7 +206,7 @@ impl Credential {
         if shown { password.readable.as_ref() } else { None }
     }
 
-    /// Who acts after a login.
+    /// Who acts after a login; without its virtual folders, which are records of their own.
     pub fn principal(&self) -> Principal {
         Principal {
             organization: self.organization.clone(),

@@ -17,6 +17,7 @@ pub mod defender;
 pub mod digest;
 pub mod event;
 pub mod file_error;
+pub mod folder;
 pub mod id;
 pub mod identity;
 pub mod inbound;

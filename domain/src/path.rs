@@ -11,7 +11,7 @@
 mod chroot;
 mod vpath;
 
-pub use chroot::{Chroot, Located, Location, ObjectKey};
+pub use chroot::{Chroot, Located, Location, ObjectKey, View};
 pub use vpath::{InvalidPath, Name, VPath};
 
 /// S3's limit for a key, in bytes of UTF-8.

@@ -3,6 +3,7 @@
 mod connections;
 mod defender;
 mod error;
+mod folders;
 
 use crate::management::ManagementState;
 use axum::Router;
@@ -23,6 +24,8 @@ pub(crate) fn resources() -> Router<ManagementState> {
     Router::new()
         .route(&path("/connections"), get(connections::list))
         .route(&path("/connections/{id}"), delete(connections::close))
+        .route(&path("/folders"), get(folders::list).post(folders::post))
+        .route(&path("/folders/{name}"), get(folders::get).put(folders::put).delete(folders::delete))
         .route(&path("/defender/hosts"), get(defender::list))
         .route(&path("/defender/hosts/{id}"), get(defender::get).delete(defender::forgive))
 }

@@ -8,6 +8,7 @@ mod api_keys;
 mod auth;
 mod credentials;
 mod deployment;
+mod folders;
 mod organizations;
 mod ssh_keys;
 mod webhooks;

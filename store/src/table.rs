@@ -10,6 +10,7 @@
 //! | API key | `ORG#<org>` | `APIKEY#<key id>` | Get: 1; list: Query |
 //! | authentication of an API key | `AUTH#<key id>` | `AUTH` | one conditional Update for each request: 1 WCU, no read |
 //! | webhook | `ORG#<org>` | `HOOK#<id>` | Get: 1; all of an organization (≤ 100) for each event: one Query |
+//! | virtual folder | `ORG#<org>` | `FOLDER#<name>` | Get, consistent: 1, for each that a credential sees at its login, all at once; list: Query |
 //! | admin (unique in the deployment) | `ADMIN#<name>` | `ADMIN` | Get, consistent: 1 |
 //! | admins of an organization | `ORG#<org>` | `ADMIN#<name>` | Query; names only |
 //! | what the first start created | `DEPLOYMENT` | `BOOTSTRAP` | Get, consistent: 1, once a start |
@@ -48,6 +49,7 @@ use aws_sdk_dynamodb::types::{
 use domain::api_key::ApiKeyId;
 use domain::defender::Host;
 use domain::digest::derived_id;
+use domain::folder::FolderName;
 use domain::id::{CredentialId, NodeId, OperationId, OrganizationId};
 use domain::time::Timestamp;
 use std::time::Duration;
@@ -97,6 +99,8 @@ pub(crate) enum ListOf {
     ApiKeys,
     /// Its webhooks.
     Webhooks,
+    /// Its virtual folders.
+    Folders,
 }
 
 impl ListOf {
@@ -105,6 +109,7 @@ impl ListOf {
             Self::Credentials => "CRED#",
             Self::ApiKeys => "APIKEY#",
             Self::Webhooks => "HOOK#",
+            Self::Folders => "FOLDER#",
         }
     }
 }
@@ -127,6 +132,11 @@ pub(crate) fn listed(organization: &OrganizationId, list: ListOf, id: &str) -> K
 /// A credential.
 pub(crate) fn credential(organization: &OrganizationId, id: &CredentialId) -> Key {
     listed(organization, ListOf::Credentials, id.as_str())
+}
+
+/// A virtual folder.
+pub(crate) fn folder(organization: &OrganizationId, name: &FolderName) -> Key {
+    listed(organization, ListOf::Folders, name.as_str())
 }
 
 /// Who has this user name.

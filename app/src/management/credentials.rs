@@ -5,6 +5,7 @@ use domain::access::{Level, Permissions};
 use domain::api_key::Scope;
 use domain::connection::Close;
 use domain::credential::{Credential, State, UserName};
+use domain::folder::Mounted;
 use domain::id::CredentialId;
 use domain::inbound::InboundRule;
 use domain::invalid::Invalid;
@@ -50,6 +51,8 @@ pub struct CredentialChange {
     pub quota_bytes: Option<u64>,
     /// `QuotaFiles`.
     pub quota_files: Option<u64>,
+    /// `VirtualFolders`: the whole list.
+    pub folders: Option<Vec<Mounted>>,
 }
 
 /// A credential and its password, if that may be shown now. No Debug output.
@@ -102,6 +105,7 @@ impl Management {
             Some(password) => password.clone(),
             None => domain::password::generate(&organization.password_policy, &store::clock::random()),
         };
+        self.check_folders(caller, change.folders.as_deref(), &[]).await?;
         let mut credential = Credential::new(id, organization.id.clone(), name, now);
         apply(caller, &organization, &mut credential, &change, true)?;
         credential.password = Some(self.store_password(&organization, &credential.id, &password, now).await?);
@@ -129,6 +133,7 @@ impl Management {
                 return Err(ManagementError::PreconditionFailed);
             }
             let mut new = old.record.value.clone();
+            self.check_folders(caller, change.folders.as_deref(), &new.folders).await?;
             let now = store::clock::now();
             apply(caller, &organization, &mut new, &change, false)?;
             // an object that was read and is sent back holds the password that it already has
@@ -292,6 +297,9 @@ fn apply(
     change.download_kilobytes.into_iter().for_each(|limit| credential.bandwidth.download_kilobytes = limit);
     change.quota_bytes.into_iter().for_each(|bytes| credential.quota.bytes = bytes);
     change.quota_files.into_iter().for_each(|files| credential.quota.files = files);
+    change.folders.clone().into_iter().for_each(|folders| credential.folders = folders);
+    let folders = domain::folder::check(&credential.folders, &credential.chroot);
+    folders.map_err(|problem| ManagementError::field("VirtualFolders", &problem))?;
     change.max_sessions.into_iter().for_each(|most| credential.max_sessions = most);
     Ok(())
 }

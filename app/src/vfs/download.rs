@@ -118,7 +118,7 @@ impl FileSession {
             Err(ObjectError::NotFound) => {
                 let inside = self.shared.objects.peek(&proof).await.map_err(object_failure)?;
                 let folder =
-                    inside.marker.is_some() || !inside.entries.is_empty() || self.principal.chroot.is_home(path);
+                    inside.marker.is_some() || !inside.entries.is_empty() || self.principal.chroot.is_mounted(path);
                 return Err(if folder {
                     FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file")
                 } else {

@@ -30,7 +30,8 @@ impl FileSession {
         let (file, inside) = tokio::join!(objects.head(&proof), objects.peek(&proof));
         let inside = inside.map_err(object_failure)?;
         let taken = file.map_err(object_failure)?.is_some() || inside.marker.is_some() || !inside.entries.is_empty();
-        if taken || self.principal.chroot.is_home(path) {
+        let chroot = &self.principal.chroot;
+        if taken || chroot.is_mounted(path) || !chroot.mounted_in(path).is_empty() {
             return Err(already_exists());
         }
         let operation = new_operation();
@@ -73,8 +74,12 @@ impl FileSession {
 
     async fn delete_folder_now(&self, path: &VPath) -> Result<(), FileError> {
         let proof = self.allowed(path, access::authorize(&self.principal, DeleteFolder, path))?;
-        if self.principal.chroot.is_home(path) {
-            return Err(FileError::new(FileErrorKind::PermissionDenied, "the home folder cannot be deleted"));
+        if self.principal.chroot.is_mounted(path) {
+            let text = "the home folder and virtual folders cannot be deleted";
+            return Err(FileError::new(FileErrorKind::PermissionDenied, text));
+        }
+        if !self.principal.chroot.mounted_in(path).is_empty() {
+            return Err(FileError::new(FileErrorKind::FolderNotEmpty, "a virtual folder is in it"));
         }
         let inside = self.shared.objects.peek(&proof).await.map_err(object_failure)?;
         let Some(version) = empty_folder(&inside)? else {

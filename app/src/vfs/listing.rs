@@ -7,9 +7,9 @@ use super::{Entry, EntryKind, FileSession, object_failure};
 use domain::access::{self, List, Shown, Stat};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::partial::PartialUpload;
-use domain::path::VPath;
+use domain::path::{Name, VPath};
 use pages::{Folder, PageError, Pages};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use store::clock;
 use store::objects::{ListFrom, Listed, ListedKind};
 
@@ -20,7 +20,8 @@ impl FileSession {
         let name = path.name().unwrap_or_default().to_owned();
         let proof = match access::show(&self.principal, Stat, path)? {
             Shown::Above(_) => return Ok(folder(name)),
-            Shown::Inside(_) if self.principal.chroot.is_home(path) => return Ok(folder(name)),
+            Shown::Inside(_) if self.principal.chroot.is_mounted(path) => return Ok(folder(name)),
+            Shown::Inside(_) if !self.principal.chroot.mounted_in(path).is_empty() => return Ok(folder(name)),
             Shown::Inside(proof) => proof,
         };
         let key = proof.location().file_key();
@@ -51,11 +52,11 @@ impl FileSession {
     pub async fn list(&self, path: &VPath) -> Result<Listing, FileError> {
         self.live.touch();
         let proof = match access::show(&self.principal, List, path)? {
-            Shown::Above(name) => {
-                let only = vec![folder(name.as_str().to_owned())];
+            Shown::Above(names) => {
                 return Ok(Listing {
                     ready: None,
-                    above: Some(only),
+                    mounted: names.into_iter().map(Name::into_text).collect(),
+                    told: false,
                     more: None,
                     interrupted: HashMap::new(),
                     times: None,
@@ -63,6 +64,8 @@ impl FileSession {
             }
             Shown::Inside(proof) => proof,
         };
+        let mounted: BTreeSet<String> =
+            self.principal.chroot.mounted_in(path).into_iter().map(Name::into_text).collect();
         let prefix = proof.location().folder_key();
         let times = FolderTimes::begin(self.clone(), prefix.clone());
         let (first, partials, times) =
@@ -70,11 +73,11 @@ impl FileSession {
         let first = first.map_err(object_failure)?;
         let directly_inside = |partial: &PartialUpload| {
             let name = partial.key.strip_prefix(prefix.as_str()).filter(|name| !name.contains('/'))?;
-            Some((name.to_owned(), partial.clone()))
+            (!mounted.contains(name)).then(|| (name.to_owned(), partial.clone()))
         };
         let interrupted = partials.values().filter_map(directly_inside).collect();
         let nothing = first.entries.is_empty() && first.marker.is_none() && first.next.is_none();
-        if nothing && !self.principal.chroot.is_home(path) {
+        if nothing && mounted.is_empty() && !self.principal.chroot.is_mounted(path) {
             let file = self.shared.objects.head(&proof).await.map_err(object_failure)?;
             return Err(match file {
                 Some(_) => FileError::new(FileErrorKind::NotAFolder, "this is a file, not a folder"),
@@ -82,7 +85,8 @@ impl FileSession {
             });
         }
         let more = Pages::after(Folder { session: self.clone(), proof }, &first);
-        Ok(Listing { ready: Some(first.entries), above: None, more: Some(more), interrupted, times: Some(times) })
+        let times = Some(times);
+        Ok(Listing { ready: Some(first.entries), mounted, told: false, more: Some(more), interrupted, times })
     }
 }
 
@@ -90,8 +94,10 @@ impl FileSession {
 /// beside them; of a large folder up to seven more pages, whose memory is reserved.
 pub struct Listing {
     ready: Option<Vec<Listed>>,
-    /// All there is, above the mount point.
-    above: Option<Vec<Entry>>,
+    /// Folders that are mounted here, which hide what else has their names; above the home that is all there is.
+    mounted: BTreeSet<String>,
+    /// Whether these are told.
+    told: bool,
     more: Option<Pages>,
     /// Interrupted uploads in this folder, by name, that no page has shown yet.
     interrupted: HashMap<String, PartialUpload>,
@@ -102,8 +108,9 @@ pub struct Listing {
 impl Listing {
     /// The next entries, at most 1,000, never empty; `None` at the end.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Entry>>, FileError> {
-        if let Some(above) = self.above.take() {
-            return Ok(Some(above));
+        if !self.told && !self.mounted.is_empty() {
+            self.told = true;
+            return Ok(Some(self.mounted.iter().cloned().map(folder).collect()));
         }
         loop {
             let next = match self.ready.take() {
@@ -144,6 +151,9 @@ impl Listing {
         let mut entries = Vec::with_capacity(page.len());
         for listed in page {
             let name = listed.path.name().unwrap_or_default().to_owned();
+            if self.mounted.contains(&name) {
+                continue;
+            }
             let ListedKind::File { bytes, modified: written, etag } = listed.kind else {
                 entries.push(folder(name));
                 continue;

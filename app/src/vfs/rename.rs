@@ -36,9 +36,15 @@ impl FileSession {
     async fn rename_now(&self, from: &VPath, to: &VPath, replace: bool) -> Result<(), FileError> {
         let (source, target) = self.allowed(from, access::authorize_rename(&self.principal, RenameFile, from, to))?;
         let chroot = &self.principal.chroot;
-        if chroot.is_home(from) || chroot.is_home(to) {
-            return Err(FileError::new(FileErrorKind::PermissionDenied, "the home folder cannot be renamed"));
+        if chroot.is_mounted(from) || chroot.is_mounted(to) || !chroot.mounted_in(from).is_empty() {
+            let text = "the home folder, virtual folders and what holds them cannot be renamed";
+            return Err(FileError::new(FileErrorKind::PermissionDenied, text));
         }
+        if !chroot.mounted_in(to).is_empty() {
+            return Err(already_exists());
+        }
+        // two names may lead to one file where folders appear twice
+        let same = source.location() == target.location();
         let mut rounds = Rounds::new();
         while rounds.another().await {
             let objects = &self.shared.objects;
@@ -53,9 +59,9 @@ impl FileSession {
             let Some(info) = file else {
                 let (source, target) =
                     self.allowed(from, access::authorize_rename(&self.principal, RenameFolder, from, to))?;
-                return self.rename_folder(from, &source, to, &target).await;
+                return self.rename_folder(&source, &target).await;
             };
-            if from == to {
+            if same {
                 return Ok(());
             }
             let inside = target_inside.map_err(object_failure)?;

@@ -95,9 +95,6 @@ impl FileSession {
         let Some(key) = proof.location().file_key() else {
             return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file"));
         };
-        if self.principal.chroot.is_home(path) {
-            return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file"));
-        }
         let place = Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| {
             let text = format!("at most {MAX_UPLOADS} files can be open for writing at the same time");
             FileError::new(FileErrorKind::Unavailable, text)

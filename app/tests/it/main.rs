@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod folders;
 mod listings;
+mod mounted;
 mod paces;
 mod promises;
 mod quotas;

@@ -14,7 +14,7 @@ use domain::connection::Grounds;
 use domain::event::{Event, Origin, Protocol, Topic};
 use domain::file_error::FileErrorKind;
 use domain::id::{CredentialId, NodeId, OrganizationId};
-use domain::path::{Chroot, Located, ObjectKey, VPath};
+use domain::path::{Chroot, Located, ObjectKey, VPath, View};
 use domain::quota::Quota;
 use domain::upload::COPY_PART_BYTES;
 use offline_aws::{OfflineAws, Options};
@@ -112,6 +112,14 @@ impl World {
 
     pub(crate) fn session_at(&self, level: Level, mount: &str) -> FileSession {
         self.session_as(self.credential.clone(), level, mount)
+    }
+
+    /// A session that sees virtual folders.
+    pub(crate) fn session_seeing(&self, mount: &str, folders: impl IntoIterator<Item = View>) -> FileSession {
+        let full = Permissions::from_level(Level::Full).unwrap();
+        let mut principal = self.principal(self.credential.clone(), full, mount);
+        principal.chroot = principal.chroot.with_folders(folders);
+        self.open(&self.vfs, principal)
     }
 
     /// A session of another credential with the same home.

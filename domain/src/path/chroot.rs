@@ -7,12 +7,22 @@ use std::fmt;
 /// What a credential sees, built once for a login or a request.
 ///
 /// With `ChrootDirectory` `/` the client's `/` *is* the home directory. With `/ventas` the client's `/` is a read-only
-/// folder that holds only `ventas`, and `/ventas` is the home directory.
+/// folder that holds only `ventas`, and `/ventas` is the home directory. Virtual folders are further parts of the tree that
+/// appear somewhere in that view, also inside the home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chroot {
     organization: OrganizationId,
-    mount: VPath,
-    home: VPath,
+    /// The home and the virtual folders, the deepest first.
+    views: Vec<View>,
+}
+
+/// A folder of the organization's tree, and where it appears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// In the client's view.
+    pub at: VPath,
+    /// In the organization's tree.
+    pub tree: VPath,
 }
 
 /// Where a path of the client leads.
@@ -20,8 +30,8 @@ pub struct Chroot {
 pub enum Located {
     /// Into the organization's tree.
     Inside(Location),
-    /// To a folder above the mount point: it exists, cannot be changed, and holds only this name.
-    Above(Name),
+    /// To a folder above mount points: it exists, cannot be changed, and holds only these names.
+    Above(Vec<Name>),
     /// To nothing. Answer exactly as for a name that does not exist.
     Nowhere,
 }
@@ -31,6 +41,8 @@ pub enum Located {
 pub struct Location {
     organization: OrganizationId,
     tree: VPath,
+    /// A home or a virtual folder itself, which no file of that name stands for.
+    root: bool,
 }
 
 /// The key of an object in the bucket.
@@ -40,7 +52,19 @@ pub struct ObjectKey(String);
 impl Chroot {
     /// The view of a credential: `home` in the organization's tree appears at `mount`.
     pub fn new(organization: OrganizationId, mount: VPath, home: VPath) -> Self {
-        Self { organization, mount, home }
+        Self { organization, views: vec![View { at: mount, tree: home }] }
+    }
+
+    /// The same with virtual folders. One in the place of the home or of another is left out.
+    #[must_use]
+    pub fn with_folders(mut self, folders: impl IntoIterator<Item = View>) -> Self {
+        for folder in folders {
+            if !self.is_mounted(&folder.at) {
+                self.views.push(folder);
+            }
+        }
+        self.views.sort_by_key(|view| std::cmp::Reverse(view.at.segments().count()));
+        self
     }
 
     /// The folder in which a session starts: `/` in both forms.
@@ -53,29 +77,39 @@ impl Chroot {
         &self.organization
     }
 
-    /// Whether `path` is the home directory itself: it exists even when nothing is in it, and cannot be taken away.
-    pub fn is_home(&self, path: &VPath) -> bool {
-        *path == self.mount
+    /// Whether `path` is the home directory or a virtual folder itself: it exists even when nothing is in it, and cannot be taken
+    /// away.
+    pub fn is_mounted(&self, path: &VPath) -> bool {
+        self.views.iter().any(|view| view.at == *path)
+    }
+
+    /// The names in a folder that lead to the home or to virtual folders. They hide what else has these names.
+    pub fn mounted_in(&self, folder: &VPath) -> Vec<Name> {
+        let below = self.views.iter().filter_map(|view| view.at.below(folder));
+        let mut names: Vec<Name> = below.filter_map(|rest| Name::parse(rest.segments().next()?).ok()).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Where `path` leads. The error is for a path that is fine in the view but too long for a key.
     pub fn locate(&self, path: &VPath) -> Result<Located, InvalidPath> {
-        if let Some(rest) = path.below(&self.mount) {
-            let tree = self.home.join(&rest)?;
-            return Ok(Located::Inside(Location { organization: self.organization.clone(), tree }));
+        for view in &self.views {
+            if let Some(rest) = path.below(&view.at) {
+                let (tree, root) = (view.tree.join(&rest)?, rest.is_root());
+                return Ok(Located::Inside(Location { organization: self.organization.clone(), tree, root }));
+            }
         }
-        let next = self.mount.below(path).and_then(|rest| rest.segments().next().map(Name::parse));
-        Ok(match next {
-            Some(Ok(name)) => Located::Above(name),
-            _ => Located::Nowhere,
-        })
+        let names = self.mounted_in(path);
+        Ok(if names.is_empty() { Located::Nowhere } else { Located::Above(names) })
     }
 }
 
 impl Location {
-    /// The key of the file at this place. The root has none (it is always a folder).
+    /// The key of the file at this place. The root has none, and neither have homes and virtual folders: these are always folders,
+    /// and a file of the same name would lie outside of them.
     pub fn file_key(&self) -> Option<ObjectKey> {
-        if self.tree.is_root() {
+        if self.tree.is_root() || self.root {
             return None;
         }
         Some(ObjectKey(format!("{}/files/{}", self.organization, self.tree.relative())))
@@ -91,7 +125,8 @@ impl Location {
 
     /// Something inside this folder, by its path seen from here.
     pub fn inside(&self, below: &VPath) -> Result<Self, InvalidPath> {
-        Ok(Self { organization: self.organization.clone(), tree: self.tree.join(below)? })
+        let root = self.root && below.is_root();
+        Ok(Self { organization: self.organization.clone(), tree: self.tree.join(below)?, root })
     }
 
     /// The path from the organization's root, as events name it.
@@ -167,7 +202,9 @@ mod tests {
     fn key(chroot: &Chroot, text: &str) -> String {
         match chroot.locate(&path(text)).unwrap() {
             Located::Inside(location) => location.file_key().map_or("(root)".into(), |key| key.as_str().to_owned()),
-            Located::Above(name) => format!("above {}", name.as_str()),
+            Located::Above(names) => {
+                format!("above {}", names.iter().map(Name::as_str).collect::<Vec<_>>().join(" "))
+            }
             Located::Nowhere => "nowhere".into(),
         }
     }
@@ -185,6 +222,7 @@ mod tests {
         assert_eq!(key(&chroot, "/"), "above ventas");
         assert_eq!(key(&chroot, "/ventas"), "above eu");
         assert_eq!(key(&chroot, "/ventas/eu/a"), format!("{ORGANIZATION}/files/clients/42/a"));
+        assert_eq!(key(&chroot, "/ventas/eu"), "(root)", "a file beside the home is not in it");
         assert_eq!(key(&chroot, "/ventas/us"), "nowhere");
         assert_eq!(key(&chroot, "/clients/42"), "nowhere");
         assert_eq!(key(&chroot, "/ventasx"), "nowhere");
@@ -194,6 +232,41 @@ mod tests {
     fn the_organizations_root_has_no_file_key() {
         let chroot = chroot("/", "/");
         assert_eq!(key(&chroot, "/"), "(root)");
+    }
+
+    #[test]
+    fn virtual_folders_appear_in_the_home_and_beside_it() {
+        let view = |at: &str, tree: &str| View { at: path(at), tree: path(tree) };
+        let folders = || [view("/in/box", "/shared/in"), view("/in", "/other"), view("/a/b", "/shared/b")];
+        let here = chroot("/", "/home/ana").with_folders(folders());
+        for (at, key_below) in [
+            ("/x", "home/ana/x"),
+            ("/in/x", "other/x"),
+            ("/in/box/x/y", "shared/in/x/y"),
+            ("/in/boxes", "other/boxes"),
+            ("/a", "home/ana/a"),
+            ("/a/x", "home/ana/a/x"),
+            ("/a/b/x", "shared/b/x"),
+        ] {
+            assert_eq!(key(&here, at), format!("{ORGANIZATION}/files/{key_below}"), "{at}");
+        }
+        let names = |chroot: &Chroot, at: &str| {
+            chroot.mounted_in(&path(at)).iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!((&*names(&here, "/"), &*names(&here, "/in"), &*names(&here, "/a")), ("a in", "box", "b"));
+        assert_eq!((&*names(&here, "/a/b"), &*names(&here, "/x")), ("", ""));
+        assert!(here.is_mounted(&path("/in")) && here.is_mounted(&path("/")) && !here.is_mounted(&path("/a")));
+        assert_eq!(key(&here, "/in/box"), "(root)");
+
+        let beside = chroot("/ventas/eu", "/clients/42").with_folders(folders());
+        assert_eq!(key(&beside, "/"), "above a in ventas");
+        assert_eq!(key(&beside, "/a"), "above b");
+        assert_eq!(key(&beside, "/a/c"), "nowhere");
+        assert_eq!(key(&beside, "/in/x"), format!("{ORGANIZATION}/files/other/x"));
+        // nothing takes the home's place, or that of another
+        let taken = chroot("/", "/home/ana").with_folders([view("/", "/"), view("/v", "/1"), view("/v", "/2")]);
+        assert_eq!(key(&taken, "/x"), format!("{ORGANIZATION}/files/home/ana/x"));
+        assert_eq!(key(&taken, "/v/x"), format!("{ORGANIZATION}/files/1/x"));
     }
 
     #[test]
@@ -207,13 +280,19 @@ mod tests {
     proptest! {
         #[test]
         fn every_key_lies_under_the_home(
-            mount in "(/[ab]{1,2}){0,3}", home in "(/[hx]{1,2}){0,3}", text in "(/|[ab]|\\.\\.|\\.|ä| |%){0,30}"
+            mount in "(/[ab]{1,2}){0,3}", home in "(/[hx]{1,2}){0,3}", text in "(/|[ab]|\\.\\.|\\.|ä| |%){0,30}",
+            at in "(/[ab]{1,2}){1,3}", tree in "(/[vx]{1,2}){0,3}"
         ) {
-            let chroot = chroot(&mount, &home);
+            let folder = View { at: path(&at), tree: path(&tree) };
+            let chroot = chroot(&mount, &home).with_folders([folder]);
             if let Ok(Located::Inside(location)) = chroot.locate(&path(&text)) {
-                let under = format!("{ORGANIZATION}/files{}", path(&home)).trim_end_matches('/').to_owned();
                 let key = location.folder_key();
-                prop_assert!(key.as_str().starts_with(&format!("{under}/")), "{key:?} not under {under}");
+                let file = location.file_key();
+                let under = |folder: &str| {
+                    let under = format!("{ORGANIZATION}/files{}", path(folder)).trim_end_matches('/').to_owned() + "/";
+                    key.as_str().starts_with(&under) && file.iter().all(|key| key.as_str().starts_with(&under))
+                };
+                prop_assert!(under(&home) || under(&tree), "{key:?} and {file:?} are under neither {home} nor {tree}");
                 prop_assert!(!key.as_str().contains("/../") && !key.as_str().contains("//"));
                 prop_assert!(key.as_str().len() <= super::super::MAX_KEY_BYTES);
             }

@@ -153,6 +153,11 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The same, taken out.
+    pub fn into_text(self) -> String {
+        self.0
+    }
 }
 
 impl fmt::Display for VPath {

@@ -110,6 +110,18 @@ impl Fields {
         }
     }
 
+    /// Looks at a field that stays among those that are kept.
+    pub fn check(&mut self, name: &str, read: impl FnOnce(&Value) -> Result<(), Invalid>) {
+        if let Some(Err(problem)) = self.object.get(name).map(read) {
+            self.problem(name, &problem.to_string());
+        }
+    }
+
+    /// What nobody has read, if everything else could be used: for dialects that keep what they do not know.
+    pub fn finish_keeping(self) -> Result<Map<String, Value>, ApiError> {
+        if self.problems.is_empty() { Ok(self.object) } else { Err(ApiError::invalid(&self.problems)) }
+    }
+
     /// Whether everything could be used.
     pub fn finish(mut self) -> Result<(), ApiError> {
         self.refuse_unknown();

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::bandwidth::LEAST_KILOBYTES;
 use domain::credential::UserName;
+use domain::folder::{FolderName, MAX_MOUNTED, Mounted};
 use domain::id::CredentialId;
 use domain::invalid::Invalid;
 use domain::path::VPath;
@@ -131,6 +132,12 @@ fn kilobytes(value: &Value) -> Result<u32, Invalid> {
     }
 }
 
+fn mounted(fields: &mut Fields) -> Option<Mounted> {
+    let name = fields.require("Name", parsed(FolderName::parse));
+    let at = fields.require("VirtualPath", parsed(VPath::parse));
+    Some(Mounted { name: name?, at: at? })
+}
+
 fn read(fields: &mut Fields) -> CredentialChange {
     CredentialChange {
         alias: fields.take_nullable("Alias", text(200)),
@@ -146,6 +153,7 @@ fn read(fields: &mut Fields) -> CredentialChange {
         allow_api_key_auth: fields.take("AllowApiKeyAuth", boolean),
         quota_bytes: fields.take("QuotaSize", whole(0..=MAX_QUOTA)),
         quota_files: fields.take("QuotaFiles", whole(0..=MAX_QUOTA)),
+        folders: fields.objects("VirtualFolders", MAX_MOUNTED, mounted),
         upload_kilobytes: fields.take("UploadBandwidth", kilobytes),
         download_kilobytes: fields.take("DownloadBandwidth", kilobytes),
         key_and_password: fields.take("KeyAndPassword", boolean),
@@ -181,6 +189,9 @@ fn show(state: &ManagementState, shown: &ShownCredential) -> Value {
         "DownloadBandwidth": credential.bandwidth.download_kilobytes,
         "QuotaSize": credential.quota.bytes,
         "QuotaFiles": credential.quota.files,
+        "VirtualFolders": credential.folders.iter().map(|folder| {
+            json!({ "Name": folder.name, "VirtualPath": folder.at })
+        }).collect::<Vec<_>>(),
         "Settings": rules::show(&credential.inbound_rules),
         "CreatedAt": credential.created_at,
         "UpdatedAt": credential.updated_at,

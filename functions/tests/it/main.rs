@@ -4,6 +4,7 @@
 
 mod connections;
 mod defender;
+mod folders;
 mod lambda_events;
 mod local_server;
 mod logins;

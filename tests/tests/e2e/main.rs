@@ -17,6 +17,7 @@ mod hostile_ssh;
 mod lifecycle;
 mod log;
 mod more;
+mod mounted;
 mod node;
 mod patterns;
 mod pressure;

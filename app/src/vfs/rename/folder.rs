@@ -45,22 +45,21 @@ enum Moved {
 impl FileSession {
     pub(super) async fn rename_folder(
         &self,
-        from: &VPath,
         source: &Authorized<RenameFolder>,
-        to: &VPath,
         target: &Authorized<Upload>,
     ) -> Result<(), FileError> {
         let found = self.everything_in(source).await?;
         if found.is_empty() {
             return Err(FileError::no_such_file());
         }
-        if from == to {
+        let (from_key, to_key) = (source.location().folder_key(), target.location().folder_key());
+        if from_key == to_key {
             return Ok(());
         }
-        if to.below(from).is_some() {
+        // by what they lead to: the same folder may appear in several places
+        if from_key.below(to_key.as_str()).is_some() {
             return Err(FileError::new(FileErrorKind::BadRequest, "a folder cannot be moved into itself"));
         }
-        let (from_key, to_key) = (source.location().folder_key(), target.location().folder_key());
         if let Some(answer) = self.begun_before(&from_key, &to_key).await {
             return answer;
         }
