@@ -35,8 +35,8 @@ test-clients: deps deps-clients .venv/installed ## More clients, and more of eve
 	@touch $@
 
 SECONDS_OF_FUZZING ?= 600
-fuzz: ## Fuzz the parsers of SFTP, FTPS and PROXY headers; what it finds is left in fuzz/artifacts
-	cd fuzz && for target in frames lines headers; do ./run $$target -max_total_time=$(SECONDS_OF_FUZZING) || exit 1; done
+fuzz: ## Fuzz the parsers of SFTP, FTPS, PROXY headers, certificates and paths; what it finds is left in fuzz/artifacts
+	cd fuzz && for target in frames lines headers certificates paths; do ./run $$target -max_total_time=$(SECONDS_OF_FUZZING) || exit 1; done
 
 test-full: test test-clients ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
 	$(CARGO_TEST) --test it -- --ignored --nocapture

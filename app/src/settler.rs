@@ -17,11 +17,10 @@ use rand::Rng as _;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use store::clock;
 use store::intents::Intents;
 use store::leases::{Leased, Leases};
 use store::messages::Messages;
-use store::settling::{BATCH, Gone, SettleError, Settled, Settling, Taken};
+use store::settling::{Attempt, BATCH, Gone, SettleError, Settled, Settling, Taken};
 use store::times::Times;
 use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{debug, warn};
@@ -263,12 +262,13 @@ async fn count(
     mut operations: Vec<Settled>,
 ) {
     let mut retry = Retry::new("usage");
+    let mut attempt = Attempt::new();
     while !operations.is_empty() {
         let (mut now, later) = each_version_once(operations);
-        let failed = match stores.settling.settle(organization, credential, &now, clock::now()).await {
+        let corrected = match stores.settling.settle(organization, credential, &now, &attempt).await {
             Ok(()) => {
                 now.clear();
-                None
+                Ok(())
             }
             Err(SettleError::SettledAlready(gone)) => {
                 debug!(operations = gone.len(), "settled by somebody else");
@@ -279,16 +279,25 @@ async fn count(
                 });
                 let leased: Vec<Leased> = others.filter_map(|one| one.leased).collect();
                 give_back(stores, organization, credential, &leased).await;
-                None
+                Ok(())
             }
-            Err(SettleError::CountedAlready(places)) => correct(stores, organization, &mut now, places).await.err(),
-            Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => Some(error),
+            Err(SettleError::CountedAlready(places)) => correct(stores, organization, &mut now, places).await,
+            // the very same once more
+            Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => {
+                if !retry.pause(&error).await {
+                    return;
+                }
+                now.extend(later);
+                operations = now;
+                continue;
+            }
         };
-        if let Some(failed) = failed
-            && !retry.pause(&failed).await
+        if let Err(error) = corrected
+            && !retry.pause(&error).await
         {
             return;
         }
+        attempt = Attempt::new();
         now.extend(later);
         operations = now;
     }

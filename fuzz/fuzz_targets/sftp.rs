@@ -18,3 +18,6 @@ mod reply;
 mod request;
 #[path = "../../protocol-node/src/sftp/status.rs"]
 mod status;
+
+#[allow(unused_imports, reason = "for the listings of FTPS, in the target that has them")]
+pub(crate) use attributes::long_name;

@@ -7,6 +7,7 @@
 //! two more for each version that it took away; many operations of one credential share the usage record's write.
 
 use crate::aws::Aws;
+use crate::clock;
 use crate::intents::{claim_ttl, item_key};
 use crate::leases::{Leased, Less};
 use crate::patience::patiently;
@@ -14,7 +15,7 @@ use crate::table::{self, PK, SK, TTL, VERSION};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
-use domain::id::{CredentialId, OperationId, OrganizationId};
+use domain::id::{CredentialId, OperationId, OrganizationId, uuid_text};
 use domain::intent::UsageChange;
 use domain::time::Timestamp;
 use futures_util::FutureExt as _;
@@ -73,6 +74,28 @@ pub struct Usage {
     pub files: i64,
 }
 
+/// One try to count a batch, which may be sent several times. Without it a batch that was counted, and whose answer got lost,
+/// would look like one that somebody else has settled, and its lease would be given back a second time. DynamoDB remembers an
+/// attempt for ten minutes.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    token: String,
+    at: Timestamp,
+}
+
+impl Attempt {
+    /// A new one.
+    pub fn new() -> Self {
+        Self { token: uuid_text(clock::random()), at: clock::now() }
+    }
+}
+
+impl Default for Attempt {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Why a batch was not counted.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
@@ -104,14 +127,15 @@ impl Settling {
     }
 
     /// Counts up to [`BATCH`] operations of one credential and removes their intents: all, or none. No version may be in
-    /// it twice.
+    /// it twice. The same `attempt` with the same operations happens once, though its answer gets lost.
     pub async fn settle(
         &self,
         organization: &OrganizationId,
         credential: &CredentialId,
         operations: &[Settled],
-        now: Timestamp,
+        attempt: &Attempt,
     ) -> Result<(), SettleError> {
+        let now = attempt.at;
         let total = operations.iter().fold(UsageChange::default(), |sum, one| sum.plus(one.change));
         let broken = |error: aws_sdk_dynamodb::error::BuildError| SettleError::Unavailable(error.to_string());
         let mut items = Vec::with_capacity(operations.len() + 1);
@@ -156,7 +180,8 @@ impl Settling {
             let update = update.update_expression(expression).build().map_err(broken)?;
             items.push(TransactWriteItem::builder().update(update).build());
         }
-        let answer = self.dynamodb.transact_write_items().set_transact_items(Some(items)).send().boxed().await;
+        let request = self.dynamodb.transact_write_items().set_transact_items(Some(items));
+        let answer = request.client_request_token(&attempt.token).send().boxed().await;
         let Err(error) = answer else {
             return Ok(());
         };

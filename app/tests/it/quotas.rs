@@ -210,6 +210,31 @@ async fn a_lease_whose_answer_gets_lost_is_given_back_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_count_whose_answer_gets_lost_uses_up_a_lease_once() {
+    let world = World::start().await;
+    let ana = world.session_within(bytes(100 * MIB));
+    let mut plan = FaultPlan { seed: 5, ..FaultPlan::default() };
+    // more than the SDK's own three tries can hide
+    plan.dynamodb.lost_answer_rate = 0.8;
+    for round in 0..4 {
+        let mut uploads = Vec::new();
+        for at in 0..5 {
+            let mut upload = ana.open_write(&path(&format!("/{round}-{at}")), WHOLE).await.unwrap();
+            upload.write(0, content(100_000)).await.unwrap();
+            uploads.push(upload);
+        }
+        world.offline.faults().set(plan.clone());
+        for upload in uploads {
+            upload.finish().await.unwrap();
+        }
+        assert!(world.vfs.settled(Duration::from_secs(60)).await);
+        world.offline.faults().set(FaultPlan::default());
+    }
+    world.nothing_leased().await;
+    assert_eq!(world.usage().await.bytes, 2_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_cannot_be_given_back_stays_and_holds_nobody_up() {
     let world = World::start().await;
     let ana = world.session_within(bytes(10 * MIB));
