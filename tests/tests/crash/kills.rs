@@ -21,7 +21,7 @@ const RECOVERY: Duration = Duration::from_secs(90);
 async fn whatever_is_killed_when_acknowledged_operations_stand() {
     let (kills, seed, started) = (setting("TOWPATH_TEST_KILLS", 18), seed(), Instant::now());
     let mut stage = Stage::set(&NODE_SETTINGS).await;
-    let mut load = Load::start(&stage.door, seed);
+    let mut load = Load::start(&stage.door, seed).with_ftps(&stage.door, &stage.ftps, seed);
     let mut dice = StdRng::seed_from_u64(seed);
     load.progress(20, RECOVERY).await;
     for kill in 0..kills {

@@ -1,5 +1,6 @@
 //! All clients together.
 
+use crate::ftps::FtpsDoor;
 use crate::groups::Group;
 use crate::ledger::Ledger;
 use crate::sftp::Door;
@@ -37,6 +38,13 @@ impl Load {
         clients.spawn(worker(5).on_shared_names(Arc::clone(&shared)));
         clients.spawn(worker(6).on_folders("folders".to_owned()));
         Self { ledger, stop, clients, shared }
+    }
+
+    /// One client more, which uploads by FTPS.
+    pub(crate) fn with_ftps(mut self, door: &Door, ftps: &FtpsDoor, seed: u64) -> Self {
+        let worker = Worker::new(door.clone(), self.ledger.clone(), seed.wrapping_add(7 << 32), self.stop.subscribe());
+        self.clients.spawn(worker.over_ftps("ftps".to_owned(), ftps.clone()));
+        self
     }
 
     /// A client that found something wrong has ended; then the test ends, too.

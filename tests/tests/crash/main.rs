@@ -15,6 +15,7 @@
 mod check;
 mod events;
 mod faults;
+mod ftps;
 mod groups;
 mod kills;
 mod ledger;

@@ -1,5 +1,6 @@
 //! A running system with a credential that logs in by key, and a webhook whose receiver listens.
 
+use crate::ftps::FtpsDoor;
 use crate::parts::Parts;
 use crate::receiver::Receiver;
 use crate::sftp::Door;
@@ -19,6 +20,7 @@ pub(crate) struct Stage {
     pub(crate) parts: Parts,
     pub(crate) receiver: Receiver,
     pub(crate) door: Door,
+    pub(crate) ftps: FtpsDoor,
 }
 
 impl Stage {
@@ -44,11 +46,17 @@ impl Stage {
             user: "partner-files".to_owned(),
             key: Arc::new(load_secret_key(&path, None).unwrap()),
         };
+        let ftps = FtpsDoor {
+            port: parts.get("TOWPATH_FTPS_PORT").to_owned(),
+            authority: parts.get("TOWPATH_FTPS_CA_FILE").to_owned(),
+            user: "partner-files".to_owned(),
+            password: user["Password"].as_str().unwrap().to_owned(),
+        };
         let aws = parts.aws().await;
         let queue = &aws.settings.events_queue_url;
         let request = aws.sqs.set_queue_attributes().queue_url(queue);
         request.attributes("VisibilityTimeout".into(), VISIBILITY_SECONDS).send().await.unwrap();
-        Self { parts, receiver, door }
+        Self { parts, receiver, door, ftps }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the clients do, over and over, until they are told to stop.
 
 use crate::events::Told;
+use crate::ftps::FtpsDoor;
 use crate::groups::{Act, Group, Owned, State, Write};
 use crate::ledger::{Ledger, Outcome};
 use crate::sftp::{Door, Failure, Sftp};
@@ -134,6 +135,33 @@ impl Worker {
             }
             self.expect(&before, &act, outcome);
             if outcome != Outcome::Unknown || self.stopped() || self.dice.random_bool(0.3) {
+                return;
+            }
+        }
+    }
+
+    /// Uploads and overwrites names of its own by FTPS, each over a connection of its own.
+    pub(crate) async fn over_ftps(mut self, home: String, door: FtpsDoor) {
+        for turn in 0.. {
+            let mut owned = Owned::new(format!("{home}/{turn}"));
+            while !self.stopped() && owned.uncertainty() < MOST_STATES {
+                let name = ["a", "b", "c"][self.dice.random_range(0..3)];
+                let bytes =
+                    if self.dice.random_bool(0.1) { PART + self.dice.random_range(1..PART) } else { self.small() };
+                let (version, before) = (self.ledger.version(bytes), owned.clone());
+                let path = format!("{}/{name}", owned.folder);
+                if bytes > PART {
+                    self.ledger.large_upload(&path);
+                }
+                let answer = door.put(&path, version).await;
+                let act = Act::Put(name.to_owned(), version);
+                let outcome = self.ledger.note(|| format!("{act:?} in {} by FTPS", owned.folder), &answer);
+                owned.follow(&act, outcome).unwrap_or_else(|impossible| panic!("{impossible}"));
+                self.expect(&before, &act, outcome);
+                tokio::time::sleep(PAUSE).await;
+            }
+            self.ledger.close(Group::Owned(owned));
+            if self.stopped() {
                 return;
             }
         }
