@@ -315,6 +315,7 @@ impl Inner {
             file: None,
             reason: Some(refusal.to_string()),
             api_key: None,
+            changed: None,
             previous: None,
         };
         settler.offer(Done::announcing(event, &credential.principal()));

@@ -76,7 +76,8 @@ impl Done {
             | Change::MakeFolder
             | Change::Delete
             | Change::DeleteFolder
-            | Change::RenameFolder { .. } => None,
+            | Change::RenameFolder { .. }
+            | Change::Records => None,
         };
         let marks = intent.seen.map(|seen| (intent.key.clone(), seen)).into_iter().collect();
         Self {
@@ -110,7 +111,7 @@ fn taken(intent: &Intent, change: UsageChange) -> Vec<Taken> {
     };
     let here = |how| intent.seen.iter().map(move |seen| one(&intent.key, seen, how));
     match &intent.change {
-        Change::MakeFolder | Change::DeleteFolder | Change::RenameFolder { .. } => Vec::new(),
+        Change::MakeFolder | Change::DeleteFolder | Change::RenameFolder { .. } | Change::Records => Vec::new(),
         Change::Upload => {
             let removed = intent.seen.as_ref().map_or(UsageChange::default(), UsageChange::removed);
             let made_bytes = u64::try_from(change.minus(removed).bytes).unwrap_or(0);

@@ -159,6 +159,8 @@ impl Sweep {
             | Change::Delete
             | Change::DeleteFolder
             | Change::RenameFolder { .. } => None,
+            // no object can tell anything
+            Change::Records => return Ok(Some((intent.clone(), Evidence::default()))),
         };
         let now = self.at(intent, &intent.key).await?;
         let others = self.stores.intents.on_key(&intent.organization, &intent.key).await?;

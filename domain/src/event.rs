@@ -39,6 +39,12 @@ pub enum Topic {
     /// A session ended.
     #[serde(rename = "user.logout")]
     Logout,
+    /// A credential has another password.
+    #[serde(rename = "user.password-updated")]
+    PasswordUpdated,
+    /// Somebody changed an account or a setting.
+    #[serde(rename = "admin.changed")]
+    AdminChanged,
     /// Somebody tries a webhook out.
     #[serde(rename = "webhook.ping")]
     WebhookPing,
@@ -56,6 +62,8 @@ impl Topic {
         Self::Login,
         Self::LoginFailed,
         Self::Logout,
+        Self::PasswordUpdated,
+        Self::AdminChanged,
         Self::WebhookPing,
     ];
 
@@ -71,6 +79,8 @@ impl Topic {
             Self::Login => "user.login",
             Self::LoginFailed => "user.login-failed",
             Self::Logout => "user.logout",
+            Self::PasswordUpdated => "user.password-updated",
+            Self::AdminChanged => "admin.changed",
             Self::WebhookPing => "webhook.ping",
         }
     }
@@ -160,9 +170,60 @@ pub struct Event {
     /// The API key that the session logged in with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<ApiKeyId>,
+    /// The account or setting that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
     /// For a rename: where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<FileSubject>,
+}
+
+/// An account or a setting that somebody changed; without values, which may be secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// What kind of thing.
+    pub kind: ChangedKind,
+    /// Its id.
+    pub id: String,
+    /// Its name, for people.
+    pub name: String,
+    /// What was done to it.
+    pub how: ChangedHow,
+    /// The names of the fields that are different now.
+    #[serde(default)]
+    pub fields: Vec<String>,
+}
+
+/// What can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangedKind {
+    /// A login.
+    Credential,
+    /// A public key of a login.
+    PublicKey,
+    /// A webhook.
+    Webhook,
+    /// A virtual folder.
+    Folder,
+    /// An API key.
+    ApiKey,
+    /// An admin.
+    Admin,
+    /// The organization's settings.
+    Organization,
+}
+
+/// How it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangedHow {
+    /// It is new.
+    Created,
+    /// It is different.
+    Updated,
+    /// It is gone.
+    Deleted,
 }
 
 /// A file or folder as an event names it.

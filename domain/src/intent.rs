@@ -65,6 +65,8 @@ pub enum Change {
         /// The other folder's key.
         from: String,
     },
+    /// No object is concerned: records have changed, in the transaction that wrote this, and that is to be announced.
+    Records,
 }
 
 /// An object as an operation saw it.
@@ -91,11 +93,27 @@ impl Seen {
 }
 
 impl Intent {
+    /// The announcement of a change of records, to be written with it. It is nobody's usage, so any credential will do.
+    pub fn announcing(operation: OperationId, event: Event) -> Self {
+        Self {
+            key: format!("records/{}", event.id),
+            operation,
+            organization: event.organization.clone(),
+            credential: CredentialId::from_random([0; 15]),
+            change: Change::Records,
+            event: Some(event),
+            seen: None,
+            made_bytes: None,
+            upload: None,
+            appends: false,
+        }
+    }
+
     /// The object that this operation takes away, with its key: S3 answers a conditional delete of a missing object with
     /// success, so it is for us to see that each version is taken away by one operation only.
     pub fn removes(&self) -> Option<(&str, &Seen)> {
         match &self.change {
-            Change::Upload | Change::MakeFolder | Change::RenameFolder { .. } => None,
+            Change::Upload | Change::MakeFolder | Change::RenameFolder { .. } | Change::Records => None,
             Change::Delete | Change::DeleteFolder => self.seen.as_ref().map(|seen| (self.key.as_str(), seen)),
             Change::RenameTo { from, source } => Some((from.as_str(), source)),
         }
@@ -203,6 +221,7 @@ pub fn judge(intent: &Intent, evidence: &Evidence) -> Verdict {
             (None, _) => Verdict::DidNot,
         },
         Change::RenameFolder { .. } => Verdict::FinishFolder,
+        Change::Records => Verdict::Happened(UsageChange::default()),
         Change::RenameTo { source, .. } => match (made, &evidence.source_now) {
             (None, _) => Verdict::DidNot,
             (Some(_), Some(now)) if now.etag == source.etag && now.operation == source.operation => {

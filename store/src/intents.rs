@@ -84,6 +84,17 @@ pub(crate) fn item_key(
     HashMap::from([(PK.to_owned(), AttributeValue::S(key.pk)), (SK.to_owned(), AttributeValue::S(key.sk))])
 }
 
+/// An intent as it is kept, which the sweep takes over at `due`.
+pub(crate) fn item(intent: &Intent, due: Timestamp) -> Result<HashMap<String, AttributeValue>, IntentError> {
+    let body = serde_json::to_string(intent).map_err(|error| IntentError::Unreadable(error.to_string()))?;
+    let mut item = item_key(&intent.organization, &intent.key, &intent.operation);
+    item.insert(VERSION.to_owned(), AttributeValue::N("1".to_owned()));
+    item.insert("intent".to_owned(), AttributeValue::S(body));
+    item.insert(SWEEP_SHARD.to_owned(), AttributeValue::S(sweep_partition(shard_of(&intent.operation))));
+    item.insert(SWEEP_AT.to_owned(), number(due));
+    Ok(item)
+}
+
 fn shard_of(operation: &OperationId) -> u8 {
     operation.as_str().bytes().fold(0u8, u8::wrapping_add)
 }
@@ -117,13 +128,7 @@ impl Intents {
     /// Records an intent, or replaces what was recorded for the same operation (when more is known). `false`, and nothing
     /// recorded, if the operation is to take away an object that another operation has taken or is taking away.
     pub async fn record(&self, intent: &Intent, now: Timestamp) -> Result<bool, IntentError> {
-        let body = serde_json::to_string(intent).map_err(|error| IntentError::Unreadable(error.to_string()))?;
-        let mut item = item_key(&intent.organization, &intent.key, &intent.operation);
-        item.insert(VERSION.to_owned(), AttributeValue::N("1".to_owned()));
-        item.insert("intent".to_owned(), AttributeValue::S(body));
-        let shard = sweep_partition(shard_of(&intent.operation));
-        item.insert(SWEEP_SHARD.to_owned(), AttributeValue::S(shard));
-        item.insert(SWEEP_AT.to_owned(), number(now.plus_millis(self.lease_millis)));
+        let item = item(intent, now.plus_millis(self.lease_millis))?;
         let Some(claim) = self.claim_of(intent, now)? else {
             let request = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item));
             patiently(|| request.clone().send()).await.map_err(IntentError::of)?;

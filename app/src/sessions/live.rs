@@ -134,6 +134,7 @@ impl Live {
             file: None,
             reason: None,
             api_key: self.principal.api_key.clone(),
+            changed: None,
             previous: None,
         }
     }

@@ -33,6 +33,7 @@ fn job(world: &World, from: &str, to: &str) -> Intent {
         file: Some(subject(to)),
         reason: None,
         api_key: None,
+        changed: None,
         previous: Some(subject(from)),
     };
     Intent {

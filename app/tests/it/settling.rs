@@ -28,6 +28,7 @@ fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen:
         file: Some(file),
         reason: None,
         api_key: None,
+        changed: None,
         previous: None,
     };
     Intent {

@@ -1,6 +1,6 @@
 //! The body of a delivery: exactly SFTP To Go's.
 
-use crate::event::{Event, FileSubject, Topic};
+use crate::event::{Changed, Event, FileSubject, Topic};
 use crate::queue_message::{Content, Delivery};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ pub fn body(delivery: &Delivery, attempt_id: &str, webhook: &Value) -> Value {
             "CreatedAt": event.created_at,
             "UpdatedAt": event.created_at,
             "Actor": { "Type": event.actor.kind, "Id": event.actor.id },
-            "Resource": if event.file.is_some() { "File" } else { "User" },
+            "Resource": resource(event),
             "PreviousData": event.previous.as_ref().map(data),
             "Data": what_happened(event),
             "Metadata": metadata(delivery, attempt_id, &event.id, event.topic),
@@ -30,6 +30,14 @@ pub fn body(delivery: &Delivery, attempt_id: &str, webhook: &Value) -> Value {
             "Data": without_secrets(webhook),
             "Metadata": metadata(delivery, attempt_id, id, Topic::WebhookPing),
         }),
+    }
+}
+
+fn resource(event: &Event) -> Value {
+    match &event.changed {
+        _ if event.file.is_some() => json!("File"),
+        Some(changed) if event.topic == Topic::AdminChanged => json!(changed.kind),
+        _ => json!("User"),
     }
 }
 
@@ -49,9 +57,18 @@ fn data(file: &FileSubject) -> Map<String, Value> {
 
 /// A file, or who it was. What is no change of a file says from where it came, as SFTP To Go does for downloads.
 fn what_happened(event: &Event) -> Map<String, Value> {
-    let mut data = match &event.file {
-        Some(file) => data(file),
-        None => Map::from_iter([("UserName".to_owned(), json!(event.actor.id))]),
+    let mut data = match (&event.file, &event.changed) {
+        (Some(file), _) => data(file),
+        (None, None) => Map::from_iter([("UserName".to_owned(), json!(event.actor.id))]),
+        (None, Some(changed)) if event.topic == Topic::PasswordUpdated => {
+            Map::from_iter([("UserName".to_owned(), json!(changed.name))])
+        }
+        (None, Some(Changed { id, name, how, fields, .. })) => Map::from_iter([
+            ("Id".to_owned(), json!(id)),
+            ("Name".to_owned(), json!(name)),
+            ("Action".to_owned(), json!(how)),
+            ("Fields".to_owned(), json!(fields)),
+        ]),
     };
     data.extend(event.reason.as_ref().map(|reason| ("Reason".to_owned(), json!(reason))));
     data.extend(event.api_key.as_ref().map(|key| ("ApiKeyId".to_owned(), json!(key))));

@@ -14,6 +14,7 @@ pub(super) fn event(topic: Topic) -> Event {
         file: Some(file("/new.txt", Some(5))),
         reason: None,
         api_key: None,
+        changed: None,
         previous: (topic == Topic::FileRenamed).then(|| file("/old.txt", Some(5))),
     }
 }

@@ -64,6 +64,7 @@ fn event(world: &World, topic: Topic) -> Event {
         file: Some(file("/dir/new name.txt")),
         reason: None,
         api_key: None,
+        changed: None,
         previous: (topic == Topic::FileRenamed).then(|| file("/dir/old.txt")),
     }
 }
