@@ -26,4 +26,5 @@ mod resume;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod stack;
+mod tokens;
 mod webhooks;
