@@ -7,6 +7,10 @@
 
 mod api_keys;
 mod remembered;
+mod sign_in;
+
+pub(crate) use sign_in::totp_place;
+pub use sign_in::{SignIn, SignInError, SignedIn};
 
 use crate::activity;
 use crate::defender::Defender;

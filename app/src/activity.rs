@@ -67,6 +67,18 @@ pub fn connected(session: &Session, agreed: &Agreed) {
     );
 }
 
+/// Somebody has a token for the API.
+pub(crate) fn signed_in(origin: &Origin, user: &str) {
+    tracing::info!(
+        target: "activity",
+        protocol = protocol(origin),
+        "activity-type" = "SIGNED_IN",
+        "session-id" = origin.session_id,
+        "source-ip" = %origin.client_ip,
+        user,
+    );
+}
+
 /// A session has ended.
 pub(crate) fn disconnected(origin: &Origin, principal: &Principal) {
     tracing::info!(

@@ -2,8 +2,8 @@
 //! key, all in one transaction. A second call finds them and creates nothing.
 
 use crate::management::{ManagementError, seal_password};
-use domain::access::{Level, Permissions};
-use domain::admin::Admin;
+use domain::access::{Level, Permissions as FilePermissions};
+use domain::admin::{Admin, AdminName, Permission, Permissions};
 use domain::api_key::{ApiKey, KeyKind, KeyText, Scopes};
 use domain::credential::{Credential, State, StoredPassword, UserName};
 use domain::id::{CredentialId, OrganizationId, uuid_text};
@@ -24,9 +24,9 @@ pub struct BootstrapRequest {
     /// The root credential's user name.
     pub user: UserName,
     /// The name of the organization's admin.
-    pub admin: String,
+    pub admin: AdminName,
     /// The name of the operator's admin.
-    pub operator: String,
+    pub operator: AdminName,
     /// Whether the secrets are kept, sealed, so that every later call answers them too. For development: in production
     /// they are answered once.
     pub keep_secrets: bool,
@@ -133,9 +133,9 @@ async fn create(records: &Records, request: &BootstrapRequest) -> Result<Bootstr
     let secrets = Secrets {
         user: request.user.to_string(),
         password: generate(),
-        admin: request.admin.clone(),
+        admin: request.admin.to_string(),
         admin_password: generate(),
-        operator: request.operator.clone(),
+        operator: request.operator.to_string(),
         operator_password: generate(),
         api_key: Zeroizing::new(key.reveal().to_owned()),
     };
@@ -196,22 +196,15 @@ fn root_credential(
     credential.alias = Some("Root".to_owned());
     credential.home = VPath::root();
     credential.is_default = true;
-    if let Some(full) = Permissions::from_level(Level::Full) {
+    if let Some(full) = FilePermissions::from_level(Level::Full) {
         credential.permissions = full;
     }
     Ok(credential)
 }
 
-fn admin(name: &str, organization: &Organization, password_hash: String) -> Admin {
-    Admin {
-        name: name.to_owned(),
-        organization: organization.id.clone(),
-        password_hash,
-        permissions: vec!["*".to_owned()],
-        active: true,
-        created_at: organization.created_at,
-        updated_at: organization.created_at,
-    }
+fn admin(name: &AdminName, organization: &Organization, password_hash: String) -> Admin {
+    let permissions = Permissions::of([Permission::Everything]);
+    Admin::new(name.clone(), organization.id.clone(), password_hash, permissions, organization.created_at)
 }
 
 fn site_key(tenant: &Organization, key: &KeyText, at: Timestamp) -> ApiKey {

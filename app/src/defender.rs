@@ -42,6 +42,8 @@ struct State {
     tried: HashMap<(Host, Scope), Timestamp>,
     /// When a login from a host was last noted.
     noted: HashMap<Host, Timestamp>,
+    /// When bans were last asked for, where nothing keeps reading them.
+    looked: Option<Timestamp>,
 }
 
 impl Defender {
@@ -59,14 +61,23 @@ impl Defender {
     pub async fn keep(self, stop: CancellationToken) {
         let Some(inner) = self.0 else { return };
         loop {
-            match timeout(PATIENCE, inner.scores.bans(clock::now())).await {
-                Ok(Ok(bans)) => inner.learn(bans),
-                Ok(Err(error)) => tracing::warn!(%error, "bans could not be read; the ones that are known stand"),
-                Err(_) => tracing::warn!("bans were not read in time; the ones that are known stand"),
-            }
+            inner.look().await;
             if stop.run_until_cancelled(sleep(LOOK)).await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Reads bans of other nodes, if the last time is a while ago: for functions, which do nothing between two requests.
+    pub(crate) async fn look_if_due(&self) {
+        let Some(inner) = &self.0 else { return };
+        let (now, every) = (clock::now(), i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX));
+        let is_due = |looked: Timestamp| looked.plus_millis(every) <= now || looked > now;
+        let due = inner.state().looked.is_none_or(is_due);
+        if due {
+            inner.look().await;
+            // by the time of the answer, so that a slow one is not asked for again at once
+            inner.state().looked = Some(clock::now());
         }
     }
 
@@ -132,6 +143,14 @@ impl Defender {
 impl Inner {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn look(&self) {
+        match timeout(PATIENCE, self.scores.bans(clock::now())).await {
+            Ok(Ok(bans)) => self.learn(bans),
+            Ok(Err(error)) => tracing::warn!(%error, "bans could not be read; the ones that are known stand"),
+            Err(_) => tracing::warn!("bans were not read in time; the ones that are known stand"),
+        }
     }
 
     fn learn(&self, bans: Vec<(Scope, Host, Ban)>) {

@@ -14,5 +14,7 @@ mod pace;
 pub mod quota;
 pub mod sessions;
 pub mod settler;
+pub mod signing;
 pub mod sweep;
+pub mod tokens;
 pub mod vfs;

@@ -1,6 +1,7 @@
 //! Managing an organization: credentials, SSH keys, webhooks, API keys, settings. Both REST dialects and the
 //! development program call these use cases; they hold the rules, the dialects only the spelling.
 
+mod admins;
 mod api_keys;
 mod caller;
 mod connections;
@@ -9,23 +10,33 @@ mod defender;
 mod error;
 mod folders;
 mod organization;
+mod own_account;
+mod second_factor;
 mod ssh_keys;
+mod user_account;
 mod webhooks;
 
+pub use admins::{AdminChange, AdminPage, NewAdmin};
 pub use api_keys::{ApiKeyChange, CreatedApiKey, NewApiKey, ShownApiKey};
-pub use caller::{Caller, Who};
+pub use caller::{Caller, UserCaller, Who};
 pub use credentials::{CredentialChange, ShownCredential};
 pub use defender::DefendedHost;
 pub use error::{FieldProblem, ManagementError};
 pub use folders::{FolderDescription, MAX_FOLDERS, ShownFolder};
 pub use organization::{OrganizationChange, PolicyChange, SharePolicyChange};
+pub use own_account::{OwnProfile, ProfileChange};
+pub use second_factor::{NewSecondFactor, RecoveryState};
+pub use user_account::UserProfile;
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};
 
 use crate::hashing::Hashing;
+use domain::admin::second_factor::MOST_WRONG_CODES;
 use domain::credential::StoredPassword;
 use domain::id::{CredentialId, OrganizationId};
+use domain::invalid::Invalid;
 use domain::organization::{Organization, PasswordReadable};
 use domain::time::Timestamp;
+use domain::token::AccountId;
 use domain::webhook::address::AddressPolicy;
 use store::defender::Scores;
 use store::messages::Messages;
@@ -74,6 +85,34 @@ impl Management {
         found.ok_or(ManagementError::NotFound("organization"))
     }
 
+    /// Hashes a password on one of the bounded threads.
+    async fn hash_password(&self, password: &Zeroizing<String>) -> Result<String, ManagementError> {
+        let (plain, salt) = (password.clone(), store::clock::random());
+        let hash = self.hashing.run(move || domain::password::hash(&plain, &salt)).await;
+        hash.map_err(|busy| ManagementError::Unavailable(busy.to_string()))?.map_err(ManagementError::internal)
+    }
+
+    /// Whether this is the current password of an account, which it shows to set another. Guesses are counted as those of
+    /// one-time codes are, so that a token found somewhere is not a way to the password.
+    async fn check_current(
+        &self,
+        account: &AccountId,
+        hash: &str,
+        password: &Zeroizing<String>,
+    ) -> Result<(), ManagementError> {
+        let now = store::clock::now();
+        if self.records.wrong_codes(account, now).await? >= MOST_WRONG_CODES {
+            return Err(ManagementError::Refused("too many wrong passwords; try again in an hour"));
+        }
+        let (hash, plain) = (hash.to_owned(), password.clone());
+        let checked = self.hashing.run(move || domain::password::verify(&plain, &hash)).await;
+        if checked.map_err(|busy| ManagementError::Unavailable(busy.to_string()))? {
+            return Ok(());
+        }
+        self.records.count_wrong_code(account, now).await?;
+        Err(ManagementError::field("current_password", &Invalid::new("is not the current password")))
+    }
+
     /// Hashes and seals a new password.
     async fn store_password(
         &self,
@@ -82,16 +121,14 @@ impl Management {
         password: &Zeroizing<String>,
         now: Timestamp,
     ) -> Result<StoredPassword, ManagementError> {
-        let (plain, salt) = (password.clone(), store::clock::random());
-        let hash = self.hashing.run(move || domain::password::hash(&plain, &salt)).await;
-        let hash = hash.map_err(|busy| ManagementError::Unavailable(busy.to_string()))?;
+        let hash = self.hash_password(password).await?;
         let readable = match organization.password_readable {
             PasswordReadable::Never => None,
             PasswordReadable::Day | PasswordReadable::Always => {
                 Some(seal_password(self.records.sealer(), &organization.id, credential, password)?)
             }
         };
-        Ok(StoredPassword { hash: hash.map_err(ManagementError::internal)?, set_at: now, readable })
+        Ok(StoredPassword { hash, set_at: now, readable })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::path::{Chroot, VPath};
 use crate::quota::Quota;
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
+use crate::token::AccountId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -204,6 +205,26 @@ impl Credential {
             PasswordReadable::Never => false,
         };
         if shown { password.readable.as_ref() } else { None }
+    }
+
+    /// Its account for tokens.
+    pub fn account(&self) -> AccountId {
+        AccountId::Credential(self.id.clone())
+    }
+
+    /// Whether tokens of logins before this change are void after it: unless only names for people, limits and counters change.
+    pub fn ends_tokens(&self, new: &Self) -> bool {
+        let same = Self {
+            alias: new.alias.clone(),
+            allow_api_key_auth: new.allow_api_key_auth,
+            max_sessions: new.max_sessions,
+            quota: new.quota,
+            bandwidth: new.bandwidth,
+            ssh_keys: new.ssh_keys,
+            updated_at: new.updated_at,
+            ..self.clone()
+        };
+        same != *new
     }
 
     /// Who acts after a login; without its virtual folders, which are records of their own.

@@ -84,7 +84,7 @@ pub fn weight(refusal: &Refusal) -> u32 {
     match refusal {
         // names are guessed as well
         Refusal::UnknownUser => 2,
-        Refusal::WrongPassword | Refusal::NoPassword | Refusal::ApiKey(_) => 1,
+        Refusal::WrongPassword | Refusal::NoPassword | Refusal::WrongCode | Refusal::ApiKey(_) => 1,
         Refusal::Inactive
         | Refusal::Expired
         | Refusal::NoPermission

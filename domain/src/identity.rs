@@ -34,6 +34,9 @@ pub enum Refusal {
     /// Another password.
     #[error("wrong password")]
     WrongPassword,
+    /// A second factor is needed, and there was none, a wrong or a used one.
+    #[error("wrong one-time code")]
+    WrongCode,
     /// Not one of its keys.
     #[error("unknown key")]
     UnknownKey,
@@ -223,6 +226,7 @@ mod tests {
             expires_at: None,
             limit: 1,
             used: 0,
+            created_at: None,
         };
         let check = |key: &AuthState, credential: &Credential| act_as_owner(key, credential).map(|who| who.permissions);
         assert_eq!(check(&key, &credential), Err(KeyRefusal::NotAllowed));

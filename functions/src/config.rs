@@ -1,8 +1,10 @@
 //! The settings of the functions, read in one place. An error names the variable.
 
+use app::signing::{SigningError, SigningKeys};
 use domain::webhook::address::AddressPolicy;
 use store::aws::{Aws, AwsSettings, AwsSettingsError};
 use store::seal::{Sealer, SealerError};
+use zeroize::Zeroizing;
 
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,9 @@ pub enum ConfigError {
     /// The AWS settings contradict each other.
     #[error(transparent)]
     Aws(#[from] AwsSettingsError),
+    /// The signing passphrases or the API's address cannot be used.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// The sealing secret cannot be used.
     #[error(transparent)]
     Sealer(#[from] SealerError),
@@ -27,12 +32,21 @@ pub struct Config {
     pub aws: AwsSettings,
     /// From `TOWPATH_SEALING_SECRET`.
     pub sealer: Sealer,
+    signing: Signing,
     /// `TOWPATH_SFTP_HOST`: what clients connect to, shown in answers.
     pub sftp_host: String,
     /// `TOWPATH_SFTP_PORT`, 22 by default.
     pub sftp_port: u16,
     /// `TOWPATH_WEBHOOK_LOOPBACK=1` allows http targets on loopback; only with an offline endpoint.
     pub address_policy: AddressPolicy,
+}
+
+/// `TOWPATH_SIGNING_PASSPHRASE`, `TOWPATH_SIGNING_PASSPHRASE_PREVIOUS` and `TOWPATH_API_URL`, which only functions that sign or
+/// read tokens need.
+struct Signing {
+    passphrase: Option<Zeroizing<String>>,
+    previous: Option<Zeroizing<String>>,
+    api: Option<String>,
 }
 
 impl Config {
@@ -63,6 +77,11 @@ impl Config {
         }
         Ok(Self {
             sealer: Sealer::new(&required("TOWPATH_SEALING_SECRET")?)?,
+            signing: Signing {
+                passphrase: optional("TOWPATH_SIGNING_PASSPHRASE").map(Zeroizing::new),
+                previous: optional("TOWPATH_SIGNING_PASSPHRASE_PREVIOUS").map(Zeroizing::new),
+                api: optional("TOWPATH_API_URL"),
+            },
             sftp_host: required("TOWPATH_SFTP_HOST")?,
             sftp_port,
             address_policy: if loopback { AddressPolicy::PublicAndLoopback } else { AddressPolicy::PublicOnly },
@@ -76,6 +95,14 @@ impl Config {
                 events_queue_url: required("TOWPATH_EVENTS_QUEUE_URL")?,
             },
         })
+    }
+
+    /// The keys of tokens.
+    pub fn signing(&self) -> Result<SigningKeys, ConfigError> {
+        let Signing { passphrase, previous, api } = &self.signing;
+        let passphrase = passphrase.as_ref().ok_or(ConfigError::Missing("TOWPATH_SIGNING_PASSPHRASE"))?;
+        let api = api.as_ref().ok_or(ConfigError::Missing("TOWPATH_API_URL"))?;
+        Ok(SigningKeys::new(passphrase, previous.as_ref().map(|previous| previous.as_str()), api)?)
     }
 
     /// Connects the clients.
@@ -113,6 +140,12 @@ mod tests {
             without.remove(at);
             assert!(config(&without).is_err_and(|error| error.to_string().contains(name)), "{name}");
         }
+        let unsigned = |pairs: &[(&str, &str)]| config(pairs).unwrap_or_else(|error| panic!("{error}")).signing().err();
+        assert!(unsigned(&pairs).is_some_and(|error| error.to_string().contains("TOWPATH_SIGNING_PASSPHRASE")));
+        pairs.push(("TOWPATH_SIGNING_PASSPHRASE", "0123456789abcdef0123456789abcdef"));
+        assert!(unsigned(&pairs).is_some_and(|error| error.to_string().contains("TOWPATH_API_URL")));
+        pairs.push(("TOWPATH_API_URL", "https://api.example.com"));
+        assert!(unsigned(&pairs).is_none());
         pairs.push(("TOWPATH_WEBHOOK_LOOPBACK", "1"));
         assert!(config(&pairs).is_err_and(|error| error.to_string().contains("TOWPATH_WEBHOOK_LOOPBACK")));
         pairs.push(("TOWPATH_SFTP_PORT", "x"));

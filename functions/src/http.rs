@@ -1,6 +1,7 @@
 //! What all routes share: authentication, answers, errors, reading bodies.
 
 pub mod auth;
+pub mod basic;
 pub mod error;
 pub mod extract;
 pub mod fields;

@@ -6,4 +6,10 @@ pub mod http;
 pub mod local;
 pub mod management;
 mod sftpgo;
+pub mod token;
 pub mod webhook;
+
+/// All routes that answer under the API's address, as the local server runs them; in production each function has its own.
+pub fn router(management: management::ManagementState, token: token::TokenState) -> axum::Router {
+    http::frame::framed(management::routes(management).merge(token::routes(token)))
+}

@@ -7,11 +7,13 @@ mod rules;
 mod ssh_keys;
 mod webhooks;
 
-use crate::http::{auth, frame};
+use crate::http::auth::{self, Gate};
+use crate::http::frame::framed;
 use crate::sftpgo;
 use app::management::Management;
+use app::tokens::Tokens;
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use std::sync::Arc;
 
@@ -19,16 +21,18 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct ManagementState {
     management: Management,
+    gate: Gate,
     host: Arc<str>,
     authority: Arc<str>,
 }
 
 impl ManagementState {
     /// `sftp_host` and `sftp_port` are what clients connect to; they are shown as `Host` and in `URI`.
-    pub fn new(management: Management, sftp_host: &str, sftp_port: u16) -> Self {
+    pub fn new(management: Management, tokens: Tokens, sftp_host: &str, sftp_port: u16) -> Self {
         let bracketed = if sftp_host.contains(':') { format!("[{sftp_host}]") } else { sftp_host.to_owned() };
         let authority = if sftp_port == 22 { bracketed } else { format!("{bracketed}:{sftp_port}") };
-        Self { management, host: sftp_host.into(), authority: authority.into() }
+        let gate = Gate::new(management.records().clone(), tokens);
+        Self { management, gate, host: sftp_host.into(), authority: authority.into() }
     }
 
     pub(crate) fn management(&self) -> &Management {
@@ -36,25 +40,20 @@ impl ManagementState {
     }
 }
 
-/// The routes of both dialects behind authentication, as Lambda and the local server run them.
+/// The routes of both dialects behind authentication, as Lambda runs them.
 pub fn router(state: ManagementState) -> Router {
-    let records = state.management.records().clone();
-    let authenticated = resources().route_layer(from_fn_with_state(records, auth::authenticate));
-    framed(authenticated, state)
+    framed(routes(state))
+}
+
+/// The same without what stands around them, to be merged with others.
+pub(crate) fn routes(state: ManagementState) -> Router {
+    resources().route_layer(from_fn_with_state(state.gate.clone(), auth::authenticate)).with_state(state)
 }
 
 /// The routes for callers that somebody else has authenticated and put into the request as an
 /// [`app::management::Caller`]; without one every request is a 401.
 pub fn routes_for_known_callers(state: ManagementState) -> Router {
-    framed(resources(), state)
-}
-
-fn framed(routes: Router<ManagementState>, state: ManagementState) -> Router {
-    routes
-        .fallback(frame::unknown_route)
-        .method_not_allowed_fallback(frame::unknown_method)
-        .layer(from_fn(frame::frame))
-        .with_state(state)
+    framed(resources().with_state(state))
 }
 
 fn resources() -> Router<ManagementState> {

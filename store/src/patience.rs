@@ -10,18 +10,36 @@ use std::time::{Duration, Instant};
 /// For how long a call is made again: with S3's calls it is what an operation can wait for and still be answered within
 /// its door's deadline.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// The same for what a client of the API waits for.
+const BRIEFLY: Duration = Duration::from_secs(3);
 /// The pause before the second one; it doubles, with jitter, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Calls until it succeeds, fails for good, or has failed for long enough.
-pub(crate) async fn patiently<T, E, R, F>(mut call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
+pub(crate) async fn patiently<T, E, R, F>(call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E, R>>> + Send,
+{
+    until(Instant::now() + PATIENCE, call).await
+}
+
+/// The same for a few seconds, where a client waits who can be told to try again.
+pub(crate) async fn briefly<T, E, R, F>(call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E, R>>> + Send,
+{
+    until(Instant::now() + BRIEFLY, call).await
+}
+
+async fn until<T, E, R, F>(end: Instant, mut call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
 where
     E: ProvideErrorMetadata,
     F: Future<Output = Result<T, SdkError<E, R>>> + Send,
 {
     let mut pause = FIRST_PAUSE;
-    let end = Instant::now() + PATIENCE;
     loop {
         // boxed: the SDK's futures are large and nest deeply, and every future around this one would hold them
         match call().boxed().await {

@@ -4,6 +4,8 @@
 //! name or record is taken. A conditional write whose answer was lost is repeated by the SDK and then fails on its own
 //! effect; [`Records::put`] recognises its own item and calls that a success, and transactions carry a token.
 
+mod accounts;
+mod admins;
 mod api_keys;
 mod auth;
 mod credentials;
@@ -14,6 +16,8 @@ mod ssh_keys;
 mod webhooks;
 
 pub use crate::item::Versioned;
+pub use accounts::{NotOpened, Opened, PassedToken};
+pub use admins::FullAdmins;
 pub use auth::Passed;
 pub use credentials::LoginRecords;
 pub use deployment::{Bootstrap, BootstrapRecord};
@@ -31,8 +35,15 @@ use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, 
 use domain::connection::Close;
 use domain::id::OrganizationId;
 use futures_util::FutureExt as _;
+use rand::Rng as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// How often a transaction is sent again that met another write of one of its items, as those of busy accounts do.
+const COLLISIONS: u32 = 8;
+/// The pause before that.
+const AFTER_A_COLLISION: Duration = Duration::from_millis(50);
 
 /// Why a record could not be read or written. The source is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -165,13 +176,21 @@ impl Records {
         Ok(Page { records, next })
     }
 
-    /// Writes everything or nothing.
+    /// Writes everything or nothing. One that meets another write of its items is sent again a few times.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), RecordError> {
-        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().boxed().await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if is_condition(&error) => Err(RecordError::Conflict),
-            Err(error) => Err(RecordError::unavailable(error)),
+        let request = self.client.transact_write_items().set_transact_items(Some(writes));
+        let mut left = COLLISIONS;
+        loop {
+            match request.clone().send().boxed().await {
+                Ok(_) => return Ok(()),
+                Err(error) if was_cancelled_by(&error, "ConditionalCheckFailed") => return Err(RecordError::Conflict),
+                Err(error) if left > 0 && was_cancelled_by(&error, "TransactionConflict") => {
+                    left -= 1;
+                    let pause = AFTER_A_COLLISION.mul_f64(rand::rng().random_range(0.5..1.5));
+                    tokio::time::sleep(pause).await;
+                }
+                Err(error) => return Err(RecordError::unavailable(error)),
+            }
         }
     }
 
@@ -234,11 +253,11 @@ impl Records {
     }
 }
 
-/// Whether a transaction failed because of a condition, and not because two ran at once.
-fn is_condition<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+/// Whether this is why a transaction failed.
+fn was_cancelled_by<R>(error: &SdkError<TransactWriteItemsError, R>, code: &str) -> bool {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
+            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code))
         }
         _ => false,
     }

@@ -11,8 +11,10 @@
 //! | authentication of an API key | `AUTH#<key id>` | `AUTH` | one conditional Update for each request: 1 WCU, no read |
 //! | webhook | `ORG#<org>` | `HOOK#<id>` | Get: 1; all of an organization (≤ 100) for each event: one Query |
 //! | virtual folder | `ORG#<org>` | `FOLDER#<name>` | Get, consistent: 1, for each that a credential sees at its login, all at once; list: Query |
+//! | authentication of an admin or a credential by token | `AUTH#admin:<id>`, `AUTH#user:<credential id>` | `AUTH` | the same; a credential's is made with its first token. Raised in the transaction of a change that ends tokens |
 //! | admin (unique in the deployment) | `ADMIN#<name>` | `ADMIN` | Get, consistent: 1 |
-//! | admins of an organization | `ORG#<org>` | `ADMIN#<name>` | Query; names only |
+//! | admins of an organization | `ORG#<org>` | `ADMIN#<name>` | Query, consistent; names only |
+//! | who takes the rights of a full admin away | `ORG#<org>` | `FULLADMIN` | Get, consistent, before such a change; written in its transaction, so that one of two comes second |
 //! | what the first start created | `DEPLOYMENT` | `BOOTSTRAP` | Get, consistent: 1, once a start |
 //! | intent of an upload, delete or rename, also of a folder (at the new folder's key) | `INTENT#<org>#<object key>` | `<operation id>` | Query, consistent: all intents of one key, also before the rename of a folder; `ttl` of one day on those that the sweep gave up |
 //! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, twice a minute on each node; only intents are in the index: 1 WCU more for each |
@@ -30,7 +32,7 @@
 //! | jobs, delivery log | `JOB#…`, `DELIVERY#…` | | reserved |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
-//! 4 RCU, two or three round trips deep. A request with an API key is one Update, then its data.
+//! 4 RCU, two or three round trips deep. A request with an API key or a token is one Update, then its data.
 //!
 //! Hot keys: what every request of one API key writes is an item of its own partition (1,000 writes a second, far above
 //! any limit that a key has). What every login of one organization reads (its settings) is one item: 3,000 consistent
@@ -46,12 +48,14 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
+use domain::admin::AdminName;
 use domain::api_key::ApiKeyId;
 use domain::defender::Host;
 use domain::digest::derived_id;
 use domain::folder::FolderName;
 use domain::id::{CredentialId, NodeId, OperationId, OrganizationId};
 use domain::time::Timestamp;
+use domain::token::AccountId;
 use std::time::Duration;
 
 /// Partition key.
@@ -101,6 +105,8 @@ pub(crate) enum ListOf {
     Webhooks,
     /// Its virtual folders.
     Folders,
+    /// The names of its admins.
+    Admins,
 }
 
 impl ListOf {
@@ -110,6 +116,7 @@ impl ListOf {
             Self::ApiKeys => "APIKEY#",
             Self::Webhooks => "HOOK#",
             Self::Folders => "FOLDER#",
+            Self::Admins => "ADMIN#",
         }
     }
 }
@@ -167,6 +174,11 @@ pub(crate) fn auth(id: &ApiKeyId) -> Key {
     Key::new(format!("AUTH#{id}"), "AUTH")
 }
 
+/// What each request with a token of this account checks and counts on.
+pub(crate) fn account_auth(id: &AccountId) -> Key {
+    Key::new(format!("AUTH#{}", String::from(id.clone())), "AUTH")
+}
+
 /// A webhook.
 pub(crate) fn webhook(organization: &OrganizationId, id: &str) -> Key {
     listed(organization, ListOf::Webhooks, id)
@@ -178,8 +190,13 @@ pub(crate) fn admin(name: &str) -> Key {
 }
 
 /// The name of an admin in its organization's list.
-pub(crate) fn admin_of(organization: &OrganizationId, name: &str) -> Key {
-    Key::new(organization_partition(organization), format!("ADMIN#{name}"))
+pub(crate) fn admin_of(organization: &OrganizationId, name: &AdminName) -> Key {
+    listed(organization, ListOf::Admins, name.as_str())
+}
+
+/// What is written whenever an organization gets fewer full admins.
+pub(crate) fn full_admins(organization: &OrganizationId) -> Key {
+    Key::new(organization_partition(organization), "FULLADMIN")
 }
 
 /// What the first start created.

@@ -1,12 +1,13 @@
-//! API keys. Reading them takes `read:admin`; only an admin with every permission creates, changes or deletes them, and
+//! API keys. Reading them takes a right; only an admin with every permission creates, changes or deletes them, and
 //! never another API key.
 
 use super::{ATTEMPTS, Caller, Management, ManagementError};
-use domain::api_key::{ApiKey, ApiKeyId, KeyKind, KeyOwner, KeyText, Scope, Scopes};
+use domain::api_key::{ApiKey, ApiKeyId, KeyKind, KeyOwner, KeyText, Scopes};
 use domain::connection::Close;
 use domain::credential::State;
 use domain::inbound::Source;
 use domain::invalid::Invalid;
+use domain::right::Right;
 use domain::time::Timestamp;
 use store::records::{RecordError, Versioned};
 
@@ -63,7 +64,7 @@ impl Management {
         after: Option<&str>,
         limit: u16,
     ) -> Result<(Vec<ShownApiKey>, Option<String>), ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeApiKeys)?;
         let page = self.records.api_keys(&caller.organization, after, limit).await?;
         let ids: Vec<ApiKeyId> = page.records.iter().map(|record| record.value.id.clone()).collect();
         let last_used = self.records.api_keys_last_used(&ids).await?;
@@ -76,7 +77,7 @@ impl Management {
 
     /// One key.
     pub async fn api_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<ShownApiKey, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeApiKeys)?;
         let record = self.records.api_key(&caller.organization, id).await?;
         let record = record.ok_or(ManagementError::NotFound("API key"))?;
         let last_used_at = self.records.api_keys_last_used(std::slice::from_ref(id)).await?.remove(id);
@@ -177,13 +178,21 @@ impl Management {
         Err(RecordError::Conflict.into())
     }
 
-    /// The owner must be of this organization, and a credential must allow keys. Answers the key's scope.
+    /// The owner must be of this organization, and must allow keys. Answers the key's scope.
     async fn check_owner(&self, caller: &Caller, owner: &KeyOwner) -> Result<u8, ManagementError> {
         let unknown = || ManagementError::field("OwnerId", &Invalid::new("must be an account of this organization"));
         match owner {
             KeyOwner::Admin(name) => {
-                let admin = self.records.admin(name).await?.ok_or_else(unknown)?;
-                if admin.organization == caller.organization { Ok(1) } else { Err(unknown()) }
+                let admin = self.records.admin(name).await?.ok_or_else(unknown)?.value;
+                if admin.organization != caller.organization {
+                    return Err(unknown());
+                }
+                if admin.allow_api_key_auth {
+                    Ok(1)
+                } else {
+                    let problem = Invalid::new("does not allow API keys (allow_api_key_auth)");
+                    Err(ManagementError::field("OwnerId", &problem))
+                }
             }
             KeyOwner::Credential(id) => {
                 let credential = self.records.credential(&caller.organization, id).await?.ok_or_else(unknown)?;

@@ -1,9 +1,9 @@
 //! Sessions on all nodes: who is connected, and the end of one.
 
 use super::{Caller, Management, ManagementError};
-use domain::api_key::Scope;
 use domain::connection::{Close, Connection};
 use domain::id::NodeId;
+use domain::right::Right;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use store::clock;
 
@@ -13,13 +13,13 @@ const NODES_AT_ONCE: usize = 8;
 impl Management {
     /// The sessions of the organization, the oldest first, each with its node.
     pub async fn connections(&self, caller: &Caller) -> Result<Vec<(NodeId, Connection)>, ManagementError> {
-        caller.require(Scope::ReadAnalyze)?;
+        caller.require(Right::SeeConnections)?;
         self.all_connections(caller).await
     }
 
     /// Ends a session, on whichever node it is, within seconds.
     pub async fn close_connection(&self, caller: &Caller, session_id: &str) -> Result<(), ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::CloseConnections)?;
         let all = self.all_connections(caller).await?;
         if !all.iter().any(|(_, connection)| connection.session_id == session_id) {
             return Err(ManagementError::NotFound("connection"));

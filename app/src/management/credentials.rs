@@ -2,7 +2,6 @@
 
 use super::{ATTEMPTS, Caller, Management, ManagementError, password_place};
 use domain::access::{Level, Permissions};
-use domain::api_key::Scope;
 use domain::connection::Close;
 use domain::credential::{Credential, State, UserName};
 use domain::folder::Mounted;
@@ -11,6 +10,7 @@ use domain::inbound::InboundRule;
 use domain::invalid::Invalid;
 use domain::organization::Organization;
 use domain::path::VPath;
+use domain::right::Right;
 use domain::time::Timestamp;
 use store::records::{Page, RecordError, Versioned};
 use zeroize::Zeroizing;
@@ -66,7 +66,7 @@ pub struct ShownCredential {
 impl Management {
     /// One credential.
     pub async fn credential(&self, caller: &Caller, id: &CredentialId) -> Result<ShownCredential, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeCredentials)?;
         let organization = self.own_organization(caller);
         let (organization, record) =
             futures_util::future::try_join(organization, self.load_credential(caller, id)).await?;
@@ -80,7 +80,7 @@ impl Management {
         after: Option<&str>,
         limit: u16,
     ) -> Result<(Vec<ShownCredential>, Option<String>), ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeCredentials)?;
         let page = async { Ok(self.records.credentials(&caller.organization, after, limit).await?) };
         let (organization, page) = futures_util::future::try_join(self.own_organization(caller), page).await?;
         let Page { records, next } = page;
@@ -93,7 +93,7 @@ impl Management {
         caller: &Caller,
         change: CredentialChange,
     ) -> Result<ShownCredential, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::AddCredentials)?;
         let organization = self.own_organization(caller).await?.value;
         let now = store::clock::now();
         let id = CredentialId::from_random(store::clock::random());
@@ -125,7 +125,7 @@ impl Management {
         change: CredentialChange,
         accept: impl Fn(&ShownCredential) -> bool,
     ) -> Result<ShownCredential, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeCredentials)?;
         let organization = self.own_organization(caller).await?.value;
         for _ in 0..ATTEMPTS {
             let old = self.show(&organization, self.load_credential(caller, id).await?);
@@ -167,7 +167,7 @@ impl Management {
         id: &CredentialId,
         password: Option<Zeroizing<String>>,
     ) -> Result<(), ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeCredentials)?;
         let password = match password {
             Some(password) => password,
             None => {
@@ -186,7 +186,7 @@ impl Management {
         id: &CredentialId,
         accept: impl Fn(&ShownCredential) -> bool,
     ) -> Result<ShownCredential, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::DeleteCredentials)?;
         let organization = self.own_organization(caller).await?.value;
         for _ in 0..ATTEMPTS {
             let old = self.show(&organization, self.load_credential(caller, id).await?);
@@ -232,7 +232,7 @@ const NAME_TAKEN: ManagementError = ManagementError::Conflict("the user name is 
 
 /// Which sessions a change ends: those that began before it, where the organization wants that; otherwise those of API keys that
 /// may not act as this credential any more.
-fn ended_by(organization: &Organization, old: &Versioned<Credential>, new: &Credential) -> Option<Close> {
+pub(super) fn ended_by(organization: &Organization, old: &Versioned<Credential>, new: &Credential) -> Option<Close> {
     let rev = old.rev.saturating_add(1);
     // what people call it is nothing that a session stands on
     let same =

@@ -2,8 +2,8 @@
 //! organization, and end by themselves.)
 
 use super::{Caller, Management, ManagementError};
-use domain::api_key::Scope;
 use domain::defender::Host;
+use domain::right::Right;
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
 use store::clock;
@@ -22,7 +22,7 @@ pub struct DefendedHost {
 impl Management {
     /// The hosts that have a score or a ban, by address.
     pub async fn defended_hosts(&self, caller: &Caller) -> Result<Vec<DefendedHost>, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeDefender)?;
         let mut hosts: BTreeMap<Host, DefendedHost> = BTreeMap::new();
         for known in self.scores.known(&caller.organization, clock::now()).await? {
             let new = DefendedHost { host: known.host, score: 0, banned_until: None };
@@ -41,7 +41,7 @@ impl Management {
 
     /// Forgets the scores of a host and ends its bans, on all nodes within seconds.
     pub async fn forgive_host(&self, caller: &Caller, host: Host) -> Result<(), ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ForgiveHosts)?;
         let known = self.scores.forget(&caller.organization, host).await?;
         if known { Ok(()) } else { Err(ManagementError::NotFound("host")) }
     }

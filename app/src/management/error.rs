@@ -1,6 +1,5 @@
 //! What can go wrong in management. Each dialect has one total match from this to its own answers.
 
-use domain::api_key::{Scope, Scopes};
 use domain::invalid::Invalid;
 use store::records::RecordError;
 
@@ -26,6 +25,12 @@ pub enum ManagementError {
     /// Every bad field.
     #[error("some fields cannot be used")]
     Invalid(Vec<FieldProblem>),
+    /// It makes no sense for this caller.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// The caller's account is not what it was when it signed in.
+    #[error("sign in again")]
+    Unauthorized,
     /// There is none, or it is another organization's.
     #[error("no such {0}")]
     NotFound(&'static str),
@@ -59,10 +64,6 @@ impl ManagementError {
     /// One bad field.
     pub fn field(field: impl Into<String>, problem: &Invalid) -> Self {
         Self::Invalid(vec![FieldProblem::new(field, problem.to_string())])
-    }
-
-    pub(crate) fn forbidden(required: Scope, granted: &Scopes) -> Self {
-        Self::Forbidden { required: required.as_str().to_owned(), granted: granted.to_string() }
     }
 }
 

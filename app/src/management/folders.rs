@@ -1,11 +1,11 @@
 //! Virtual folders.
 
 use super::{ATTEMPTS, Caller, Management, ManagementError};
-use domain::api_key::Scope;
 use domain::credential::Credential;
 use domain::folder::{FolderName, Mounted, VirtualFolder};
 use domain::invalid::Invalid;
 use domain::path::VPath;
+use domain::right::Right;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use store::records::{RecordError, Versioned};
@@ -39,7 +39,7 @@ const NO_SUCH: ManagementError = ManagementError::NotFound("folder");
 impl Management {
     /// All folders, by name.
     pub async fn folders(&self, caller: &Caller) -> Result<Vec<ShownFolder>, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeFolders)?;
         let (folders, mut users) =
             futures_util::future::try_join(self.all_folders(caller), self.who_sees(caller)).await?;
         let shown = |folder: VirtualFolder| {
@@ -51,7 +51,7 @@ impl Management {
 
     /// One folder.
     pub async fn folder(&self, caller: &Caller, name: &FolderName) -> Result<ShownFolder, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeFolders)?;
         let (folder, mut users) =
             futures_util::future::try_join(self.load_folder(caller, name), self.who_sees(caller)).await?;
         let users = users.remove(name).unwrap_or_default();
@@ -65,7 +65,7 @@ impl Management {
         name: FolderName,
         description: FolderDescription,
     ) -> Result<ShownFolder, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeFolders)?;
         if self.all_folders(caller).await?.len() >= MAX_FOLDERS {
             return Err(ManagementError::Conflict("the organization has 1000 folders already"));
         }
@@ -93,7 +93,7 @@ impl Management {
         name: &FolderName,
         description: FolderDescription,
     ) -> Result<(), ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeFolders)?;
         let tree = tree(name, description.tree)?;
         for _ in 0..ATTEMPTS {
             let old = self.load_folder(caller, name).await?;
@@ -116,7 +116,7 @@ impl Management {
     /// Deletes a folder; what is in it stays in the tree. It disappears from the credentials that see it: at their next login,
     /// even where the rest of this fails.
     pub async fn delete_folder(&self, caller: &Caller, name: &FolderName) -> Result<(), ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeFolders)?;
         let folder = self.load_folder(caller, name).await?;
         match self.records.delete_folder(&folder).await {
             Ok(()) | Err(RecordError::Conflict) => {}

@@ -1,10 +1,10 @@
 //! The organization's own settings.
 
 use super::{ATTEMPTS, Caller, Management, ManagementError};
-use domain::api_key::Scope;
 use domain::inbound::InboundRule;
 use domain::organization::{Organization, PasswordReadable};
 use domain::password::PasswordPolicy;
+use domain::right::Right;
 use store::records::{RecordError, Versioned};
 
 /// What a client wants of the settings.
@@ -71,7 +71,7 @@ impl PolicyChange {
 impl Management {
     /// The settings.
     pub async fn organization(&self, caller: &Caller) -> Result<Versioned<Organization>, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeOrganization)?;
         self.own_organization(caller).await
     }
 
@@ -82,7 +82,7 @@ impl Management {
         change: OrganizationChange,
         accept: impl Fn(&Versioned<Organization>) -> bool,
     ) -> Result<Versioned<Organization>, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeOrganization)?;
         for _ in 0..ATTEMPTS {
             let old = self.own_organization(caller).await?;
             if !accept(&old) {

@@ -2,15 +2,15 @@
 
 use super::credentials::ended;
 use super::{Caller, Management, ManagementError};
-use domain::api_key::Scope;
 use domain::id::CredentialId;
+use domain::right::Right;
 use domain::ssh_key::{MAX_KEYS, ParsedKey, SshKey};
 use store::records::RecordError;
 
 impl Management {
     /// The keys of a credential, at most 50.
     pub async fn ssh_keys(&self, caller: &Caller, credential: &CredentialId) -> Result<Vec<SshKey>, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeCredentials)?;
         let credential = self.load_credential(caller, credential).await?.value;
         Ok(self.records.ssh_keys(&credential.id).await?)
     }
@@ -22,7 +22,7 @@ impl Management {
         credential: &CredentialId,
         parsed: ParsedKey,
     ) -> Result<SshKey, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeCredentials)?;
         let credential = self.load_credential(caller, credential).await?.value;
         let key = SshKey::new(credential.id.clone(), parsed, store::clock::now());
         match self.records.add_ssh_key(&credential, &key).await {
@@ -46,7 +46,7 @@ impl Management {
         credential: &CredentialId,
         key_id: &str,
     ) -> Result<SshKey, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeCredentials)?;
         let (organization, credential) =
             futures_util::future::try_join(self.own_organization(caller), self.load_credential(caller, credential))
                 .await?;

@@ -1,10 +1,10 @@
 //! Webhooks.
 
 use super::{ATTEMPTS, Caller, Management, ManagementError};
-use domain::api_key::Scope;
 use domain::event::Topic;
 use domain::invalid::Invalid;
 use domain::queue_message::{Content, Delivery, QueueMessage};
+use domain::right::Right;
 use domain::sealed::Sealed;
 use domain::webhook::{
     MAX_WEBHOOKS, PreviousSecret, ROTATION_OVERLAP_MILLIS, Webhook, WebhookSecret, WebhookState, WebhookType,
@@ -54,14 +54,14 @@ pub const AUTHORIZATION_FIELD: &str = "authorization_header";
 impl Management {
     /// All webhooks, at most 100.
     pub async fn webhooks(&self, caller: &Caller) -> Result<Vec<ShownWebhook>, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeWebhooks)?;
         let all = self.records.webhooks(&caller.organization).await?;
         all.into_iter().map(|record| self.show_webhook(record)).collect()
     }
 
     /// One webhook.
     pub async fn webhook(&self, caller: &Caller, id: &str) -> Result<ShownWebhook, ManagementError> {
-        caller.require(Scope::ReadAdmin)?;
+        caller.require(Right::SeeWebhooks)?;
         self.load_webhook(caller, id).await
     }
 
@@ -71,7 +71,7 @@ impl Management {
         caller: &Caller,
         change: WebhookChange,
     ) -> Result<ShownWebhook, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeWebhooks)?;
         if self.records.webhooks(&caller.organization).await?.len() >= MAX_WEBHOOKS {
             return Err(ManagementError::Conflict("the organization has 100 webhooks already"));
         }
@@ -134,7 +134,7 @@ impl Management {
         id: &str,
         accept: impl Fn(&ShownWebhook) -> bool,
     ) -> Result<ShownWebhook, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeWebhooks)?;
         for _ in 0..ATTEMPTS {
             let old = self.load_webhook(caller, id).await?;
             if !accept(&old) {
@@ -151,7 +151,7 @@ impl Management {
 
     /// Sends a ping and answers its delivery's id. A paused webhook is pinged as well: that is how it is tried out.
     pub async fn ping_webhook(&self, caller: &Caller, id: &str) -> Result<String, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeWebhooks)?;
         let webhook = self.load_webhook(caller, id).await?.record.value;
         let ping = domain::id::uuid_text(store::clock::random());
         let delivery = Delivery {
@@ -175,7 +175,7 @@ impl Management {
         accept: impl Fn(&ShownWebhook) -> bool,
         edit: impl Fn(&Self, &mut Webhook, &ShownWebhook) -> Result<Option<WebhookSecret>, ManagementError>,
     ) -> Result<ShownWebhook, ManagementError> {
-        caller.require(Scope::WriteAdmin)?;
+        caller.require(Right::ChangeWebhooks)?;
         for _ in 0..ATTEMPTS {
             let old = self.load_webhook(caller, id).await?;
             if !accept(&old) {

@@ -94,6 +94,8 @@ pub struct AuthState {
     pub limit: u32,
     /// Requests counted in this minute.
     pub used: u32,
+    /// When it was made, if that was noted.
+    pub created_at: Option<Timestamp>,
 }
 
 /// What a request shows.
@@ -170,6 +172,7 @@ mod tests {
             expires_at: None,
             limit: 10,
             used: 0,
+            created_at: None,
         }
     }
 

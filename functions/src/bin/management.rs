@@ -1,6 +1,7 @@
 //! The management function.
 
 use app::management::Management;
+use app::tokens::Tokens;
 use functions::config::{Config, start_logging};
 use functions::management::{ManagementState, router};
 use store::defender::Scores;
@@ -14,8 +15,14 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = Config::from_environment()?;
     let aws = config.connect().await?;
     let records = Records::new(&aws, config.sealer.clone());
-    let management =
-        Management::new(records, Messages::new(&aws), Nodes::new(&aws), Scores::new(&aws), config.address_policy);
-    let state = ManagementState::new(management, &config.sftp_host, config.sftp_port);
+    let management = Management::new(
+        records.clone(),
+        Messages::new(&aws),
+        Nodes::new(&aws),
+        Scores::new(&aws),
+        config.address_policy,
+    );
+    let state =
+        ManagementState::new(management, Tokens::new(records, config.signing()?), &config.sftp_host, config.sftp_port);
     lambda_http::run(router(state)).await
 }

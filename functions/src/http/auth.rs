@@ -1,13 +1,15 @@
-//! Who calls: an API key in one of three headers, never in a URL.
+//! Who calls: an API key in one of three headers, or a token as a bearer; never in a URL.
 
 use super::error::ApiError;
-use app::management::{Caller, Who};
+use app::management::Caller;
+use app::tokens::{Bearer, Tokens};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use domain::api_key::{AuthState, Denied, KeyKind, KeyText, Presented, Scopes};
+use domain::api_key::{AuthState, Denied, KeyKind, KeyOwner, KeyText, Presented};
 use domain::rate::RateStatus;
-use http::HeaderMap;
+use domain::token;
+use http::{Extensions, HeaderMap};
 use lambda_http::request::RequestContext;
 use std::net::{IpAddr, Ipv4Addr};
 use store::records::Records;
@@ -17,38 +19,58 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub IpAddr);
 
-/// Checks the key, counts the request, and puts a [`Caller`] into the request.
-pub async fn authenticate(State(records): State<Records>, mut request: Request, next: Next) -> Response {
-    let shown = match shown_key(request.headers()) {
+/// What keys and tokens are checked against. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    records: Records,
+    tokens: Tokens,
+}
+
+impl Gate {
+    /// Against these records; tokens are read with these keys.
+    pub fn new(records: Records, tokens: Tokens) -> Self {
+        Self { records, tokens }
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+}
+
+/// Checks the key or token, counts the request, and puts into the request who asks: a [`Caller`], or an
+/// [`app::management::UserCaller`]; of a token also its [`token::Claims`].
+pub async fn authenticate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let shown = match shown(request.headers()) {
         Ok(shown) => shown,
         Err(error) => return error.into_response(),
     };
-    // a JWT is not an API key, and nothing here issues one yet: the answer is the same as for a bad key
-    let Ok(key) = KeyText::parse(&shown) else {
-        return ApiError::unauthorized().into_response();
-    };
+    match KeyText::parse(&shown.text) {
+        Ok(key) => with_key(&gate, &key, request, next).await,
+        Err(_) if shown.is_bearer => with_token(&gate, &shown.text, request, next).await,
+        Err(_) => ApiError::unauthorized().into_response(),
+    }
+}
+
+async fn with_key(gate: &Gate, key: &KeyText, mut request: Request, next: Next) -> Response {
     let hash = key.hash();
-    let address = client_address(&request);
-    let checked = records.check_api_key(key.id(), &Presented { hash: &hash, address, now: store::clock::now() }).await;
-    match checked {
+    let address = client_address(request.extensions());
+    let shown = Presented { hash: &hash, address, now: store::clock::now() };
+    match gate.records.check_api_key(key.id(), &shown).await {
         Err(error) => {
             tracing::error!(%error, "an API key could not be checked");
             ApiError::unavailable().into_response()
         }
-        Ok(Err(Denied::Limited(rate))) => {
-            let mut response = ApiError::limited(rate.seconds_left).into_response();
-            response.extensions_mut().insert(rate);
-            response
-        }
+        Ok(Err(Denied::Limited(rate))) => limited(rate),
         Ok(Err(denied)) => {
             tracing::info!(key = %key.id(), reason = ?denied, source_ip = %address, "API key refused");
             ApiError::unauthorized().into_response()
         }
         Ok(Ok(passed)) => {
-            let mut response = match caller(&passed.state) {
+            let caller = gate.caller(&passed.state, address).await;
+            let mut response = match caller {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
-                    let clean_up = records.forget_counters(key.id(), &passed.old_counters);
+                    let clean_up = gate.records.forget_counters(key.id(), &passed.old_counters);
                     futures_util::future::join(next.run(request), clean_up).await.0
                 }
                 Err(error) => error.into_response(),
@@ -59,23 +81,83 @@ pub async fn authenticate(State(records): State<Records>, mut request: Request, 
     }
 }
 
-/// What a key may do in the management. Keys of credentials and dynamic keys have no part in it.
-fn caller(state: &AuthState) -> Result<Caller, ApiError> {
-    let scopes = match state.kind {
-        KeyKind::Site => state.permissions.clone(),
-        // an owner's rights bound its key's rights at each request; until admins sign in here, a key has no owner to ask
-        KeyKind::User | KeyKind::Dynamic => Scopes::only([]),
-    };
-    Ok(Caller { organization: state.organization.clone(), who: Who::ApiKey(state.id.clone()), scopes })
+async fn with_token(gate: &Gate, text: &str, mut request: Request, next: Next) -> Response {
+    let address = client_address(request.extensions());
+    match gate.tokens.check(text, address).await {
+        Err(error) => {
+            tracing::error!(%error, "a token could not be checked");
+            ApiError::unavailable().into_response()
+        }
+        Ok(Err(token::Denied::Limited(rate))) => limited(rate),
+        Ok(Err(denied)) => {
+            tracing::info!(reason = ?denied, source_ip = %address, "token refused");
+            ApiError::unauthorized().into_response()
+        }
+        Ok(Ok(checked)) => {
+            match checked.bearer {
+                Bearer::Admin(caller) => request.extensions_mut().insert(caller).map(drop),
+                Bearer::User(caller) => request.extensions_mut().insert(caller).map(drop),
+            };
+            request.extensions_mut().insert(checked.claims.clone());
+            let clean_up = gate.tokens.forget_counters(&checked.claims, &checked.old_counters);
+            let mut response = futures_util::future::join(next.run(request), clean_up).await.0;
+            response.extensions_mut().insert::<RateStatus>(checked.rate);
+            response
+        }
+    }
 }
 
-/// The key that the request shows. Several headers may show the same one.
-fn shown_key(headers: &HeaderMap) -> Result<Zeroizing<String>, ApiError> {
-    let mut found: Option<Zeroizing<String>> = None;
+fn limited(rate: RateStatus) -> Response {
+    let mut response = ApiError::limited(rate.seconds_left).into_response();
+    response.extensions_mut().insert(rate);
+    response
+}
+
+impl Gate {
+    /// What a key may do in the management. An admin's key may at most what the admin may now, from where it may come; keys of
+    /// credentials and dynamic keys have no part in it.
+    async fn caller(&self, state: &AuthState, address: IpAddr) -> Result<Caller, ApiError> {
+        let (organization, id) = (state.organization.clone(), state.id.clone());
+        match (state.kind, &state.owner) {
+            (KeyKind::Site, _) => Ok(Caller::site_key(organization, id, state.permissions.clone())),
+            (KeyKind::User, Some(KeyOwner::Admin(name))) => {
+                let found = self.records.admin(name).await.map_err(|error| {
+                    tracing::error!(%error, "the owner of an API key could not be read");
+                    ApiError::unavailable()
+                })?;
+                let owner = found.map(|found| found.value).filter(|admin| {
+                    // a key of an earlier admin of that name is not this one's
+                    let same =
+                        state.created_at.is_some_and(|at| admin.created_at <= at) && admin.organization == organization;
+                    same && admin.allow_api_key_auth && admin.may_sign_in(address).is_ok()
+                });
+                let admin = owner.ok_or_else(|| {
+                    tracing::info!(key = %id, "API key refused: its owner does not allow it now");
+                    ApiError::unauthorized()
+                })?;
+                let acts_as = (admin.name.to_string(), admin.rights());
+                Ok(Caller::admins_key(organization, id, state.permissions.clone(), acts_as))
+            }
+            (KeyKind::User | KeyKind::Dynamic, _) => Ok(Caller::powerless_key(organization, id)),
+        }
+    }
+}
+
+/// What a request shows.
+struct Shown {
+    text: Zeroizing<String>,
+    /// Whether it stands in `Authorization`, where tokens belong.
+    is_bearer: bool,
+}
+
+/// The key or token that the request shows. Several headers may show the same one.
+fn shown(headers: &HeaderMap) -> Result<Shown, ApiError> {
+    let mut found: Option<Shown> = None;
     for name in ["authorization", "x-api-key", "x-sftpgo-api-key"] {
         for value in headers.get_all(name) {
             let text = value.to_str().map_err(|_| ApiError::unauthorized())?.trim();
-            let key = if name == "authorization" {
+            let is_bearer = name == "authorization";
+            let key = if is_bearer {
                 match text.split_once(' ') {
                     Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
                     _ => return Err(ApiError::unauthorized()),
@@ -84,25 +166,25 @@ fn shown_key(headers: &HeaderMap) -> Result<Zeroizing<String>, ApiError> {
                 text
             };
             match &found {
-                Some(other) if other.as_str() != key => {
+                Some(other) if other.text.as_str() != key => {
                     return Err(ApiError::bad_request(name, "differs from the key in another header"));
                 }
-                _ => found = Some(Zeroizing::new(key.to_owned())),
+                Some(_) => {}
+                None => found = Some(Shown { text: Zeroizing::new(key.to_owned()), is_bearer }),
             }
         }
     }
     found.ok_or_else(ApiError::unauthorized)
 }
 
-/// Where the request comes from. Unknown counts as an address that no list holds.
-fn client_address(request: &Request) -> IpAddr {
-    if let Some(RequestContext::ApiGatewayV2(context)) = request.extensions().get::<RequestContext>()
+/// Where a request comes from. Unknown counts as an address that no list holds.
+pub(crate) fn client_address(extensions: &Extensions) -> IpAddr {
+    if let Some(RequestContext::ApiGatewayV2(context)) = extensions.get::<RequestContext>()
         && let Some(address) = context.http.source_ip.as_deref().and_then(|text| text.parse().ok())
     {
         return address;
     }
-    let peer = request.extensions().get::<PeerAddress>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0)
+    extensions.get::<PeerAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0)
 }
 
 #[cfg(test)]
@@ -125,10 +207,12 @@ mod tests {
             &[("x-sftpgo-api-key", "k")],
             &[("x-api-key", "k"), ("authorization", "Bearer k")],
         ] {
-            assert_eq!(shown_key(&headers(pairs)).unwrap().as_str(), "k");
+            let found = shown(&headers(pairs)).unwrap_or_else(|error| panic!("{error:?}"));
+            assert_eq!(found.text.as_str(), "k");
+            assert_eq!(found.is_bearer, pairs.iter().any(|(name, _)| *name == "authorization"));
         }
-        assert!(shown_key(&headers(&[])).is_err());
-        assert!(shown_key(&headers(&[("authorization", "Basic k")])).is_err());
-        assert!(shown_key(&headers(&[("x-api-key", "k"), ("x-sftpgo-api-key", "l")])).is_err());
+        assert!(shown(&headers(&[])).is_err());
+        assert!(shown(&headers(&[("authorization", "Basic k")])).is_err());
+        assert!(shown(&headers(&[("x-api-key", "k"), ("x-sftpgo-api-key", "l")])).is_err());
     }
 }

@@ -14,16 +14,26 @@ pub struct ApiError {
     message: String,
     details: Option<Value>,
     retry_after: Option<i64>,
+    /// Whether Basic authentication is asked for.
+    challenge: bool,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: None, retry_after: None }
+        Self { status, code, message: message.into(), details: None, retry_after: None, challenge: false }
     }
 
     /// 401: one message for every reason.
     pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "A valid API key is needed")
+        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "A valid token or API key is needed")
+    }
+
+    /// 401 to a name and password: one message for every reason. It says how to sign in (RFC 9110, section 11.6.1).
+    pub fn not_signed_in() -> Self {
+        let message = "The name, the password or the one-time code is wrong";
+        let mut error = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message);
+        error.challenge = true;
+        error
     }
 
     /// 400 with these problems.
@@ -90,6 +100,10 @@ impl From<ManagementError> for ApiError {
     fn from(error: ManagementError) -> Self {
         match error {
             ManagementError::Invalid(problems) => Self::invalid(&problems),
+            ManagementError::Refused(message) => {
+                Self::new(StatusCode::BAD_REQUEST, "VALIDATION_FAILED", capitalized(message))
+            }
+            ManagementError::Unauthorized => Self::unauthorized(),
             ManagementError::NotFound(what) => Self::not_found(format!("No such {what}")),
             ManagementError::Conflict(message) => Self::new(StatusCode::CONFLICT, "CONFLICT", capitalized(message)),
             ManagementError::PreconditionFailed => {
@@ -127,6 +141,10 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(json!({ "success": false, "error": error }))).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+        }
+        if self.challenge {
+            let basic = http::HeaderValue::from_static("Basic realm=\"Towpath\", charset=\"UTF-8\"");
+            response.headers_mut().insert(http::header::WWW_AUTHENTICATE, basic);
         }
         response.extensions_mut().insert(self);
         response

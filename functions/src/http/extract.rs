@@ -2,9 +2,10 @@
 
 use super::error::ApiError;
 use super::fields::Fields;
-use app::management::Caller;
-use axum::body::to_bytes;
+use app::management::{Caller, ManagementError, UserCaller};
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use domain::token::Claims;
 use http::request::Parts;
 
 /// The largest JSON body. A credential with 100 inbound rules has about 30 KB.
@@ -33,6 +34,41 @@ impl<S: Send + Sync> FromRequestParts<S> for Own {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Caller>().cloned().map(Self).ok_or_else(ApiError::unauthorized)
+    }
+}
+
+/// A credential that calls for itself.
+pub struct OwnUser(pub UserCaller);
+
+impl<S: Send + Sync> FromRequestParts<S> for OwnUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<UserCaller>().cloned().map(Self).ok_or_else(ApiError::unauthorized)
+    }
+}
+
+/// Whoever has signed in or shows a key, for what everybody may see.
+pub struct Anyone;
+
+impl<S: Send + Sync> FromRequestParts<S> for Anyone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let known = parts.extensions.get::<Caller>().is_some() || parts.extensions.get::<UserCaller>().is_some();
+        if known { Ok(Self) } else { Err(ApiError::unauthorized()) }
+    }
+}
+
+/// The token that the request shows; an API key is none.
+pub struct ShownToken(pub Claims);
+
+impl<S: Send + Sync> FromRequestParts<S> for ShownToken {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let needed = || ManagementError::Forbidden { required: "a token".into(), granted: "an API key".into() };
+        parts.extensions.get::<Claims>().cloned().map(Self).ok_or_else(|| needed().into())
     }
 }
 
@@ -70,13 +106,28 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let announced = request.headers().get(http::header::CONTENT_LENGTH);
-        let announced = announced.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > MAX_BODY as u64) {
-            return Err(ApiError::too_large(MAX_BODY));
-        }
-        // what fails otherwise is a client that went away, whom no answer reaches
-        let body = to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
-        Self::parse(&body)
+        Self::parse(&body(request).await?)
     }
+}
+
+/// A body that is a list of texts.
+pub struct Texts(pub Vec<String>);
+
+impl<S: Send + Sync> FromRequest<S> for Texts {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let list = serde_json::from_slice(&body(request).await?);
+        list.map(Self).map_err(|_| ApiError::bad_request("", "must be a JSON list of strings"))
+    }
+}
+
+async fn body(request: Request) -> Result<Bytes, ApiError> {
+    let announced = request.headers().get(http::header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > MAX_BODY as u64) {
+        return Err(ApiError::too_large(MAX_BODY));
+    }
+    // what fails otherwise is a client that went away, whom no answer reaches
+    to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))
 }

@@ -99,6 +99,11 @@ impl Fields {
         }
     }
 
+    /// What is left of the object: fields that nobody has asked for. They are no problem then.
+    pub fn rest(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.object)
+    }
+
     /// Notes a problem.
     pub fn problem(&mut self, name: &str, problem: &str) {
         self.problems.push(FieldProblem::new(format!("{}{name}", self.prefix), problem));
@@ -115,11 +120,6 @@ impl Fields {
         if let Some(Err(problem)) = self.object.get(name).map(read) {
             self.problem(name, &problem.to_string());
         }
-    }
-
-    /// What nobody has read, if everything else could be used: for dialects that keep what they do not know.
-    pub fn finish_keeping(self) -> Result<Map<String, Value>, ApiError> {
-        if self.problems.is_empty() { Ok(self.object) } else { Err(ApiError::invalid(&self.problems)) }
     }
 
     /// Whether everything could be used.
@@ -140,6 +140,15 @@ pub fn text(most: usize) -> impl Fn(&Value) -> Result<String, Invalid> {
         } else {
             Ok(text.to_owned())
         }
+    }
+}
+
+/// A text of at most `most` characters, which may have several lines.
+pub fn lines(most: usize) -> impl Fn(&Value) -> Result<String, Invalid> {
+    move |value| match value.as_str() {
+        Some(text) if text.chars().count() <= most => Ok(text.to_owned()),
+        Some(_) => Err(Invalid::new(format!("must have at most {most} characters"))),
+        None => Err(Invalid::new("must be a string")),
     }
 }
 

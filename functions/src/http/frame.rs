@@ -2,8 +2,9 @@
 
 use super::error::ApiError;
 use crate::sftpgo;
+use axum::Router;
 use axum::extract::Request;
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use domain::organization::DEFAULT_REQUESTS;
 use domain::rate::RateStatus;
@@ -11,8 +12,13 @@ use http::{HeaderName, HeaderValue};
 use std::time::Instant;
 use tracing::Instrument as _;
 
+/// Routes with what stands around all of them.
+pub fn framed(routes: Router) -> Router {
+    routes.fallback(unknown_route).method_not_allowed_fallback(unknown_method).layer(from_fn(frame))
+}
+
 /// The outermost layer.
-pub async fn frame(request: Request, next: Next) -> Response {
+async fn frame(request: Request, next: Next) -> Response {
     let id = domain::id::uuid_text(store::clock::random());
     let span =
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
@@ -48,11 +54,11 @@ pub(crate) fn dress(response: &mut Response, id: &str) {
 }
 
 /// For routes that do not exist.
-pub async fn unknown_route() -> ApiError {
+async fn unknown_route() -> ApiError {
     ApiError::not_found("No such route")
 }
 
 /// For methods that a route does not have.
-pub async fn unknown_method() -> ApiError {
+async fn unknown_method() -> ApiError {
     ApiError::method_not_allowed()
 }

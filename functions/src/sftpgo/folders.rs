@@ -1,5 +1,6 @@
 //! `/api/v2/folders`: virtual folders.
 
+use super::{message, page};
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
 use crate::http::fields::{Fields, parsed, text};
@@ -16,21 +17,17 @@ use serde_json::{Map, Value, json};
 /// What is answered, and has no effect when it is sent back.
 const READ_ONLY: [&str; 5] = ["id", "used_quota_size", "used_quota_files", "last_quota_update", "users"];
 
-/// SFTPGo's default, and its maximum.
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 500;
-
 pub(super) async fn list(
     State(state): State<ManagementState>,
     Own(caller): Own,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let slice = Slice::parse(&uri)?;
+    let page = page::read(&uri)?;
     let mut folders = state.management().folders(&caller).await?;
-    if slice.descending {
+    if page.descending {
         folders.reverse();
     }
-    let shown: Vec<Value> = folders.iter().skip(slice.offset).take(slice.limit).map(show).collect();
+    let shown: Vec<Value> = folders.iter().skip(page.offset).take(page.limit).map(show).collect();
     Ok(Json(shown).into_response())
 }
 
@@ -64,7 +61,7 @@ pub(super) async fn put(
     // the one in the path counts
     fields.ignore(&["name"]);
     state.management().replace_folder(&caller, &name(&segments)?, read(fields)?).await?;
-    Ok(Json(json!({ "message": "Folder updated" })).into_response())
+    Ok(message("Folder updated"))
 }
 
 pub(super) async fn delete(
@@ -73,7 +70,7 @@ pub(super) async fn delete(
     segments: Segments,
 ) -> Result<Response, ApiError> {
     state.management().delete_folder(&caller, &name(&segments)?).await?;
-    Ok(Json(json!({ "message": "Folder deleted" })).into_response())
+    Ok(message("Folder deleted"))
 }
 
 fn name(segments: &Segments) -> Result<FolderName, ApiError> {
@@ -93,7 +90,9 @@ fn read(mut fields: Fields) -> Result<FolderDescription, ApiError> {
         provider if provider.as_u64() == Some(0) => Ok(()),
         _ => Err(domain::invalid::Invalid::new("files are in the organization's bucket: provider must be 0")),
     });
-    Ok(FolderDescription { tree: tree.flatten(), description, extra: fields.finish_keeping()? })
+    let extra = fields.rest();
+    fields.finish()?;
+    Ok(FolderDescription { tree: tree.flatten(), description, extra })
 }
 
 fn show(shown: &ShownFolder) -> Value {
@@ -120,40 +119,4 @@ fn show(shown: &ShownFolder) -> Value {
 /// SFTPGo's ids are numbers, of which nothing depends; this one is always the same for a name.
 fn id(name: &str) -> u32 {
     (crc32fast::hash(name.as_bytes()) >> 1).max(1)
-}
-
-/// `offset`, `limit` and `order`.
-struct Slice {
-    offset: usize,
-    limit: usize,
-    descending: bool,
-}
-
-impl Slice {
-    fn parse(uri: &Uri) -> Result<Self, ApiError> {
-        let mut slice = Self { offset: 0, limit: DEFAULT_LIMIT, descending: false };
-        for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-            match &*name {
-                "offset" => {
-                    slice.offset =
-                        value.parse().map_err(|_| ApiError::bad_request("offset", "must be a number from 0"))?;
-                }
-                "limit" => {
-                    let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-                    let wrong = || ApiError::bad_request("limit", "must be a number from 1 to 500");
-                    slice.limit = limit.ok_or_else(wrong)?;
-                }
-                "order" => {
-                    slice.descending = match &*value {
-                        "ASC" => false,
-                        "DESC" => true,
-                        _ => return Err(ApiError::bad_request("order", "must be ASC or DESC")),
-                    }
-                }
-                // SFTPGo ignores what it does not know
-                _ => {}
-            }
-        }
-        Ok(slice)
-    }
 }

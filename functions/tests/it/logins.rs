@@ -92,7 +92,7 @@ async fn a_second_bootstrap_finds_the_first() {
     assert_eq!(again.organization, world.organization);
     let secrets = again.secrets.unwrap();
     assert_eq!((secrets.user.as_str(), &secrets.password), ("root-user-name", &world.secrets.password));
-    assert!(world.records.admin("admin").await.unwrap().is_some_and(|admin| admin.is_full()));
+    assert!(world.records.admin("admin").await.unwrap().is_some_and(|admin| admin.value.is_full()));
 }
 
 #[tokio::test]
@@ -140,6 +140,9 @@ async fn an_api_key_is_a_password_for_its_owner() {
     let principal = log_in(&accounts, &format!("@api-{id}"), &key).await.unwrap();
     assert_eq!(principal.user_name, world.secrets.user);
     // an admin's key is none for files
+    let allow = r#"{"filters":{"allow_api_key_auth":true}}"#;
+    let token = world.first_admin().await;
+    crate::rest::with(&world.router, &token, "PUT", "/api/v2/admins/admin", allow).await.expect(200);
     let admin = json!({"OwnerType": "admin", "OwnerId": "admin", "Name": "a", "Expiration": "30d"});
     let (id, key) = make(admin).await;
     assert!(refused(&format!("@api-{id}"), &key).await);

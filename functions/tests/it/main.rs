@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod admins;
 mod connections;
 mod defender;
 mod folders;
 mod lambda_events;
 mod local_server;
 mod logins;
+mod rest;
 mod routes;
+mod second_factor;
 mod support;
+mod tokens;
+mod user_tokens;
 mod webhook_delivery;

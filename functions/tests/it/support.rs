@@ -3,15 +3,18 @@
 use app::accounts::{Accounts, LoginTimes};
 use app::bootstrap::{BootstrapRequest, Secrets, bootstrap};
 use app::defender::Defender;
-use app::management::{Caller, Management, Who};
+use app::management::{Caller, Management};
 use app::sessions::Places;
+use app::signing::SigningKeys;
+use app::tokens::Tokens;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use domain::api_key::Scopes;
+use domain::admin::{AdminName, Permission, Permissions};
 use domain::credential::UserName;
 use domain::id::{NodeId, OrganizationId};
 use domain::webhook::address::AddressPolicy;
-use functions::management::{ManagementState, router, routes_for_known_callers};
+use functions::management::{ManagementState, routes_for_known_callers};
+use functions::token::TokenState;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
@@ -23,6 +26,23 @@ use store::records::Records;
 use store::seal::Sealer;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+
+/// What the world's tokens are signed with.
+pub(crate) const SIGNING: &str = "a passphrase for tests, of 32 characters and more";
+/// The address of the world's API.
+pub(crate) const API: &str = "https://api.example.com";
+
+/// Refusals that do not wait.
+pub(crate) const FAST: LoginTimes = LoginTimes {
+    refusal_floor: Duration::from_millis(1),
+    key_question_floor: Duration::from_millis(1),
+    deadline: Duration::from_secs(20),
+};
+
+/// The keys of a passphrase.
+pub(crate) fn signing(passphrase: &str) -> SigningKeys {
+    SigningKeys::new(passphrase, None, API).unwrap_or_else(|error| panic!("{error}"))
+}
 
 pub(crate) struct World {
     pub(crate) records: Records,
@@ -68,8 +88,8 @@ pub(crate) fn request(user: &str) -> BootstrapRequest {
     BootstrapRequest {
         organization: "Test".into(),
         user: UserName::parse(user).unwrap(),
-        admin: "admin".into(),
-        operator: "operator".into(),
+        admin: AdminName::parse("admin").unwrap(),
+        operator: AdminName::parse("operator").unwrap(),
         keep_secrets: true,
     }
 }
@@ -102,20 +122,19 @@ impl World {
             Scores::new(&aws),
             AddressPolicy::PublicAndLoopback,
         );
-        let state = ManagementState::new(management, "sftp.example.com", 2222);
-        let admin = Caller {
-            organization: made.organization.clone(),
-            who: Who::Admin { name: "admin".into(), full: true },
-            scopes: Scopes::everything(),
+        let tokens = Tokens::new(records.clone(), signing(SIGNING));
+        let state = ManagementState::new(management, tokens.clone(), "sftp.example.com", 2222);
+        let full = |organization: &OrganizationId, name: &str| {
+            Caller::admin(organization.clone(), name.into(), Permissions::of([Permission::Everything]))
         };
-        let stranger = Caller {
-            organization: OrganizationId::from_random([99; 16]),
-            who: Who::Admin { name: "stranger".into(), full: true },
-            scopes: Scopes::everything(),
-        };
+        let admin = full(&made.organization, "admin");
+        let stranger = full(&OrganizationId::from_random([99; 16]), "stranger");
+        let defender = Defender::new(Scores::new(&aws));
+        let node = Places::new(NodeId::from_random([7; 16]), nodes.clone(), places.clone());
+        let accounts = Accounts::new(records.clone(), node, defender, FAST);
         Self {
             stranger: routes_for_known_callers(state.clone()).layer(axum::Extension(stranger)),
-            router: router(state.clone()),
+            router: functions::router(state.clone(), TokenState::new(accounts, tokens)),
             admin_router: routes_for_known_callers(state).layer(axum::Extension(admin)),
             records,
             messages,
@@ -143,8 +162,7 @@ impl World {
         let defender = Defender::new(self.scores.clone());
         tokio::spawn(defender.clone().keep(CancellationToken::new()));
         let places = Places::new(NodeId::from_random([1; 16]), self.nodes.clone(), self.places.clone());
-        let times = LoginTimes { refusal_floor: Duration::from_millis(1), ..LoginTimes::default() };
-        Accounts::new(self.records.clone(), places, defender, times)
+        Accounts::new(self.records.clone(), places, defender, FAST)
     }
 
     pub(crate) fn path(&self, rest: &str) -> String {

@@ -2,6 +2,7 @@
 
 use crate::state_folder::Secrets as StateSecrets;
 use app::bootstrap::{BootstrapRequest, Secrets, bootstrap};
+use domain::admin::AdminName;
 use domain::credential::UserName;
 use std::error::Error;
 use store::aws::{Aws, AwsSettings};
@@ -35,8 +36,8 @@ pub(crate) async fn prepare(
     let request = BootstrapRequest {
         organization: "Example".to_owned(),
         user: UserName::parse("example-root")?,
-        admin: "admin".to_owned(),
-        operator: "operator".to_owned(),
+        admin: AdminName::parse("admin")?,
+        operator: AdminName::parse("operator")?,
         keep_secrets: true,
     };
     let done = bootstrap(&records, &request).await?;

@@ -50,7 +50,7 @@ async fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Erro
     let mut stop = stop::Signals::listen()?;
     let folder = StateFolder::open(&settings.state)?;
     let started = tokio::select! {
-        started = Parts::start(&folder, settings.ports()) => started?,
+        started = Parts::start(&folder, settings.ports(), settings.new_signing_key) => started?,
         signal = stop.next() => {
             eprintln!("{signal}: stopped before everything was started");
             return Ok(());

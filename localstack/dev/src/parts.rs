@@ -41,9 +41,13 @@ pub(crate) struct Facts {
 
 impl Parts {
     /// Starts everything.
-    pub(crate) async fn start(folder: &StateFolder, ports: Ports) -> Result<(Self, Facts), Box<dyn Error>> {
+    pub(crate) async fn start(
+        folder: &StateFolder,
+        ports: Ports,
+        new_signing_key: bool,
+    ) -> Result<(Self, Facts), Box<dyn Error>> {
         ports_are_free(ports)?;
-        let secrets = folder.secrets()?;
+        let secrets = folder.secrets(new_signing_key)?;
         let node = node_program()?;
         let certificate = certificate::files(folder)?;
         let program = std::env::current_exe()?;
@@ -145,6 +149,8 @@ fn variables_for(
         ("TOWPATH_EVENTS_QUEUE_URL", aws.events_queue_url.clone()),
         ("TOWPATH_SEALING_SECRET", secrets.sealing.clone()),
         ("TOWPATH_HOST_KEY_SECRET", secrets.host_key.clone()),
+        ("TOWPATH_SIGNING_PASSPHRASE", secrets.signing.clone()),
+        ("TOWPATH_API_URL", format!("http://127.0.0.1:{}", ports.api)),
         ("TOWPATH_SFTP_LISTEN", format!("127.0.0.1:{}", ports.sftp)),
         ("TOWPATH_METRICS_LISTEN", format!("127.0.0.1:{}", ports.metrics)),
         ("TOWPATH_FTPS_LISTEN", format!("127.0.0.1:{}", ports.ftps)),

@@ -1,10 +1,16 @@
 //! The parts that are this program itself: the offline AWS, and the functions behind a local HTTP server.
 
 use crate::stop::asked_to_stop;
+use app::accounts::{Accounts, LoginTimes};
+use app::defender::Defender;
 use app::management::Management;
+use app::sessions::Places;
+use app::tokens::Tokens;
+use domain::id::NodeId;
 use functions::config::Config;
 use functions::local::{Limits, poll_queue, serve_http};
-use functions::management::{ManagementState, router};
+use functions::management::ManagementState;
+use functions::token::TokenState;
 use functions::webhook::{Egress, WebhookState};
 use offline_aws::{OfflineAws, Options, Storage};
 use std::error::Error;
@@ -69,7 +75,13 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let messages = Messages::new(&aws);
     let management =
         Management::new(records.clone(), messages.clone(), Nodes::new(&aws), Scores::new(&aws), config.address_policy);
-    let state = ManagementState::new(management, &config.sftp_host, config.sftp_port);
+    let tokens = Tokens::new(records.clone(), config.signing()?);
+    let management = ManagementState::new(management, tokens.clone(), &config.sftp_host, config.sftp_port);
+    let places = store::places::Places::new(&aws);
+    let places = Places::new(NodeId::from_random(store::clock::random()), Nodes::new(&aws), places);
+    let defender = Defender::new(Scores::new(&aws));
+    let accounts = Accounts::new(records.clone(), places, defender, LoginTimes::default());
+    let router = functions::router(management, TokenState::new(accounts, tokens));
     let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);
     let (stop, stopped) = watch::channel(false);
     let until_stopped = || {
@@ -78,7 +90,7 @@ async fn functions() -> Result<(), Box<dyn Error>> {
         async move { drop(stopped.wait_for(|stop| *stop).await) }
     };
     println!("listening api {}", listener.local_addr()?);
-    let http = tokio::spawn(serve_http(listener, router(state), Limits::default(), until_stopped()));
+    let http = tokio::spawn(serve_http(listener, router, Limits::default(), until_stopped()));
     let pollers = (0..POLLERS).map(|_| tokio::spawn(poll_queue(messages.clone(), webhooks.clone(), until_stopped())));
     let pollers: Vec<_> = pollers.collect();
     asked_to_stop().await?;

@@ -12,6 +12,8 @@ const PORTS: u16 = 10;
 pub(crate) struct Settings {
     /// Where everything is kept between two starts.
     pub(crate) state: PathBuf,
+    /// Whether tokens are signed with a new key from this start on.
+    pub(crate) new_signing_key: bool,
     port_base: u16,
 }
 
@@ -20,6 +22,8 @@ pub(crate) struct Settings {
 pub(crate) enum SettingsError {
     #[error("{source} must be a number from 1024 to {}", u16::MAX - PORTS, source = .0)]
     PortBase(&'static str),
+    #[error("TOWPATH_SIGNING_PASSPHRASE must be `random` or unset: `make dev` keeps one in its folder")]
+    Signing,
     #[error("unknown argument `{0}`; the program takes --port-base <number>")]
     Argument(String),
 }
@@ -67,8 +71,14 @@ impl Settings {
                 _ => return Err(SettingsError::Argument(argument)),
             }
         }
+        let new_signing_key = match variable("TOWPATH_SIGNING_PASSPHRASE").filter(|text| !text.is_empty()).as_deref() {
+            None => false,
+            Some("random") => true,
+            Some(_) => return Err(SettingsError::Signing),
+        };
         let state = variable("TOWPATH_STATE_DIR").filter(|text| !text.is_empty());
-        Ok(Self { state: state.map_or_else(|| PathBuf::from(".towpath"), PathBuf::from), port_base })
+        let state = state.map_or_else(|| PathBuf::from(".towpath"), PathBuf::from);
+        Ok(Self { state, new_signing_key, port_base })
     }
 
     /// Which part has which port.
@@ -127,6 +137,10 @@ mod tests {
     fn errors_name_what_is_wrong() {
         assert_eq!(read(&["--port-base", "80"], &[]), Err(SettingsError::PortBase("--port-base")));
         assert_eq!(read(&[], &[("TOWPATH_PORT_BASE", "x")]), Err(SettingsError::PortBase("TOWPATH_PORT_BASE")));
+        let signing =
+            |value| read(&[], &[("TOWPATH_SIGNING_PASSPHRASE", value)]).map(|settings| settings.new_signing_key);
+        assert_eq!((signing("random"), signing("")), (Ok(true), Ok(false)));
+        assert_eq!(signing("of my own"), Err(SettingsError::Signing));
         assert_eq!(read(&["--port"], &[]), Err(SettingsError::Argument("--port".into())));
         assert!(
             SettingsError::PortBase("TOWPATH_PORT_BASE").to_string().contains("TOWPATH_PORT_BASE must be a number")

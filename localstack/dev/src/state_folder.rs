@@ -18,6 +18,8 @@ pub(crate) struct Secrets {
     pub(crate) host_key: String,
     /// What sealed records are sealed with.
     pub(crate) sealing: String,
+    /// What the keys of tokens are derived from.
+    pub(crate) signing: String,
 }
 
 /// Why the folder cannot be used.
@@ -54,24 +56,26 @@ impl StateFolder {
         self.path.join(name)
     }
 
-    /// The secrets, made at the first start.
-    pub(crate) fn secrets(&self) -> Result<Secrets, StateError> {
+    /// The secrets, made at the first start; of signing another one, if that is wanted.
+    pub(crate) fn secrets(&self, new_signing_key: bool) -> Result<Secrets, StateError> {
         let path = self.join("secrets");
-        match fs::read_to_string(&path) {
+        let (host_key, sealing, signing) = match fs::read_to_string(&path) {
             Ok(text) => {
                 let mut lines = text.lines().map(str::to_owned).filter(|line| line.len() == 64);
-                match (lines.next(), lines.next()) {
-                    (Some(host_key), Some(sealing)) => Ok(Secrets { host_key, sealing }),
-                    _ => Err(StateError::Damaged(path.display().to_string())),
+                match (lines.next(), lines.next(), lines.next()) {
+                    (Some(host_key), Some(sealing), Some(signing)) if !new_signing_key => {
+                        return Ok(Secrets { host_key, sealing, signing });
+                    }
+                    // or a folder from before there were tokens
+                    (Some(host_key), Some(sealing), _) => (host_key, sealing, hex_secret()),
+                    _ => return Err(StateError::Damaged(path.display().to_string())),
                 }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let made = Secrets { host_key: hex_secret(), sealing: hex_secret() };
-                self.write_private("secrets", &format!("{}\n{}\n", made.host_key, made.sealing))?;
-                Ok(made)
-            }
-            Err(source) => Err(io(&path, source)),
-        }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (hex_secret(), hex_secret(), hex_secret()),
+            Err(source) => return Err(io(&path, source)),
+        };
+        self.write_private("secrets", &format!("{host_key}\n{sealing}\n{signing}\n"))?;
+        Ok(Secrets { host_key, sealing, signing })
     }
 
     /// Writes a file that only its owner may read, whole or not at all.

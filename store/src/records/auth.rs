@@ -6,7 +6,7 @@
 
 use super::{RecordError, Records};
 use crate::item::{Item, decode, key_attributes, number, optional_number, text};
-use crate::table;
+use crate::table::{self, Key};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
@@ -35,6 +35,9 @@ pub(super) struct AuthItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
     limit: u32,
+    /// Absent in the first ones.
+    #[serde(default)]
+    created_at: Option<Timestamp>,
 }
 
 impl AuthItem {
@@ -49,6 +52,7 @@ impl AuthItem {
             state: key.state,
             expires_at: key.expires_at,
             limit,
+            created_at: Some(key.created_at),
         }
     }
 
@@ -84,6 +88,7 @@ impl AuthItem {
             expires_at: self.expires_at,
             limit: self.limit,
             used,
+            created_at: self.created_at,
         }
     }
 }
@@ -98,7 +103,7 @@ pub struct Passed {
     pub old_counters: Vec<String>,
 }
 
-fn counter(minute: Minute) -> String {
+pub(super) fn counter(minute: Minute) -> String {
     format!("m{}", minute.number())
 }
 
@@ -164,6 +169,11 @@ impl Records {
 
     /// Removes counters that a pause has left behind. A failure is of no consequence: the next request tries again.
     pub async fn forget_counters(&self, id: &ApiKeyId, names: &[String]) {
+        self.forget_attributes(table::auth(id), names).await;
+    }
+
+    /// The same for any item that has counters.
+    pub(super) async fn forget_attributes(&self, key: Key, names: &[String]) {
         if names.is_empty() {
             return;
         }
@@ -174,11 +184,11 @@ impl Records {
             request = request.expression_attribute_names(format!("#c{at}"), name);
         }
         let request = request
-            .set_key(Some(key_attributes(table::auth(id))))
+            .set_key(Some(key_attributes(key)))
             .update_expression(format!("REMOVE {}", places.join(", ")))
             .condition_expression("attribute_exists(pk)");
         if let Err(error) = request.send().boxed().await {
-            tracing::debug!(key = %id, error = %RecordError::unavailable(error), "old counters stay for now");
+            tracing::debug!(error = %RecordError::unavailable(error), "old counters stay for now");
         }
     }
 
@@ -197,13 +207,18 @@ impl Records {
     }
 }
 
-/// The state in an item, and the counters of other minutes in it (at most 20, to bound the clean-up).
+/// The state in an item, and the counters of other minutes in it.
 fn read(id: &ApiKeyId, item: Item, minute: Minute) -> Result<(AuthState, Vec<String>), RecordError> {
     let name = counter(minute);
     let used = optional_number(&item, &name).and_then(|used| u32::try_from(used).ok()).unwrap_or(0);
+    let old = old_counters(&item, &name);
+    Ok((decode::<AuthItem>(item)?.value.state(id, used), old))
+}
+
+/// The counters of other minutes in an item, at most 20, to bound the clean-up.
+pub(super) fn old_counters(item: &Item, now: &str) -> Vec<String> {
     let is_counter = |name: &str| {
         name.strip_prefix('m').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let old = item.keys().filter(|key| **key != name && is_counter(key)).take(20).cloned().collect();
-    Ok((decode::<AuthItem>(item)?.value.state(id, used), old))
+    item.keys().filter(|key| *key != now && is_counter(key)).take(20).cloned().collect()
 }

@@ -79,7 +79,7 @@ impl Records {
     }
 
     /// Changes a credential; `old` is what was read. A new user name is taken and the old one given back in the same
-    /// transaction, and so are the sessions that it ends. Answers the new revision.
+    /// transaction, and so are the sessions and tokens that it ends. Answers the new revision.
     pub async fn save_credential(
         &self,
         old: &Versioned<Credential>,
@@ -87,13 +87,17 @@ impl Records {
         close: Option<&Close>,
     ) -> Result<u64, RecordError> {
         let key = table::credential(&new.organization, &new.id);
-        if old.value.user_name == new.user_name && close.is_none() {
+        let ends_tokens = old.value.ends_tokens(new);
+        if old.value.user_name == new.user_name && close.is_none() && !ends_tokens {
             return self.put(&key, Some(old.rev), new).await;
         }
         let mut writes = vec![self.put_in(&key, Some(old.rev), new)?];
         if old.value.user_name != new.user_name {
             writes.push(self.take_name(new)?);
             writes.push(self.delete_in(table::user_name(old.value.user_name.as_str()), None)?);
+        }
+        if ends_tokens {
+            writes.push(self.end_tokens_in(&new.account(), old.rev.saturating_add(1))?);
         }
         writes.extend(self.close_in(close)?);
         self.transact(writes).await?;
@@ -111,6 +115,7 @@ impl Records {
         let mut writes = vec![
             self.delete_in(table::credential(&credential.organization, &credential.id), Some(old.rev))?,
             self.delete_in(table::user_name(credential.user_name.as_str()), None)?,
+            self.delete_in(table::account_auth(&credential.account()), None)?,
         ];
         for key in self.ssh_keys(&credential.id).await? {
             writes.push(self.delete_in(table::ssh_key(&credential.id, &key.id), None)?);

@@ -43,9 +43,6 @@ pub struct Bootstrap<'a> {
     pub api_key: (&'a ApiKey, KeyHash),
 }
 
-#[derive(Serialize)]
-struct Empty {}
-
 impl Records {
     /// What was created at the first start, if there was one.
     pub async fn bootstrap_record(&self) -> Result<Option<BootstrapRecord>, RecordError> {
@@ -59,18 +56,12 @@ impl Records {
             writes.push(self.put_in(&table::organization(&organization.id), None, organization)?);
         }
         for admin in all.admins {
-            writes.push(self.put_in(&table::admin(&admin.name), None, admin)?);
-            writes.push(self.put_in(&table::admin_of(&admin.organization, &admin.name), None, &Empty {})?);
+            writes.extend(self.create_admin_writes(admin, domain::organization::DEFAULT_REQUESTS)?);
         }
         writes.extend(self.create_credential_writes(all.credential)?);
         let (key, hash) = all.api_key;
         let limit = domain::organization::DEFAULT_REQUESTS;
         writes.extend(self.create_api_key_writes(key, hash, limit)?);
         self.transact(writes).await
-    }
-
-    /// An admin by its name. One consistent read.
-    pub async fn admin(&self, name: &str) -> Result<Option<Admin>, RecordError> {
-        Ok(self.get(table::admin(name)).await?.map(|found| found.value))
     }
 }

@@ -28,4 +28,5 @@ mod resume;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod stack;
+mod tokens;
 mod webhooks;

@@ -26,7 +26,8 @@ async fn every_bad_key_is_the_same_401() {
         answers.push(answer.body);
     }
     answers.dedup();
-    let body = json!({"success": false, "error": {"code": "UNAUTHORIZED", "message": "A valid API key is needed"}});
+    let body =
+        json!({"success": false, "error": {"code": "UNAUTHORIZED", "message": "A valid token or API key is needed"}});
     assert_eq!(answers, [body]);
     for name in ["x-api-key", "x-sftpgo-api-key"] {
         send(&world.router, "GET", &path, "", &[(name, &good)]).await.expect(200);

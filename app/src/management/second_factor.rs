@@ -1,0 +1,126 @@
+//! One-time codes of admins. Setting one up takes three calls, as in SFTPGo: make a secret, try a code, save. Nothing is kept
+//! before the last. Switching a second factor on or off ends the admin's tokens.
+
+use super::{ATTEMPTS, Caller, Management, ManagementError};
+use crate::accounts::totp_place;
+use domain::admin::second_factor::{
+    RECOVERY_BYTES, RecoveryCode, SecondFactor, accepted_step, check_secret, generate, generate_recovery,
+    recovery_hash, url,
+};
+use domain::admin::{Admin, AdminName};
+use domain::invalid::Invalid;
+use domain::right::Right;
+use store::records::RecordError;
+use zeroize::Zeroizing;
+
+/// A secret that is nobody's yet. No Debug output.
+pub struct NewSecondFactor {
+    /// In base32.
+    pub secret: Zeroizing<String>,
+    /// What an authenticator reads.
+    pub url: Zeroizing<String>,
+}
+
+/// A recovery code, as far as it can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecoveryState {
+    /// Whether it was used.
+    pub used: bool,
+}
+
+const NONE: ManagementError = ManagementError::Refused("two-factor authentication is not enabled");
+
+impl Management {
+    /// Makes a secret.
+    pub fn generate_second_factor(&self, caller: &Caller) -> Result<NewSecondFactor, ManagementError> {
+        let name = caller.require_person()?;
+        let secret = generate(&store::clock::random());
+        let url = url(&secret, name);
+        Ok(NewSecondFactor { secret, url })
+    }
+
+    /// Whether a code is the secret's now. This does not use it up: nothing is protected by it yet.
+    pub fn try_second_factor(&self, caller: &Caller, secret: &str, code: &str) -> Result<(), ManagementError> {
+        caller.require_person()?;
+        check_secret(secret).map_err(|problem| ManagementError::field("secret", &problem))?;
+        match accepted_step(secret, code, store::clock::now()) {
+            Some(_) => Ok(()),
+            None => Err(ManagementError::field("passcode", &Invalid::new("is not the secret's code now"))),
+        }
+    }
+
+    /// Protects the caller's account with a secret; without one, with the secret that it has.
+    pub async fn save_second_factor(&self, caller: &Caller, secret: Option<&str>) -> Result<(), ManagementError> {
+        if let Some(secret) = secret {
+            check_secret(secret).map_err(|problem| ManagementError::field("secret.payload", &problem))?;
+        }
+        let apply = |admin: &mut Admin| match secret {
+            Some(secret) => {
+                let account = String::from(admin.account());
+                let sealed = self.records.sealer().seal(totp_place(&admin.organization, &account), secret);
+                let secret = sealed.map_err(ManagementError::internal)?;
+                admin.second_factor = Some(SecondFactor { secret, recovery: Vec::new() });
+                Ok(())
+            }
+            None if admin.second_factor.is_some() => Ok(()),
+            None => Err(ManagementError::field("secret.payload", &Invalid::new("is needed"))),
+        };
+        self.change_own_admin(caller, apply).await.map(|_| ())
+    }
+
+    /// Takes the second factor from the caller's account.
+    pub async fn drop_second_factor(&self, caller: &Caller) -> Result<(), ManagementError> {
+        let apply = |admin: &mut Admin| {
+            if admin.needs_second_factor {
+                return Err(ManagementError::Refused("this account must have two-factor authentication"));
+            }
+            admin.second_factor = None;
+            Ok(())
+        };
+        self.change_own_admin(caller, apply).await.map(|_| ())
+    }
+
+    /// The caller's recovery codes: only their hashes are kept, so only their number and use can be shown.
+    pub async fn recovery_codes(&self, caller: &Caller) -> Result<Vec<RecoveryState>, ManagementError> {
+        let factor = self.own_admin(caller).await?.value.second_factor.ok_or(NONE)?;
+        Ok(factor.recovery.iter().map(|code| RecoveryState { used: code.used }).collect())
+    }
+
+    /// Makes new recovery codes, which are shown this once; earlier ones are void.
+    pub async fn make_recovery_codes(&self, caller: &Caller) -> Result<Vec<Zeroizing<String>>, ManagementError> {
+        let random: Zeroizing<[u8; RECOVERY_BYTES]> = Zeroizing::new(store::clock::random());
+        let codes = generate_recovery(&random);
+        let apply = |admin: &mut Admin| {
+            let account = String::from(admin.account());
+            let factor = admin.second_factor.as_mut().ok_or(NONE)?;
+            let kept = |code: &Zeroizing<String>| RecoveryCode { hash: recovery_hash(&account, code), used: false };
+            factor.recovery = codes.iter().map(kept).collect();
+            Ok(())
+        };
+        self.change_own_admin(caller, apply).await?;
+        Ok(codes)
+    }
+
+    /// Takes the second factor from another admin, who has lost it.
+    pub async fn disable_second_factor(&self, caller: &Caller, name: &AdminName) -> Result<(), ManagementError> {
+        caller.require(Right::DisableSecondFactors)?;
+        if caller.acts_as() == Some(name.as_str()) {
+            caller.require_person()?;
+        }
+        for _ in 0..ATTEMPTS {
+            let old = self.load_admin(caller, name.as_str()).await?;
+            caller.require_to_cover(&old.value.permissions)?;
+            if old.value.second_factor.is_none() {
+                return Err(NONE);
+            }
+            let updated_at = store::clock::now();
+            let new = Admin { second_factor: None, updated_at, ..old.value.clone() };
+            match self.records.save_admin(&old, &new, None).await {
+                Ok(_) => return Ok(()),
+                Err(RecordError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RecordError::Conflict.into())
+    }
+}

@@ -1,0 +1,113 @@
+//! What a credential may do with its own account, after it has signed in.
+
+use super::credentials::{ended, ended_by};
+use super::own_account::check_new;
+use super::{ATTEMPTS, Management, ManagementError, UserCaller};
+use domain::credential::Credential;
+use domain::identity::may_connect;
+use domain::invalid::Invalid;
+use domain::organization::Organization;
+use domain::ssh_key::{MAX_KEYS, ParsedKey, SshKey};
+use std::collections::BTreeMap;
+use store::records::{RecordError, Versioned};
+use zeroize::Zeroizing;
+
+/// What a credential sees of itself.
+pub struct UserProfile {
+    /// The record.
+    pub credential: Credential,
+    /// Its SSH keys.
+    pub keys: Vec<SshKey>,
+}
+
+impl Management {
+    /// The caller's records, if it still may connect, from where it is. Two consistent reads, side by side.
+    async fn own_credential(
+        &self,
+        caller: &UserCaller,
+    ) -> Result<(Organization, Versioned<Credential>), ManagementError> {
+        let (organization, credential) = futures_util::future::try_join(
+            self.records.organization(caller.organization()),
+            self.records.credential(caller.organization(), caller.credential()),
+        )
+        .await?;
+        let (Some(organization), Some(credential)) = (organization, credential) else {
+            return Err(ManagementError::Unauthorized);
+        };
+        let allowed = may_connect(&organization.value, &credential.value, &caller.origin(), store::clock::now());
+        if let Err(refusal) = allowed {
+            tracing::info!(user = %credential.value.user_name, %refusal, "a token is refused");
+            return Err(ManagementError::Unauthorized);
+        }
+        Ok((organization.value, credential))
+    }
+
+    /// What the caller sees of itself.
+    pub async fn user_profile(&self, caller: &UserCaller) -> Result<UserProfile, ManagementError> {
+        let (_, credential) = self.own_credential(caller).await?;
+        let keys = self.records.ssh_keys(&credential.value.id).await?;
+        Ok(UserProfile { credential: credential.value, keys })
+    }
+
+    /// Gives the caller another password. Every token of it ends with that, this one included.
+    pub async fn change_user_password(
+        &self,
+        caller: &UserCaller,
+        current: &Zeroizing<String>,
+        new: &Zeroizing<String>,
+    ) -> Result<(), ManagementError> {
+        for _ in 0..ATTEMPTS {
+            let (organization, old) = self.own_credential(caller).await?;
+            let Some(stored) = &old.value.password else {
+                let problem = Invalid::new("is not the current password");
+                return Err(ManagementError::field("current_password", &problem));
+            };
+            self.check_current(&old.value.account(), &stored.hash, current).await?;
+            check_new(&organization.password_policy, current, new)?;
+            let now = store::clock::now();
+            let mut changed = old.value.clone();
+            changed.password = Some(self.store_password(&organization, &old.value.id, new, now).await?);
+            changed.updated_at = now;
+            let close = ended_by(&organization, &old, &changed);
+            match self.records.save_credential(&old, &changed, close.as_ref()).await {
+                Ok(_) => return Ok(()),
+                Err(RecordError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RecordError::Conflict.into())
+    }
+    /// Gives the caller these SSH keys and no others. Each is taken away or added by itself: what fails half-way can be sent again.
+    pub async fn replace_user_keys(&self, caller: &UserCaller, keys: Vec<ParsedKey>) -> Result<(), ManagementError> {
+        let too_many = || ManagementError::field("", &Invalid::new("must hold at most 50 keys"));
+        let most = usize::try_from(MAX_KEYS).unwrap_or(usize::MAX);
+        if keys.len() > most {
+            return Err(too_many());
+        }
+        let (organization, credential) = self.own_credential(caller).await?;
+        let id = &credential.value.id;
+        let now = store::clock::now();
+        let wanted: BTreeMap<String, SshKey> =
+            keys.into_iter().map(|key| SshKey::new(id.clone(), key, now)).map(|key| (key.id.clone(), key)).collect();
+        let there = self.records.ssh_keys(id).await?;
+        let rev = credential.rev.saturating_add(1);
+        let close = organization.close_sessions_on_change.then(|| ended(id, rev));
+        for key in there.iter().filter(|key| !wanted.contains_key(&key.id)) {
+            match self.records.remove_ssh_key(&credential.value, key, close.as_ref()).await {
+                // somebody else has removed it
+                Ok(()) | Err(RecordError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for key in wanted.values().filter(|key| !there.iter().any(|known| known.id == key.id)) {
+            match self.records.add_ssh_key(&credential.value, key).await {
+                Ok(()) => {}
+                // somebody else adds keys: the same one, or too many
+                Err(RecordError::Conflict) if self.records.ssh_key(id, &key.id).await?.is_some() => {}
+                Err(RecordError::Conflict) => return Err(too_many()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

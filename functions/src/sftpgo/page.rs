@@ -1,0 +1,35 @@
+//! `offset`, `limit` and `order` of SFTPGo's lists.
+
+use crate::http::error::ApiError;
+use app::management::AdminPage;
+use http::Uri;
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 500;
+
+/// Reads them. Other parameters are ignored, as SFTPGo ignores them.
+pub(super) fn read(uri: &Uri) -> Result<AdminPage, ApiError> {
+    let mut page = AdminPage { offset: 0, limit: DEFAULT_LIMIT, descending: false };
+    for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        match name.as_ref() {
+            "offset" => {
+                let offset = value.parse();
+                page.offset = offset.map_err(|_| ApiError::bad_request("offset", "must be a whole number"))?;
+            }
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                let problem = "must be a whole number from 1 to 500";
+                page.limit = limit.ok_or_else(|| ApiError::bad_request("limit", problem))?;
+            }
+            "order" => {
+                page.descending = match value.as_ref() {
+                    "ASC" => false,
+                    "DESC" => true,
+                    _ => return Err(ApiError::bad_request("order", "must be ASC or DESC")),
+                };
+            }
+            _ => {}
+        }
+    }
+    Ok(page)
+}

@@ -1,0 +1,63 @@
+//! What a credential does with its own account: `/api/v2/user/…`, with a token of its own.
+
+use super::account::passwords;
+use super::message;
+use crate::http::error::ApiError;
+use crate::http::extract::{OwnUser, Texts};
+use crate::http::fields::Fields;
+use crate::management::ManagementState;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use domain::ssh_key::{self, SshKey};
+use serde_json::{Value, json};
+
+pub(super) async fn profile(
+    State(state): State<ManagementState>,
+    OwnUser(caller): OwnUser,
+) -> Result<Response, ApiError> {
+    let own = state.management().user_profile(&caller).await?;
+    let shown = json!({
+        "email": "",
+        "description": own.credential.alias.unwrap_or_default(),
+        "allow_api_key_auth": own.credential.allow_api_key_auth,
+        "public_keys": keys(&own.keys),
+    });
+    Ok(Json(shown).into_response())
+}
+
+pub(super) async fn public_keys(
+    State(state): State<ManagementState>,
+    OwnUser(caller): OwnUser,
+) -> Result<Response, ApiError> {
+    let own = state.management().user_profile(&caller).await?;
+    Ok(Json(keys(&own.keys)).into_response())
+}
+
+pub(super) async fn put_public_keys(
+    State(state): State<ManagementState>,
+    OwnUser(caller): OwnUser,
+    Texts(lines): Texts,
+) -> Result<Response, ApiError> {
+    let mut keys = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let parsed = ssh_key::parse(line);
+        keys.push(parsed.map_err(|problem| ApiError::bad_request(&format!("[{at}]"), &problem.to_string()))?);
+    }
+    state.management().replace_user_keys(&caller, keys).await?;
+    Ok(message("Public keys updated"))
+}
+
+pub(super) async fn change_password(
+    State(state): State<ManagementState>,
+    OwnUser(caller): OwnUser,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    let (current, new) = passwords(fields)?;
+    state.management().change_user_password(&caller, &current, &new).await?;
+    Ok(message("Password updated"))
+}
+
+fn keys(keys: &[SshKey]) -> Value {
+    keys.iter().map(|key| json!(key.body)).collect()
+}
