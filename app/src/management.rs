@@ -2,6 +2,7 @@
 //! development program call these use cases; they hold the rules, the dialects only the spelling.
 
 mod admins;
+mod announced;
 mod api_keys;
 mod caller;
 mod connections;

@@ -23,6 +23,7 @@ pub use credentials::LoginRecords;
 pub use deployment::{Bootstrap, BootstrapRecord};
 
 use crate::aws::Aws;
+use crate::intents::{self, LEASE_MILLIS};
 use crate::item::{Item, decode, encode, key_attributes, number, sort_key, text};
 use crate::nodes;
 use crate::patience::patiently;
@@ -34,6 +35,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use domain::connection::Close;
 use domain::id::OrganizationId;
+use domain::intent::Intent;
 use futures_util::FutureExt as _;
 use rand::Rng as _;
 use serde::Serialize;
@@ -83,12 +85,32 @@ pub struct Records {
     client: Client,
     table: String,
     sealer: Sealer,
+    /// Written with the next change.
+    with_it: Vec<Item>,
 }
 
 impl Records {
     /// On the table of the settings.
     pub fn new(aws: &Aws, sealer: Sealer) -> Self {
-        Self { client: aws.dynamodb.clone(), table: aws.settings.table.clone(), sealer }
+        Self { client: aws.dynamodb.clone(), table: aws.settings.table.clone(), sealer, with_it: Vec::new() }
+    }
+
+    /// The same; the next change writes these intents with it. For one change: a second one would fail.
+    #[must_use]
+    pub fn announcing(&self, intents: &[Intent]) -> Self {
+        let due = crate::clock::now().plus_millis(LEASE_MILLIS);
+        let items = intents.iter().filter_map(|intent| intents::item(intent, due).ok());
+        Self { with_it: items.collect(), ..self.clone() }
+    }
+
+    /// Removes intents whose events are in the queue.
+    pub async fn forget_announced(&self, intents: &[Intent]) -> Result<(), RecordError> {
+        for intent in intents {
+            let key = intents::item_key(&intent.organization, &intent.key, &intent.operation);
+            let request = self.client.delete_item().table_name(&self.table).set_key(Some(key));
+            patiently(|| request.clone().send()).await.map_err(RecordError::unavailable)?;
+        }
+        Ok(())
     }
 
     /// For sealing and opening the secrets in records.
@@ -106,6 +128,9 @@ impl Records {
     /// revision.
     async fn put<T: Serialize>(&self, key: &Key, read: Option<u64>, record: &T) -> Result<u64, RecordError> {
         let rev = read.map_or(1, |rev| rev.saturating_add(1));
+        if !self.with_it.is_empty() {
+            return self.transact(vec![self.put_in(key, read, record)?]).await.map(|()| rev);
+        }
         let item = encode(key, rev, record)?;
         let request = self
             .client
@@ -177,7 +202,12 @@ impl Records {
     }
 
     /// Writes everything or nothing. One that meets another write of its items is sent again a few times.
-    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), RecordError> {
+    async fn transact(&self, mut writes: Vec<TransactWriteItem>) -> Result<(), RecordError> {
+        for item in &self.with_it {
+            let put = Put::builder().table_name(&self.table).set_item(Some(item.clone()));
+            let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(RecordError::internal)?;
+            writes.push(TransactWriteItem::builder().put(put).build());
+        }
         let request = self.client.transact_write_items().set_transact_items(Some(writes));
         let mut left = COLLISIONS;
         loop {

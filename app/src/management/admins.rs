@@ -1,8 +1,10 @@
 //! Admins of the caller's organization. Nobody gives another what it does not have itself, nor changes one who has more; an
 //! organization always keeps somebody who may do everything.
 
+use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::admin::{Admin, AdminName, MAX_ALLOWED, Permission, Permissions};
+use domain::event::{ChangedHow, ChangedKind};
 use domain::inbound::Source;
 use domain::invalid::Invalid;
 use domain::organization::Organization;
@@ -99,7 +101,10 @@ impl Management {
         let mut admin = Admin::new(name, organization.id.clone(), String::new(), permissions, now);
         apply(caller, &organization, &mut admin, &change)?;
         admin.password_hash = self.hash_password(&password).await?;
-        match self.records.create_admin(&admin, organization.default_requests).await {
+        let made = announced::changed(ChangedKind::Admin, ChangedHow::Created, &admin.name, &admin.name);
+        let announced = self.announcing(vec![announced::by(caller, made)]);
+        let written = announced.records.create_admin(&admin, organization.default_requests).await;
+        match announced.told(written).await {
             Ok(_) => Ok(admin),
             Err(RecordError::Conflict) => Err(ManagementError::Conflict("the name is taken")),
             Err(error) => Err(error.into()),
@@ -140,7 +145,10 @@ impl Management {
             }
             new.updated_at = store::clock::now();
             let fewer = self.keep_a_full_admin(&old.value, new.is_full()).await?;
-            match self.records.save_admin(&old, &new, fewer).await {
+            let update = announced::updated(ChangedKind::Admin, (name, name), &old.value, &new);
+            let announced = self.announcing(vec![announced::by(caller, update)]);
+            let written = announced.records.save_admin(&old, &new, fewer).await;
+            match announced.told(written).await {
                 Ok(_) => return Ok(new),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -159,7 +167,10 @@ impl Management {
                 return Err(ManagementError::Refused("an admin cannot delete itself"));
             }
             let fewer = self.keep_a_full_admin(&old.value, false).await?;
-            match self.records.delete_admin(&old, fewer).await {
+            let deleted = announced::changed(ChangedKind::Admin, ChangedHow::Deleted, name, name);
+            let announced = self.announcing(vec![announced::by(caller, deleted)]);
+            let written = announced.records.delete_admin(&old, fewer).await;
+            match announced.told(written).await {
                 Ok(()) => return Ok(()),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),

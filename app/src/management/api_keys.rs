@@ -1,10 +1,12 @@
 //! API keys. Reading them takes a right; only an admin with every permission creates, changes or deletes them, and
 //! never another API key.
 
+use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::api_key::{ApiKey, ApiKeyId, KeyKind, KeyOwner, KeyText, Scopes};
 use domain::connection::Close;
 use domain::credential::State;
+use domain::event::{ChangedHow, ChangedKind};
 use domain::inbound::Source;
 use domain::invalid::Invalid;
 use domain::right::Right;
@@ -112,7 +114,10 @@ impl Management {
             created_at: now,
             updated_at: now,
         };
-        let rev = self.records.create_api_key(&key, text.hash(), organization.default_requests).await?;
+        let made = announced::changed(ChangedKind::ApiKey, ChangedHow::Created, &key.id, &key.name);
+        let announced = self.announcing(vec![announced::by(caller, made)]);
+        let written = announced.records.create_api_key(&key, text.hash(), organization.default_requests).await;
+        let rev = announced.told(written).await?;
         let shown = ShownApiKey { record: Versioned { value: key, rev }, last_used_at: None };
         Ok(CreatedApiKey { shown, text })
     }
@@ -145,7 +150,10 @@ impl Management {
             let renamed =
                 ApiKey { name: old.record.value.name.clone(), updated_at: old.record.value.updated_at, ..new.clone() };
             let close = (renamed != old.record.value).then(|| ended(id, new.updated_at));
-            match self.records.save_api_key(&new, old.record.rev, close.as_ref()).await {
+            let update = announced::updated(ChangedKind::ApiKey, (id, &new.name), &old.record.value, &new);
+            let announced = self.announcing(vec![announced::by(caller, update)]);
+            let written = announced.records.save_api_key(&new, old.record.rev, close.as_ref()).await;
+            match announced.told(written).await {
                 Ok(rev) => {
                     return Ok(ShownApiKey { record: Versioned { value: new, rev }, ..old });
                 }
@@ -169,7 +177,10 @@ impl Management {
             if !accept(&old) {
                 return Err(ManagementError::PreconditionFailed);
             }
-            match self.records.delete_api_key(&old.record, &ended(id, store::clock::now())).await {
+            let deleted = announced::changed(ChangedKind::ApiKey, ChangedHow::Deleted, id, &old.record.value.name);
+            let announced = self.announcing(vec![announced::by(caller, deleted)]);
+            let written = announced.records.delete_api_key(&old.record, &ended(id, store::clock::now())).await;
+            match announced.told(written).await {
                 Ok(()) => return Ok(old),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),

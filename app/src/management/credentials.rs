@@ -1,9 +1,11 @@
 //! Credentials.
 
+use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError, password_place};
 use domain::access::{Level, Permissions};
 use domain::connection::Close;
 use domain::credential::{Credential, State, UserName};
+use domain::event::{Actor, ChangedHow, ChangedKind, Event, Origin, Topic};
 use domain::folder::Mounted;
 use domain::id::CredentialId;
 use domain::inbound::InboundRule;
@@ -109,7 +111,11 @@ impl Management {
         let mut credential = Credential::new(id, organization.id.clone(), name, now);
         apply(caller, &organization, &mut credential, &change, true)?;
         credential.password = Some(self.store_password(&organization, &credential.id, &password, now).await?);
-        let rev = match self.records.create_credential(&credential).await {
+        let made =
+            announced::changed(ChangedKind::Credential, ChangedHow::Created, &credential.id, &credential.user_name);
+        let announced = self.announcing(vec![announced::by(caller, made)]);
+        let written = announced.records.create_credential(&credential).await;
+        let rev = match announced.told(written).await {
             Ok(rev) => rev,
             Err(RecordError::Conflict) => return Err(NAME_TAKEN),
             Err(error) => return Err(error.into()),
@@ -146,7 +152,9 @@ impl Management {
             }
             new.updated_at = now;
             let close = ended_by(&organization, &old.record, &new);
-            match self.records.save_credential(&old.record, &new, close.as_ref()).await {
+            let announced = self.announcing(events(caller, &old.record.value, &new));
+            let written = announced.records.save_credential(&old.record, &new, close.as_ref()).await;
+            match announced.told(written).await {
                 Ok(rev) => return Ok(self.show(&organization, Versioned { value: new, rev })),
                 Err(RecordError::Conflict) => {
                     let now_there = self.load_credential(caller, id).await?;
@@ -197,7 +205,11 @@ impl Management {
                 return Err(ManagementError::Conflict("the root credential cannot be deleted"));
             }
             let close = organization.close_sessions_on_change.then(|| ended(id, u64::MAX));
-            match self.records.delete_credential(&old.record, close.as_ref()).await {
+            let name = &old.record.value.user_name;
+            let deleted = announced::changed(ChangedKind::Credential, ChangedHow::Deleted, id, name);
+            let announced = self.announcing(vec![announced::by(caller, deleted)]);
+            let written = announced.records.delete_credential(&old.record, close.as_ref()).await;
+            match announced.told(written).await {
                 Ok(()) => return Ok(old),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -226,6 +238,27 @@ impl Management {
         });
         ShownCredential { record, password }
     }
+}
+
+/// What a change of a credential announces: that its password is another one, and what else is different.
+fn events(caller: &Caller, old: &Credential, new: &Credential) -> Vec<Event> {
+    let mut update = announced::updated(ChangedKind::Credential, (&new.id, &new.user_name), old, new);
+    let mut events = Vec::new();
+    if old.password != new.password {
+        update.fields.retain(|name| name != "password");
+        events.push(password_updated(new, caller.actor(), None));
+    }
+    if !update.fields.is_empty() {
+        events.push(announced::by(caller, update));
+    }
+    events
+}
+
+/// The event of another password.
+pub(super) fn password_updated(credential: &Credential, actor: Actor, origin: Option<Origin>) -> Event {
+    let changed =
+        announced::changed(ChangedKind::Credential, ChangedHow::Updated, &credential.id, &credential.user_name);
+    announced::event(Topic::PasswordUpdated, credential.organization.clone(), actor, origin, changed)
 }
 
 const NAME_TAKEN: ManagementError = ManagementError::Conflict("the user name is taken");

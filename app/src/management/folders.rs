@@ -1,7 +1,9 @@
 //! Virtual folders.
 
+use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::credential::Credential;
+use domain::event::{ChangedHow, ChangedKind};
 use domain::folder::{FolderName, Mounted, VirtualFolder};
 use domain::invalid::Invalid;
 use domain::path::VPath;
@@ -79,7 +81,10 @@ impl Management {
             created_at: now,
             updated_at: now,
         };
-        match self.records.save_folder(&folder, None).await {
+        let made = announced::changed(ChangedKind::Folder, ChangedHow::Created, &folder.name, &folder.name);
+        let announced = self.announcing(vec![announced::by(caller, made)]);
+        let written = announced.records.save_folder(&folder, None).await;
+        match announced.told(written).await {
             Ok(_) => Ok(ShownFolder { folder, users: Vec::new() }),
             Err(RecordError::Conflict) => Err(ManagementError::Conflict("a folder of this name exists")),
             Err(error) => Err(error.into()),
@@ -102,9 +107,12 @@ impl Management {
                 description: description.description.clone(),
                 extra: description.extra.clone(),
                 updated_at: store::clock::now(),
-                ..old.value
+                ..old.value.clone()
             };
-            match self.records.save_folder(&new, Some(old.rev)).await {
+            let update = announced::updated(ChangedKind::Folder, (name, name), &old.value, &new);
+            let announced = self.announcing(vec![announced::by(caller, update)]);
+            let written = announced.records.save_folder(&new, Some(old.rev)).await;
+            match announced.told(written).await {
                 Ok(_) => return Ok(()),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -118,7 +126,10 @@ impl Management {
     pub async fn delete_folder(&self, caller: &Caller, name: &FolderName) -> Result<(), ManagementError> {
         caller.require(Right::ChangeFolders)?;
         let folder = self.load_folder(caller, name).await?;
-        match self.records.delete_folder(&folder).await {
+        let deleted = announced::changed(ChangedKind::Folder, ChangedHow::Deleted, name, name);
+        let announced = self.announcing(vec![announced::by(caller, deleted)]);
+        let written = announced.records.delete_folder(&folder).await;
+        match announced.told(written).await {
             Ok(()) | Err(RecordError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,6 +1,8 @@
 //! The organization's own settings.
 
+use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
+use domain::event::ChangedKind;
 use domain::inbound::InboundRule;
 use domain::organization::{Organization, PasswordReadable};
 use domain::password::PasswordPolicy;
@@ -93,8 +95,14 @@ impl Management {
             if new != old.value {
                 new.updated_at = store::clock::now();
             }
-            let saved =
-                if new == old.value { Ok(old.rev) } else { self.records.save_organization(&new, old.rev).await };
+            let saved = if new == old.value {
+                Ok(old.rev)
+            } else {
+                let update = announced::updated(ChangedKind::Organization, (&new.id, &new.name), &old.value, &new);
+                let announced = self.announcing(vec![announced::by(caller, update)]);
+                let written = announced.records.save_organization(&new, old.rev).await;
+                announced.told(written).await
+            };
             match saved {
                 Ok(rev) => {
                     // even if nothing has changed: after a failure here the client repeats the same PATCH

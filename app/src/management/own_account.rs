@@ -1,8 +1,10 @@
 //! What an admin may do with its own account, whatever its permissions: see and change its profile, and its password. Never by
 //! API key.
 
+use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::admin::Admin;
+use domain::event::ChangedKind;
 use domain::invalid::Invalid;
 use store::records::{RecordError, Versioned};
 use zeroize::Zeroizing;
@@ -53,7 +55,10 @@ impl Management {
                 return Ok(new);
             }
             new.updated_at = store::clock::now();
-            match self.records.save_admin(&old, &new, None).await {
+            let update = announced::updated(ChangedKind::Admin, (&new.name, &new.name), &old.value, &new);
+            let announced = self.announcing(vec![announced::by(caller, update)]);
+            let written = announced.records.save_admin(&old, &new, None).await;
+            match announced.told(written).await {
                 Ok(_) => return Ok(new),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),

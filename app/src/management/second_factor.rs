@@ -1,6 +1,7 @@
 //! One-time codes of admins. Setting one up takes three calls, as in SFTPGo: make a secret, try a code, save. Nothing is kept
 //! before the last. Switching a second factor on or off ends the admin's tokens.
 
+use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use crate::accounts::totp_place;
 use domain::admin::second_factor::{
@@ -8,6 +9,7 @@ use domain::admin::second_factor::{
     recovery_hash, url,
 };
 use domain::admin::{Admin, AdminName};
+use domain::event::ChangedKind;
 use domain::invalid::Invalid;
 use domain::right::Right;
 use store::records::RecordError;
@@ -115,7 +117,10 @@ impl Management {
             }
             let updated_at = store::clock::now();
             let new = Admin { second_factor: None, updated_at, ..old.value.clone() };
-            match self.records.save_admin(&old, &new, None).await {
+            let update = announced::updated(ChangedKind::Admin, (name, name), &old.value, &new);
+            let announced = self.announcing(vec![announced::by(caller, update)]);
+            let written = announced.records.save_admin(&old, &new, None).await;
+            match announced.told(written).await {
                 Ok(_) => return Ok(()),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),

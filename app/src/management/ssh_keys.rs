@@ -1,7 +1,9 @@
 //! SSH keys of credentials.
 
+use super::announced;
 use super::credentials::ended;
 use super::{Caller, Management, ManagementError};
+use domain::event::{ChangedHow, ChangedKind};
 use domain::id::CredentialId;
 use domain::right::Right;
 use domain::ssh_key::{MAX_KEYS, ParsedKey, SshKey};
@@ -25,7 +27,10 @@ impl Management {
         caller.require(Right::ChangeCredentials)?;
         let credential = self.load_credential(caller, credential).await?.value;
         let key = SshKey::new(credential.id.clone(), parsed, store::clock::now());
-        match self.records.add_ssh_key(&credential, &key).await {
+        let made = announced::changed(ChangedKind::PublicKey, ChangedHow::Created, &key.id, &credential.user_name);
+        let announced = self.announcing(vec![announced::by(caller, made)]);
+        let written = announced.records.add_ssh_key(&credential, &key).await;
+        match announced.told(written).await {
             Ok(()) => Ok(key),
             Err(RecordError::Conflict) => {
                 let credential = self.load_credential(caller, &credential.id).await?.value;
@@ -55,7 +60,10 @@ impl Management {
         let close = organization.value.close_sessions_on_change.then(|| ended(&credential.id, rev));
         let missing = ManagementError::NotFound("SSH key");
         let key = self.records.ssh_key(&credential.id, key_id).await?.ok_or_else(|| missing.clone())?;
-        match self.records.remove_ssh_key(&credential, &key, close.as_ref()).await {
+        let deleted = announced::changed(ChangedKind::PublicKey, ChangedHow::Deleted, &key.id, &credential.user_name);
+        let announced = self.announcing(vec![announced::by(caller, deleted)]);
+        let written = announced.records.remove_ssh_key(&credential, &key, close.as_ref()).await;
+        match announced.told(written).await {
             Ok(()) => Ok(key),
             // somebody else has removed it
             Err(RecordError::Conflict) => Err(missing),

@@ -1,9 +1,11 @@
 //! What a credential may do with its own account, after it has signed in.
 
-use super::credentials::{ended, ended_by};
+use super::announced;
+use super::credentials::{ended, ended_by, password_updated};
 use super::own_account::check_new;
 use super::{ATTEMPTS, Management, ManagementError, UserCaller};
 use domain::credential::Credential;
+use domain::event::{Actor, ActorKind, ChangedHow, ChangedKind, Event, Topic};
 use domain::identity::may_connect;
 use domain::invalid::Invalid;
 use domain::organization::Organization;
@@ -69,7 +71,10 @@ impl Management {
             changed.password = Some(self.store_password(&organization, &old.value.id, new, now).await?);
             changed.updated_at = now;
             let close = ended_by(&organization, &old, &changed);
-            match self.records.save_credential(&old, &changed, close.as_ref()).await {
+            let actor = Actor { kind: ActorKind::User, id: changed.user_name.to_string() };
+            let announced = self.announcing(vec![password_updated(&changed, actor, Some(caller.origin()))]);
+            let written = announced.records.save_credential(&old, &changed, close.as_ref()).await;
+            match announced.told(written).await {
                 Ok(_) => return Ok(()),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -93,14 +98,18 @@ impl Management {
         let rev = credential.rev.saturating_add(1);
         let close = organization.close_sessions_on_change.then(|| ended(id, rev));
         for key in there.iter().filter(|key| !wanted.contains_key(&key.id)) {
-            match self.records.remove_ssh_key(&credential.value, key, close.as_ref()).await {
+            let announced = self.announcing(vec![key_event(caller, &credential.value, key, ChangedHow::Deleted)]);
+            let written = announced.records.remove_ssh_key(&credential.value, key, close.as_ref()).await;
+            match announced.told(written).await {
                 // somebody else has removed it
                 Ok(()) | Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         for key in wanted.values().filter(|key| !there.iter().any(|known| known.id == key.id)) {
-            match self.records.add_ssh_key(&credential.value, key).await {
+            let announced = self.announcing(vec![key_event(caller, &credential.value, key, ChangedHow::Created)]);
+            let written = announced.records.add_ssh_key(&credential.value, key).await;
+            match announced.told(written).await {
                 Ok(()) => {}
                 // somebody else adds keys: the same one, or too many
                 Err(RecordError::Conflict) if self.records.ssh_key(id, &key.id).await?.is_some() => {}
@@ -110,4 +119,11 @@ impl Management {
         }
         Ok(())
     }
+}
+
+/// The event of a key that a credential has added or taken away itself.
+fn key_event(caller: &UserCaller, credential: &Credential, key: &SshKey, how: ChangedHow) -> Event {
+    let actor = Actor { kind: ActorKind::User, id: credential.user_name.to_string() };
+    let changed = announced::changed(ChangedKind::PublicKey, how, &key.id, &credential.user_name);
+    announced::event(Topic::AdminChanged, credential.organization.clone(), actor, Some(caller.origin()), changed)
 }

@@ -1,7 +1,8 @@
 //! Webhooks.
 
+use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
-use domain::event::Topic;
+use domain::event::{ChangedHow, ChangedKind, Topic};
 use domain::invalid::Invalid;
 use domain::queue_message::{Content, Delivery, QueueMessage};
 use domain::right::Right;
@@ -93,7 +94,10 @@ impl Management {
         let secret = WebhookSecret::from_random(&store::clock::random());
         webhook.secret = self.seal(&webhook, SECRET_FIELD, secret.reveal())?;
         self.apply_webhook(&mut webhook, &change, None)?;
-        let rev = self.records.save_webhook(&webhook, None).await?;
+        let made = announced::changed(ChangedKind::Webhook, ChangedHow::Created, &webhook.id, name_of(&webhook));
+        let announced = self.announcing(vec![announced::by(caller, made)]);
+        let written = announced.records.save_webhook(&webhook, None).await;
+        let rev = announced.told(written).await?;
         let mut shown = self.show_webhook(Versioned { value: webhook, rev })?;
         shown.secret = Some(secret);
         Ok(shown)
@@ -140,7 +144,11 @@ impl Management {
             if !accept(&old) {
                 return Err(ManagementError::PreconditionFailed);
             }
-            match self.records.delete_webhook(&old.record).await {
+            let webhook = &old.record.value;
+            let deleted = announced::changed(ChangedKind::Webhook, ChangedHow::Deleted, id, name_of(webhook));
+            let announced = self.announcing(vec![announced::by(caller, deleted)]);
+            let written = announced.records.delete_webhook(&old.record).await;
+            match announced.told(written).await {
                 Ok(()) => return Ok(old),
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -187,7 +195,10 @@ impl Management {
                 return Ok(old);
             }
             new.updated_at = store::clock::now();
-            match self.records.save_webhook(&new, Some(old.record.rev)).await {
+            let update = announced::updated(ChangedKind::Webhook, (id, name_of(&new)), &old.record.value, &new);
+            let announced = self.announcing(vec![announced::by(caller, update)]);
+            let written = announced.records.save_webhook(&new, Some(old.record.rev)).await;
+            match announced.told(written).await {
                 Ok(rev) => {
                     let mut shown = self.show_webhook(Versioned { value: new, rev })?;
                     shown.secret = secret;
@@ -245,4 +256,9 @@ impl Management {
     fn seal(&self, webhook: &Webhook, field: &str, secret: &str) -> Result<Sealed, ManagementError> {
         self.records.sealer().seal(webhook_place(webhook, field), secret).map_err(ManagementError::internal)
     }
+}
+
+/// What people call it.
+fn name_of(webhook: &Webhook) -> &str {
+    webhook.alias.as_deref().unwrap_or_default()
 }

@@ -1,0 +1,126 @@
+//! Who changed what: each change of an account or a setting is announced, with the names of the fields and not what is in them.
+//!
+//! The announcement is written with the change, in one transaction, as an intent ([`Change::Records`]). Then it goes to the
+//! queue; if that fails, or this process dies, the sweep of a node sends it: so an answered change is never unannounced.
+//!
+//! [`Change::Records`]: domain::intent::Change::Records
+
+use super::{Caller, Management};
+use domain::event::{Actor, Changed, ChangedHow, ChangedKind, Event, Origin, Topic};
+use domain::id::{OperationId, OrganizationId, uuid_text};
+use domain::intent::Intent;
+use domain::queue_message::QueueMessage;
+use serde::Serialize;
+use serde_json::Value;
+use store::clock;
+use store::records::{RecordError, Records};
+
+/// What differs between any two versions of a record, and says nothing.
+const ALWAYS: [&str; 2] = ["updated_at", "ssh_keys"];
+
+/// Records whose next write is announced.
+pub(super) struct Announced<'a> {
+    management: &'a Management,
+    intents: Vec<Intent>,
+    /// To write with, once.
+    pub(super) records: Records,
+}
+
+impl Management {
+    /// Records whose next write announces these events.
+    pub(super) fn announcing(&self, events: Vec<Event>) -> Announced<'_> {
+        let intent = |event| Intent::announcing(OperationId::from_random(clock::random()), event);
+        let intents: Vec<Intent> = events.into_iter().map(intent).collect();
+        Announced { management: self, records: self.records.announcing(&intents), intents }
+    }
+}
+
+impl Announced<'_> {
+    /// Sends the events if the write happened.
+    pub(super) async fn told<T>(self, written: Result<T, RecordError>) -> Result<T, RecordError> {
+        if written.is_ok() {
+            let events = self.intents.iter().filter_map(|intent| intent.event.clone());
+            let messages: Vec<_> = events.map(|event| (QueueMessage::event(event), 0)).collect();
+            let sent = match self.management.messages.send(&messages).await {
+                Ok(()) => {
+                    self.management.records.forget_announced(&self.intents).await.map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = sent {
+                tracing::warn!(error, "a change is announced by the sweep");
+            }
+        }
+        written
+    }
+}
+
+/// What was changed.
+pub(super) fn changed(kind: ChangedKind, how: ChangedHow, id: impl ToString, name: impl ToString) -> Changed {
+    Changed { kind, id: id.to_string(), name: name.to_string(), how, fields: Vec::new() }
+}
+
+/// The same with what is different now.
+pub(super) fn updated<T: Serialize>(
+    kind: ChangedKind,
+    (id, name): (impl ToString, impl ToString),
+    old: &T,
+    new: &T,
+) -> Changed {
+    Changed { fields: different(old, new), ..changed(kind, ChangedHow::Updated, id, name) }
+}
+
+/// The names of the fields of a record that differ.
+fn different<T: Serialize>(old: &T, new: &T) -> Vec<String> {
+    let (Ok(Value::Object(old)), Ok(Value::Object(new))) = (serde_json::to_value(old), serde_json::to_value(new))
+    else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
+    names.sort();
+    names.dedup();
+    names.retain(|name| old.get(name) != new.get(name) && !ALWAYS.contains(&name.as_str()));
+    names
+}
+
+/// The event of a change by an admin or a key.
+pub(super) fn by(caller: &Caller, changed: Changed) -> Event {
+    event(Topic::AdminChanged, caller.organization.clone(), caller.actor(), None, changed)
+}
+
+pub(super) fn event(
+    topic: Topic,
+    organization: OrganizationId,
+    actor: Actor,
+    origin: Option<Origin>,
+    changed: Changed,
+) -> Event {
+    Event {
+        id: uuid_text(clock::random()),
+        topic,
+        created_at: clock::now(),
+        organization,
+        actor,
+        origin,
+        file: None,
+        reason: None,
+        api_key: None,
+        changed: Some(changed),
+        previous: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_and_no_values() {
+        let old = json!({"a": 1, "b": "secret", "updated_at": 1, "gone": 1, "same": [1]});
+        let new = json!({"a": 1, "b": "another", "updated_at": 2, "new": 1, "same": [1]});
+        assert_eq!(different(&old, &new), ["b", "gone", "new"]);
+        let text = serde_json::to_string(&updated(ChangedKind::Webhook, ("i", "n"), &old, &new)).unwrap();
+        assert!(!text.contains("secret") && !text.contains("another"), "{text}");
+    }
+}
