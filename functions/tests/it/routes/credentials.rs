@@ -13,6 +13,7 @@ async fn a_new_credential_has_every_key_and_the_documented_defaults() {
         "Permission": "read-only", "Expiration": null, "State": "active", "IsDefault": false,
         "OrganizationId": world.organization, "Host": "sftp.example.com", "SshPublicKeysCount": 0,
         "AllowApiKeyAuth": false, "KeyAndPassword": false, "MaxSessions": 0, "QuotaSize": 0, "QuotaFiles": 0, "UploadBandwidth": 0, "DownloadBandwidth": 0,
+        "VirtualFolders": [],
         "Settings": {"Network": {"InboundRules": []}},
         "URI": format!("sftp://partner-one:{password}@sftp.example.com:2222"),
     });
