@@ -172,7 +172,7 @@ pub struct Event {
     pub api_key: Option<ApiKeyId>,
     /// The account or setting that was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changed: Option<Changed>,
+    pub changed: Option<Box<Changed>>,
     /// For a rename: where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<FileSubject>,

@@ -105,7 +105,7 @@ pub(super) fn event(
         file: None,
         reason: None,
         api_key: None,
-        changed: Some(changed),
+        changed: Some(Box::new(changed)),
         previous: None,
     }
 }

@@ -57,7 +57,7 @@ fn data(file: &FileSubject) -> Map<String, Value> {
 
 /// A file, or who it was. What is no change of a file says from where it came, as SFTP To Go does for downloads.
 fn what_happened(event: &Event) -> Map<String, Value> {
-    let mut data = match (&event.file, &event.changed) {
+    let mut data = match (&event.file, event.changed.as_deref()) {
         (Some(file), _) => data(file),
         (None, None) => Map::from_iter([("UserName".to_owned(), json!(event.actor.id))]),
         (None, Some(changed)) if event.topic == Topic::PasswordUpdated => {
