@@ -17,7 +17,7 @@ mod ssh_keys;
 mod user_account;
 mod webhooks;
 
-pub use admins::{AdminChange, AdminPage, NewAdmin};
+pub use admins::{AdminChange, NewAdmin, Slice};
 pub use api_keys::{ApiKeyChange, CreatedApiKey, NewApiKey, ShownApiKey};
 pub use caller::{Caller, UserCaller, Who};
 pub use credentials::{CredentialChange, ShownCredential};

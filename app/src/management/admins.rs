@@ -16,14 +16,14 @@ use zeroize::Zeroizing;
 /// Records that are read at once for a list.
 const READS_AT_ONCE: usize = 8;
 /// The longest text of fields without effect.
-const MAX_KEPT: usize = 16 * 1024;
+pub(super) const MAX_KEPT: usize = 16 * 1024;
 
-/// Which part of the list.
+/// Which part of a list, as SFTPGo's clients ask for it.
 #[derive(Clone, Copy, Debug)]
-pub struct AdminPage {
-    /// Admins to skip.
+pub struct Slice {
+    /// Entries to skip.
     pub offset: usize,
-    /// Admins to show.
+    /// Entries to show.
     pub limit: usize,
     /// From the last name on.
     pub descending: bool,
@@ -68,7 +68,7 @@ pub struct AdminChange {
 
 impl Management {
     /// The admins, by name.
-    pub async fn admins(&self, caller: &Caller, page: AdminPage) -> Result<Vec<Admin>, ManagementError> {
+    pub async fn admins(&self, caller: &Caller, page: Slice) -> Result<Vec<Admin>, ManagementError> {
         caller.require(Right::SeeAdmins)?;
         let mut names = self.records.admin_names(&caller.organization).await?;
         if page.descending {

@@ -1,5 +1,6 @@
 //! Virtual folders.
 
+use super::admins::MAX_KEPT;
 use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::credential::Credential;
@@ -71,6 +72,7 @@ impl Management {
         if self.all_folders(caller).await?.len() >= MAX_FOLDERS {
             return Err(ManagementError::Conflict("the organization has 1000 folders already"));
         }
+        check_kept(&description.extra)?;
         let now = store::clock::now();
         let folder = VirtualFolder {
             tree: tree(&name, description.tree)?,
@@ -99,6 +101,7 @@ impl Management {
         description: FolderDescription,
     ) -> Result<(), ManagementError> {
         caller.require(Right::ChangeFolders)?;
+        check_kept(&description.extra)?;
         let tree = tree(name, description.tree)?;
         for _ in 0..ATTEMPTS {
             let old = self.load_folder(caller, name).await?;
@@ -237,6 +240,15 @@ impl Management {
 
 fn sees(credential: &Credential, name: &FolderName) -> bool {
     credential.folders.iter().any(|mounted| mounted.name == *name)
+}
+
+/// What means nothing here is kept, but not without a bound.
+fn check_kept(extra: &Map<String, Value>) -> Result<(), ManagementError> {
+    let bytes = serde_json::to_string(extra).map_err(ManagementError::internal)?.len();
+    if bytes <= MAX_KEPT {
+        return Ok(());
+    }
+    Err(ManagementError::field("", &Invalid::new("has more than 16 KiB of fields that are not known")))
 }
 
 fn tree(name: &FolderName, given: Option<VPath>) -> Result<VPath, ManagementError> {

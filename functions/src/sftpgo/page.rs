@@ -1,15 +1,15 @@
 //! `offset`, `limit` and `order` of SFTPGo's lists.
 
 use crate::http::error::ApiError;
-use app::management::AdminPage;
+use app::management::Slice;
 use http::Uri;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 500;
 
 /// Reads them. Other parameters are ignored, as SFTPGo ignores them.
-pub(super) fn read(uri: &Uri) -> Result<AdminPage, ApiError> {
-    let mut page = AdminPage { offset: 0, limit: DEFAULT_LIMIT, descending: false };
+pub(super) fn read(uri: &Uri) -> Result<Slice, ApiError> {
+    let mut page = Slice { offset: 0, limit: DEFAULT_LIMIT, descending: false };
     for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         match name.as_ref() {
             "offset" => {

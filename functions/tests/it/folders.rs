@@ -80,6 +80,8 @@ async fn folders_are_made_changed_and_deleted() {
         let refused = world.own("POST", "/api/v2/folders", body).await.expect(400);
         assert!(refused.text("/message").contains(field), "{}", refused.body);
     }
+    let much = json!({"name": "x", "kept": "k".repeat(20_000)}).to_string();
+    world.own("POST", "/api/v2/folders", &much).await.expect(400);
     for query in ["?limit=0", "?limit=501", "?offset=-1", "?order=asc"] {
         world.own("GET", &format!("/api/v2/folders{query}"), "").await.expect(400);
     }
