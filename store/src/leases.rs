@@ -6,18 +6,16 @@
 
 use crate::aws::Aws;
 use crate::item::{Item, key_attributes, number, optional_number};
-use crate::patience::{conditionally, patiently};
+use crate::patience::{AFTER_A_COLLISION, COLLISIONS, conditionally, patiently, was_cancelled_by};
 use crate::records::RecordError;
 use crate::table;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use domain::id::{CredentialId, NodeId, OrganizationId, uuid_text};
 use domain::quota::Amount;
 use std::collections::{BTreeMap, BTreeSet};
 
 const BYTES: &str = "lease_bytes@";
 const FILES: &str = "lease_files@";
-/// What the node has given back last, so that a repeated request is told from another one.
-const GIVEN: &str = "lease_given@";
 const REV: &str = "lease_rev";
 const BY: &str = "lease_by";
 
@@ -109,9 +107,8 @@ impl Leases {
         for (at, node) in gone.iter().enumerate() {
             request = request
                 .expression_attribute_names(format!("#gone_bytes{at}"), format!("{BYTES}{node}"))
-                .expression_attribute_names(format!("#gone_files{at}"), format!("{FILES}{node}"))
-                .expression_attribute_names(format!("#gone_given{at}"), format!("{GIVEN}{node}"));
-            places.push(format!("#gone_bytes{at}, #gone_files{at}, #gone_given{at}"));
+                .expression_attribute_names(format!("#gone_files{at}"), format!("{FILES}{node}"));
+            places.push(format!("#gone_bytes{at}, #gone_files{at}"));
         }
         if !places.is_empty() {
             expression.push_str(" REMOVE ");
@@ -126,34 +123,45 @@ impl Leases {
         Ok(self.get(organization, credential).await?.by.is_some_and(|by| by == token))
     }
 
-    /// Takes off a node's lease, once: an ADD that is sent again after a lost answer would do it twice. One at a time for a node
-    /// and a credential.
+    /// Takes off a node's lease, once: an ADD that is sent again after a lost answer would do it twice, so it is a transaction,
+    /// which DynamoDB knows by its token for ten minutes.
     pub async fn give_back(
         &self,
         organization: &OrganizationId,
         credential: &CredentialId,
         less: &Leased,
     ) -> Result<(), RecordError> {
-        let given = format!("{GIVEN}{}", less.node);
         let less = Less::of(less);
-        let mut request = self
-            .client
-            .update_item()
+        let mut update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key_attributes(table::usage(organization, credential))))
-            .update_expression(format!("SET #given = :given ADD {}", less.expression))
-            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(#given) OR #given <> :given)")
-            .expression_attribute_names("#given", given)
-            .expression_attribute_values(":given", AttributeValue::S(uuid_text(crate::clock::random())));
+            .update_expression(format!("ADD {}", less.expression))
+            .condition_expression("attribute_exists(pk)");
         for (name, value) in less.names {
-            request = request.expression_attribute_names(name, value);
+            update = update.expression_attribute_names(name, value);
         }
         for (name, value) in less.values {
-            request = request.expression_attribute_values(name, value);
+            update = update.expression_attribute_values(name, value);
         }
-        // if the condition fails, it has happened, or there is nothing to take it off
-        conditionally(|| request.clone().send()).await.map_err(RecordError::unavailable)?;
-        Ok(())
+        let update = update.build().map_err(RecordError::internal)?;
+        let request = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(update).build())
+            .client_request_token(uuid_text(crate::clock::random()));
+        let mut collisions = 0;
+        loop {
+            match patiently(|| request.clone().send()).await {
+                Ok(_) => return Ok(()),
+                // there is nothing that it could be taken off
+                Err(error) if was_cancelled_by(&error, "ConditionalCheckFailed") => return Ok(()),
+                Err(error) if collisions < COLLISIONS && was_cancelled_by(&error, "TransactionConflict") => {
+                    collisions += 1;
+                    tokio::time::sleep(AFTER_A_COLLISION * collisions).await;
+                }
+                Err(error) => return Err(RecordError::unavailable(error)),
+            }
+        }
     }
 }
 

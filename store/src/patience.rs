@@ -3,6 +3,7 @@
 //! for than the SDK's shared allowance of retries under a storm of throttling.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use futures_util::FutureExt as _;
 use rand::Rng as _;
 use std::time::{Duration, Instant};
@@ -15,6 +16,11 @@ const BRIEFLY: Duration = Duration::from_secs(3);
 /// The pause before the second one; it doubles, with jitter, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a transaction is sent again that met another write of one of its items, as those of busy accounts do.
+pub(crate) const COLLISIONS: u32 = 8;
+/// The pause before that.
+pub(crate) const AFTER_A_COLLISION: Duration = Duration::from_millis(50);
 
 /// Calls until it succeeds, fails for good, or has failed for long enough.
 pub(crate) async fn patiently<T, E, R, F>(call: impl FnMut() -> F) -> Result<T, SdkError<E, R>>
@@ -85,4 +91,14 @@ fn is_passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
                 | "ServiceUnavailable"
         )
     )
+}
+
+/// Whether this is why a transaction failed.
+pub(crate) fn was_cancelled_by<R>(error: &SdkError<TransactWriteItemsError, R>, code: &str) -> bool {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code))
+        }
+        _ => false,
+    }
 }

@@ -26,12 +26,10 @@ use crate::aws::Aws;
 use crate::intents::{self, LEASE_MILLIS};
 use crate::item::{Item, decode, encode, key_attributes, number, sort_key, text};
 use crate::nodes;
-use crate::patience::patiently;
+use crate::patience::{AFTER_A_COLLISION, COLLISIONS, patiently, was_cancelled_by};
 use crate::seal::Sealer;
 use crate::table::{Key, ListOf, PK, REV, SK, organization_partition};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use domain::connection::Close;
 use domain::id::OrganizationId;
@@ -40,12 +38,6 @@ use futures_util::FutureExt as _;
 use rand::Rng as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
-
-/// How often a transaction is sent again that met another write of one of its items, as those of busy accounts do.
-const COLLISIONS: u32 = 8;
-/// The pause before that.
-const AFTER_A_COLLISION: Duration = Duration::from_millis(50);
 
 /// Why a record could not be read or written. The source is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +78,7 @@ pub struct Records {
     table: String,
     sealer: Sealer,
     /// Written with the next change.
-    with_it: Vec<Item>,
+    with_it: Vec<Intent>,
 }
 
 impl Records {
@@ -98,9 +90,7 @@ impl Records {
     /// The same; the next change writes these intents with it. For one change: a second one would fail.
     #[must_use]
     pub fn announcing(&self, intents: &[Intent]) -> Self {
-        let due = crate::clock::now().plus_millis(LEASE_MILLIS);
-        let items = intents.iter().filter_map(|intent| intents::item(intent, due).ok());
-        Self { with_it: items.collect(), ..self.clone() }
+        Self { with_it: intents.to_vec(), ..self.clone() }
     }
 
     /// Removes intents whose events are in the queue.
@@ -203,8 +193,10 @@ impl Records {
 
     /// Writes everything or nothing. One that meets another write of its items is sent again a few times.
     async fn transact(&self, mut writes: Vec<TransactWriteItem>) -> Result<(), RecordError> {
-        for item in &self.with_it {
-            let put = Put::builder().table_name(&self.table).set_item(Some(item.clone()));
+        for intent in &self.with_it {
+            let due = crate::clock::now().plus_millis(LEASE_MILLIS);
+            let item = intents::item(intent, due).map_err(RecordError::internal)?;
+            let put = Put::builder().table_name(&self.table).set_item(Some(item));
             let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(RecordError::internal)?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }
@@ -280,15 +272,5 @@ impl Records {
             .build()
             .map_err(RecordError::internal)?;
         Ok(TransactWriteItem::builder().update(update).build())
-    }
-}
-
-/// Whether this is why a transaction failed.
-fn was_cancelled_by<R>(error: &SdkError<TransactWriteItemsError, R>, code: &str) -> bool {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code))
-        }
-        _ => false,
     }
 }

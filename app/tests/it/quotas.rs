@@ -201,10 +201,10 @@ async fn a_lease_whose_answer_gets_lost_is_given_back_once() {
     let mut plan = FaultPlan { seed: 3, ..FaultPlan::default() };
     plan.dynamodb.lost_answer_rate = 0.6;
     world.offline.faults().set(plan);
-    for _ in 0..20 {
-        let less = Leased { node: node.clone(), amount: Amount { bytes: 7, files: 1 } };
-        Leases::new(&world.aws).give_back(&world.organization, &world.credential, &less).await.unwrap();
-    }
+    let (leases, less) = (Leases::new(&world.aws), Leased { node, amount: Amount { bytes: 7, files: 1 } });
+    // the settler's workers and the one who looks for idle leases do it at the same time
+    let all = (0..20).map(|_| leases.give_back(&world.organization, &world.credential, &less));
+    futures_util::future::try_join_all(all).await.unwrap();
     world.offline.faults().set(FaultPlan::default());
     assert_eq!(world.leased().await, Amount { bytes: 1000 - 140, files: 50 - 20 });
 }

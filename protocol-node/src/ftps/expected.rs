@@ -21,6 +21,7 @@ use tokio_rustls::rustls::{HandshakeKind, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 /// How long a handshake waits for the command that tells which tickets it is to bring.
 const COMMAND_GRACE: Duration = Duration::from_millis(500);
@@ -59,7 +60,8 @@ impl Expected {
         let stranger = Arc::clone(&pending.stranger);
         let ((came, hello), (tell, direction), (done, secured)) =
             (oneshot::channel(), oneshot::channel(), oneshot::channel());
-        let meeting = tokio::spawn(meet(pending, Arc::clone(&shaking), Ends { came, direction, done }));
+        let meet = meet(pending, Arc::clone(&shaking), Ends { came, direction, done });
+        let meeting = tokio::spawn(meet.in_current_span());
         Self { hello, tell: Some(tell), secured, stranger, shaking, _meeting: AbortOnDropHandle::new(meeting) }
     }
 
@@ -69,7 +71,7 @@ impl Expected {
         let _ = self.tell.take().map(|tell| tell.send(direction));
     }
 
-    /// Until its ClientHello is there. May be cancelled, and may not be called again after that.
+    /// Until its ClientHello is there. May be cancelled; once it has answered it may not be called again.
     pub(super) async fn hello(&mut self) -> Result<(), Reply> {
         (&mut self.hello).await.map_err(|_| reply::NO_CONNECTION)
     }
