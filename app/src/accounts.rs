@@ -6,9 +6,11 @@
 //! password for its owner ([`api_keys`]).
 
 mod api_keys;
+mod known;
 mod remembered;
 mod sign_in;
 
+pub use known::{Known, KnownError};
 pub(crate) use sign_in::totp_place;
 pub use sign_in::{SignIn, SignInError, SignedIn};
 
@@ -245,6 +247,21 @@ impl Accounts {
     }
 }
 
+/// The principal with the virtual folders that its credential sees.
+async fn with_folders(
+    records: &Records,
+    mut principal: Principal,
+    credential: &Credential,
+) -> Result<Principal, RecordError> {
+    let mounted = &credential.folders;
+    if !mounted.is_empty() {
+        let names = mounted.iter().map(|mounted| &mounted.name);
+        let folders = records.folders_named(&credential.organization, names).boxed().await?;
+        principal.chroot = principal.chroot.with_folders(folder::views(mounted, &folders));
+    }
+    Ok(principal)
+}
+
 /// The refusal of a known login.
 fn of(refusal: Refusal, credential: &Credential) -> Failure {
     Failure::RefusedFor(refusal, Box::new(credential.clone()))
@@ -327,13 +344,8 @@ impl Inner {
 
     /// A place for the session, if the credential may have only so many.
     async fn begin(&self, found: Found) -> Result<Login, Failure> {
-        let Found { records: LoginRecords { organization, credential }, mut principal, key_expires_at } = found;
-        let mounted = &credential.value.folders;
-        if !mounted.is_empty() {
-            let names = mounted.iter().map(|mounted| &mounted.name);
-            let folders = self.records.folders_named(&organization.value.id, names).boxed().await?;
-            principal.chroot = principal.chroot.with_folders(folder::views(mounted, &folders));
-        }
+        let Found { records: LoginRecords { organization, credential }, principal, key_expires_at } = found;
+        let principal = with_folders(&self.records, principal, &credential.value).await?;
         let expires_at = credential.value.expires_at.filter(|_| organization.value.close_sessions_on_change);
         let ends_at = [key_expires_at, expires_at].into_iter().flatten().min();
         let place = match credential.value.max_sessions {

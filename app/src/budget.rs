@@ -68,10 +68,19 @@ impl Budget {
         if mib < Self::LEAST_MIB {
             return Err(BudgetTooSmall { given: mib, least: Self::LEAST_MIB });
         }
+        Ok(Self::of(mib))
+    }
+
+    /// The least that works.
+    pub fn least() -> Self {
+        Self::of(Self::LEAST_MIB)
+    }
+
+    fn of(mib: usize) -> Self {
         let units = mib * (1024 * 1024 / UNIT);
         let (quarter, door) = (units / 4, units / 16);
         let pool = |units| Arc::new(Semaphore::new(units));
-        Ok(Self { small: pool(quarter - door), slots: pool(units - quarter), door: pool(door), units })
+        Self { small: pool(quarter - door), slots: pool(units - quarter), door: pool(door), units }
     }
 
     /// The pools as they stand.

@@ -16,5 +16,6 @@ pub mod sessions;
 pub mod settler;
 pub mod signing;
 pub mod sweep;
+pub mod tickets;
 pub mod tokens;
 pub mod vfs;

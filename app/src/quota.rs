@@ -28,8 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often a lease is asked for again when another node was faster.
 const ATTEMPTS: usize = 12;
-/// What is left to the sweep within this time is taken off together.
-const TOGETHER: Duration = Duration::from_secs(60);
 
 /// Quotas of the credentials that use this process. Cheap to clone.
 #[derive(Clone)]
@@ -40,7 +38,6 @@ struct Inner {
     nodes: Nodes,
     leases: Leases,
     accounts: Mutex<HashMap<CredentialId, Arc<Account>>>,
-    owed: Mutex<Vec<Owed>>,
     swept: Duration,
 }
 
@@ -56,13 +53,6 @@ struct Account {
 struct State {
     free: Amount,
     used_at: Instant,
-}
-
-/// What is to be taken off a lease when the sweep has counted.
-struct Owed {
-    since: Instant,
-    account: Arc<Account>,
-    amount: Amount,
 }
 
 /// Why there is no room.
@@ -92,7 +82,7 @@ impl Quotas {
     /// None leased yet. After `swept` the sweep has counted whatever was left to it, by this node or by one that died: so long
     /// what they had reserved stays reserved.
     pub fn new(node: NodeId, nodes: Nodes, leases: Leases, swept: Duration) -> Self {
-        Self(Arc::new(Inner { node, nodes, leases, accounts: Mutex::default(), owed: Mutex::default(), swept }))
+        Self(Arc::new(Inner { node, nodes, leases, accounts: Mutex::default(), swept }))
     }
 
     pub(crate) fn of(&self, organization: &OrganizationId, credential: &CredentialId, quota: Quota) -> Allowance {
@@ -112,9 +102,15 @@ impl Quotas {
     pub async fn keep(self, stop: CancellationToken) {
         while stop.run_until_cancelled(sleep(LOOK)).await.is_some() {
             self.give_back_idle(IDLE).await;
-            self.pay(self.0.swept).await;
+            self.0.leases.pay(self.0.swept).await;
         }
         self.give_back_idle(Duration::ZERO).await;
+    }
+
+    /// Gives back what nobody uses now: for a process that may be stopped at any moment and does not [`Quotas::keep`].
+    pub async fn release(&self) {
+        self.give_back_idle(Duration::ZERO).await;
+        self.0.leases.pay(self.0.swept).await;
     }
 
     async fn give_back_idle(&self, idle: Duration) {
@@ -134,19 +130,6 @@ impl Quotas {
             {
                 tracing::debug!(%error, "a lease is given back later");
                 account.add(free);
-            }
-        }
-    }
-
-    /// Takes off what was left to the sweep.
-    async fn pay(&self, after: Duration) {
-        let due: Vec<Owed> = {
-            let mut owed = self.0.owed.lock().unwrap_or_else(PoisonError::into_inner);
-            owed.extract_if(.., |owed| owed.since.elapsed() >= after).collect()
-        };
-        for owed in due {
-            if self.less(&owed.account, owed.amount).await.is_err() {
-                self.0.owed.lock().unwrap_or_else(PoisonError::into_inner).push(owed);
             }
         }
     }
@@ -279,13 +262,9 @@ impl Reservation {
     /// Nobody knows whether what it was for has happened: it stays out until the sweep has found out.
     pub(crate) fn leave_to_sweep(mut self) {
         let amount = std::mem::take(&mut self.amount);
-        let Allowance { quotas, account, .. } = &self.allowance;
-        let mut owed = quotas.0.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        // one entry for what happens to an account within a minute, so that there are few
-        match owed.iter_mut().find(|it| Arc::ptr_eq(&it.account, account) && it.since.elapsed() < TOGETHER) {
-            Some(same) => (same.since, same.amount) = (Instant::now(), same.amount.plus(amount)),
-            None => owed.push(Owed { since: Instant::now(), account: Arc::clone(account), amount }),
-        }
+        let Allowance { quotas: Quotas(inner), account, .. } = &self.allowance;
+        let less = Leased { node: inner.node.clone(), amount };
+        inner.leases.owe(&account.organization, &account.credential, &less);
     }
 }
 

@@ -49,7 +49,10 @@ impl Sessions {
     }
 
     fn announce(&self, live: &Live, topic: Topic) {
-        if let Some(settler) = &self.0.settler {
+        // a request is no session that somebody wants to hear of
+        if let Some(settler) = &self.0.settler
+            && live.origin.protocol.has_sessions()
+        {
             settler.offer(Done::announcing(live.event(topic), &live.principal));
         }
     }

@@ -206,6 +206,8 @@ pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
     for done in batch {
         if mark(stores, &done).await && forget_times(stores, &done).await {
             marked.push(done);
+        } else {
+            owe(stores, &done);
         }
     }
     let batch = marked;
@@ -214,6 +216,7 @@ pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
     let mut retry = Retry::new("events");
     while let Err(error) = stores.queue.send(&events).await {
         if !retry.pause(&error).await {
+            batch.iter().for_each(|done| owe(stores, done));
             return;
         }
     }
@@ -226,6 +229,18 @@ pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
     for ((organization, credential), operations) in by_account {
         count(stores, &organization, &credential, operations).await;
     }
+}
+
+/// What these reserved is taken off when the sweep, which does not know of it, has counted them.
+fn leave(stores: &SettlingStores, organization: &OrganizationId, credential: &CredentialId, operations: &[Settled]) {
+    for leased in operations.iter().filter_map(|one| one.leased.as_ref()) {
+        stores.leases.owe(organization, credential, leased);
+    }
+}
+
+/// The same for one that was not counted.
+fn owe(stores: &SettlingStores, done: &Done) {
+    leave(stores, &done.organization, &done.credential, done.counted.as_slice());
 }
 
 /// Notes at the makers' intents what this operation replaced or removed.
@@ -286,6 +301,14 @@ async fn count(
             // the very same once more
             Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => {
                 if !retry.pause(&error).await {
+                    leave(stores, organization, credential, &later);
+                    if matches!(error, SettleError::Conflict) {
+                        leave(stores, organization, credential, &now);
+                    } else {
+                        // whether the last try has counted, and used the lease up, is not known: better a part of the quota
+                        // that stays reserved until this node ends than one that two may use
+                        warn!(%credential, operations = now.len(), "what these reserved of a quota may stay reserved");
+                    }
                     return;
                 }
                 now.extend(later);
@@ -296,6 +319,8 @@ async fn count(
         if let Err(error) = corrected
             && !retry.pause(&error).await
         {
+            now.extend(later);
+            leave(stores, organization, credential, &now);
             return;
         }
         attempt = Attempt::new();

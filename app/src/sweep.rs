@@ -15,6 +15,7 @@ use domain::path::ObjectKey;
 use domain::time::Timestamp;
 use store::intents::{IntentError, Overdue};
 use store::objects::{ETag, ObjectError, Objects};
+use store::records::RecordError;
 use store::table::SWEEP_SHARDS;
 use store::times::TimesError;
 use tracing::{info, warn};
@@ -44,6 +45,8 @@ enum SweepError {
     Times(#[from] TimesError),
     #[error(transparent)]
     Partial(#[from] DiscardError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
     #[error("the intent's key is not one of its organization's files")]
     ForeignKey,
 }

@@ -4,6 +4,7 @@
 //! login sees; every call authorizes first, and the proof is what the stores demand.
 
 mod delete;
+mod direct;
 mod download;
 mod entry;
 mod folder;
@@ -16,10 +17,11 @@ mod rounds;
 mod times;
 mod upload;
 
+pub use direct::{ADDRESSES, Address};
 pub use download::Download;
 pub use entry::{Entry, EntryKind};
 pub(crate) use intent::seen_of;
-pub use listing::Listing;
+pub use listing::{Listing, place};
 pub use partial::{DiscardError, Resuming};
 pub use upload::Upload;
 

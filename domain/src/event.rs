@@ -134,6 +134,16 @@ pub enum Protocol {
     Api,
 }
 
+impl Protocol {
+    /// Whether a login there is for a connection, and not for one request.
+    pub const fn has_sessions(self) -> bool {
+        match self {
+            Self::Sftp | Self::Ftps => true,
+            Self::WebPortal | Self::Api => false,
+        }
+    }
+}
+
 /// From where, and in which session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {

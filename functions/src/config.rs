@@ -1,6 +1,8 @@
 //! The settings of the functions, read in one place. An error names the variable.
 
+use crate::files::Door;
 use app::signing::{SigningError, SigningKeys};
+use app::tickets::{SecretTooShort, Tickets};
 use domain::webhook::address::AddressPolicy;
 use store::aws::{Aws, AwsSettings, AwsSettingsError};
 use store::seal::{Sealer, SealerError};
@@ -21,6 +23,9 @@ pub enum ConfigError {
     /// The signing passphrases or the API's address cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// The secret of tickets cannot be used.
+    #[error(transparent)]
+    Tickets(#[from] SecretTooShort),
     /// The sealing secret cannot be used.
     #[error(transparent)]
     Sealer(#[from] SealerError),
@@ -33,6 +38,7 @@ pub struct Config {
     /// From `TOWPATH_SEALING_SECRET`.
     pub sealer: Sealer,
     signing: Signing,
+    door: DoorSettings,
     /// `TOWPATH_SFTP_HOST`: what clients connect to, shown in answers.
     pub sftp_host: String,
     /// `TOWPATH_SFTP_PORT`, 22 by default.
@@ -47,6 +53,13 @@ struct Signing {
     passphrase: Option<Zeroizing<String>>,
     previous: Option<Zeroizing<String>>,
     api: Option<String>,
+}
+
+/// `TOWPATH_HTTPS_URL`, `TOWPATH_TICKET_SECRET` and `TOWPATH_DOWNLOADS`, which only the function for files needs.
+struct DoorSettings {
+    url: Option<String>,
+    secret: Option<Zeroizing<String>>,
+    downloads: Option<String>,
 }
 
 impl Config {
@@ -82,6 +95,11 @@ impl Config {
                 previous: optional("TOWPATH_SIGNING_PASSPHRASE_PREVIOUS").map(Zeroizing::new),
                 api: optional("TOWPATH_API_URL"),
             },
+            door: DoorSettings {
+                url: optional("TOWPATH_HTTPS_URL"),
+                secret: optional("TOWPATH_TICKET_SECRET").map(Zeroizing::new),
+                downloads: optional("TOWPATH_DOWNLOADS"),
+            },
             sftp_host: required("TOWPATH_SFTP_HOST")?,
             sftp_port,
             address_policy: if loopback { AddressPolicy::PublicAndLoopback } else { AddressPolicy::PublicOnly },
@@ -103,6 +121,28 @@ impl Config {
         let passphrase = passphrase.as_ref().ok_or(ConfigError::Missing("TOWPATH_SIGNING_PASSPHRASE"))?;
         let api = api.as_ref().ok_or(ConfigError::Missing("TOWPATH_API_URL"))?;
         Ok(SigningKeys::new(passphrase, previous.as_ref().map(|previous| previous.as_str()), api)?)
+    }
+
+    /// The HTTPS door of nodes, if there is one.
+    pub fn door(&self) -> Result<Option<Door>, ConfigError> {
+        let DoorSettings { url, secret, downloads } = &self.door;
+        let downloads = match downloads.as_deref() {
+            None | Some("s3") => false,
+            Some("node") => true,
+            Some(_) => return Err(ConfigError::Invalid("TOWPATH_DOWNLOADS", "s3 or node")),
+        };
+        let Some(url) = url else {
+            if downloads {
+                return Err(ConfigError::Missing("TOWPATH_HTTPS_URL"));
+            }
+            return Ok(None);
+        };
+        let url = url.trim_end_matches('/');
+        if !url.starts_with("https://") {
+            return Err(ConfigError::Invalid("TOWPATH_HTTPS_URL", "an https:// address"));
+        }
+        let secret = secret.as_ref().ok_or(ConfigError::Missing("TOWPATH_TICKET_SECRET"))?;
+        Ok(Some(Door { url: url.into(), tickets: Tickets::new(secret)?, downloads }))
     }
 
     /// Connects the clients.

@@ -2,6 +2,7 @@
 //! settings, make the state and run; [`local`] runs the same code without Lambda.
 
 pub mod config;
+pub mod files;
 pub mod http;
 pub mod local;
 pub mod management;
@@ -10,6 +11,10 @@ pub mod token;
 pub mod webhook;
 
 /// All routes that answer under the API's address, as the local server runs them; in production each function has its own.
-pub fn router(management: management::ManagementState, token: token::TokenState) -> axum::Router {
-    http::frame::framed(management::routes(management).merge(token::routes(token)))
+pub fn router(
+    management: management::ManagementState,
+    token: token::TokenState,
+    files: files::FilesState,
+) -> axum::Router {
+    http::frame::framed(management::routes(management).merge(token::routes(token)).merge(files::routes(files)))
 }

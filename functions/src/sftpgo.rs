@@ -27,7 +27,7 @@ pub(crate) fn speaks(path: &str) -> bool {
 }
 
 /// An answer that is a sentence.
-fn message(text: &str) -> Response {
+pub(crate) fn message(text: &str) -> Response {
     Json(json!({ "message": text })).into_response()
 }
 

@@ -5,8 +5,8 @@ mod file;
 mod source;
 
 use crate::door::{Limits, Proxy};
-use crate::ftps;
 use crate::host_keys::MIN_SECRET_BYTES;
+use crate::{ftps, https};
 use file::File;
 use source::Source;
 use std::net::SocketAddr;
@@ -49,6 +49,8 @@ pub struct Config {
     pub sftp_proxy: Proxy,
     /// `TOWPATH_FTPS_…`: how FTPS is offered; not at all without a certificate.
     pub ftps: Option<ftps::Settings>,
+    /// `TOWPATH_HTTPS_…`: the door for large bodies that the API sends here; none without `TOWPATH_HTTPS_LISTEN`.
+    pub https: Option<https::Settings>,
     /// `TOWPATH_METRICS_LISTEN`, none: where `/healthz`, `/readyz` and `/metrics` are answered over HTTP.
     pub metrics_listen: Option<SocketAddr>,
     /// `TOWPATH_HOST_KEY_SECRET`: what the host keys are derived from, the same on all nodes.
@@ -140,6 +142,7 @@ impl Config {
             )?,
             sftp_proxy: source.proxy("TOWPATH_PROXY_PROTOCOL")?,
             ftps: source.ftps()?,
+            https: source.https()?,
             metrics_listen: source
                 .optional("TOWPATH_METRICS_LISTEN")
                 .map(|text| {
@@ -235,7 +238,14 @@ mod tests {
     #[test]
     fn every_variable_has_a_key_and_is_documented() {
         let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
-        let tls = [("TOWPATH_FTPS_CERTIFICATE_FILE", "/c"), ("TOWPATH_FTPS_KEY_FILE", "/k")];
+        let tls = [
+            ("TOWPATH_FTPS_CERTIFICATE_FILE", "/c"),
+            ("TOWPATH_FTPS_KEY_FILE", "/k"),
+            ("TOWPATH_HTTPS_LISTEN", "127.0.0.1:0"),
+            ("TOWPATH_HTTPS_CERTIFICATE_FILE", "/c"),
+            ("TOWPATH_HTTPS_KEY_FILE", "/k"),
+            ("TOWPATH_TICKET_SECRET", "0123456789abcdef0123456789abcdef"),
+        ];
         let read = Config::from_lookup(|name| {
             asked.borrow_mut().insert(name);
             BASE.iter().chain(&tls).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
@@ -290,6 +300,27 @@ mod tests {
         }
         let one = read(&[certificate, key, ("TOWPATH_FTPS_PASSIVE_PORTS", "0")]).ok().unwrap();
         assert_eq!(one.ftps.unwrap().passive_ports, [0]);
+    }
+
+    #[test]
+    fn the_https_door_needs_an_address_a_certificate_and_a_secret() {
+        assert!(read(&[]).ok().unwrap().https.is_none());
+        let listen = ("TOWPATH_HTTPS_LISTEN", "127.0.0.1:8443");
+        let certificate = [("TOWPATH_HTTPS_CERTIFICATE_FILE", "/c"), ("TOWPATH_HTTPS_KEY_FILE", "/k")];
+        let secret = ("TOWPATH_TICKET_SECRET", "0123456789abcdef0123456789abcdef");
+        assert_eq!(read(&[listen, secret]).err(), missing("TOWPATH_HTTPS_CERTIFICATE_FILE"));
+        assert_eq!(read(&[listen, secret, certificate[0]]).err(), missing("TOWPATH_HTTPS_KEY_FILE"));
+        assert_eq!(read(&[&[listen], &certificate[..]].concat()).err(), missing("TOWPATH_TICKET_SECRET"));
+        let https = read(&[&[listen, secret], &certificate[..]].concat()).ok().unwrap().https.unwrap();
+        assert!(https.certificate.is_some() && https.proxy == Proxy::Off);
+        let balanced = read(&[listen, secret, ("TOWPATH_HTTPS_TLS", "balancer")]).ok().unwrap().https.unwrap();
+        assert!(balanced.certificate.is_none());
+        for (name, value) in
+            [("TOWPATH_HTTPS_LISTEN", "8443"), ("TOWPATH_TICKET_SECRET", "short"), ("TOWPATH_HTTPS_TLS", "off")]
+        {
+            let error = read(&[&[(name, value), listen, secret], &certificate[..]].concat()).err().unwrap().to_string();
+            assert!(error.contains(name) && !error.contains("short"), "{error}");
+        }
     }
 
     #[test]

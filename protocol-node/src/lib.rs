@@ -1,7 +1,7 @@
 //! The protocol node: SFTP and FTPS over the files and accounts of `app`.
 //!
 //! [`config::Config`] is read from the environment, [`state::build`] makes what the doors work on, [`ssh::Door`] and
-//! [`ftps::Door`] open the ports, and [`door::Doors`] is what they share. [`host_keys`] derives the keys that clients know
+//! [`ftps::Door`] and [`https::Door`] open the ports, and [`door::Doors`] is what they share. [`host_keys`] derives the keys that clients know
 //! all nodes by.
 
 mod backend;
@@ -13,6 +13,7 @@ pub mod door;
 mod doubles;
 pub mod ftps;
 mod host_keys;
+pub mod https;
 #[cfg(test)]
 mod mutating;
 pub mod operation;

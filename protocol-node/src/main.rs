@@ -5,7 +5,7 @@ use protocol_node::config::{Config, LogFormat};
 use protocol_node::door::Doors;
 use protocol_node::operation::SidePort;
 use protocol_node::state::{self, Built};
-use protocol_node::{ftps, host_keys, ssh};
+use protocol_node::{ftps, host_keys, https, ssh};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use transfers::door::DoorState;
 
 /// A multipart upload without an intent, and without a record that it is kept, is ended when it is an hour old.
 const ORPHANED_AFTER_MILLIS: i64 = 3600 * 1000;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let config = Config::from_environment()?;
     start_log(&config)?;
-    let Built { state, nodes, quotas, defender, sweep } = state::build(&config).await?;
+    let Built { state, known, nodes, quotas, defender, sweep } = state::build(&config).await?;
     let sweeping = tokio::spawn(sweep_on(sweep, config.sweep));
     let gone = CancellationToken::new();
     let keeping = [
@@ -57,10 +58,25 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let side = config.metrics_listen.map(|at| SidePort::bind(at, &doors, &state.budget, &state.meters)).transpose()?;
     let sftp = ssh::Door::bind(config.sftp_listen, config.sftp_proxy.clone(), &keys, &doors)?;
     let ftps = config.ftps.clone().map(|settings| ftps::Door::bind(settings, &doors)).transpose()?;
+    let https = match config.https.clone() {
+        None => None,
+        Some(settings) => {
+            let routes = transfers::door::router(DoorState {
+                known,
+                vfs: state.vfs.clone(),
+                sessions: state.sessions.clone(),
+                tickets: settings.tickets.clone(),
+            });
+            Some(https::Door::bind(settings, routes, &doors)?)
+        }
+    };
     let mut open = vec![("sftp", sftp.open()?)];
     if let Some(ftps) = ftps {
         let ftps = ftps.open()?;
         open.extend([("ftps", ftps.explicit), ("ftps-implicit", ftps.implicit)]);
+    }
+    if let Some(https) = https {
+        open.push(("https", https.open()?));
     }
     if let Some(side) = side {
         open.push(("metrics", side.address()?));

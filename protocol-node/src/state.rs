@@ -8,7 +8,7 @@ use app::meters::Meters;
 use app::sessions::Sessions;
 #[cfg(not(test))]
 use app::{
-    accounts::LoginTimes,
+    accounts::{Known, LoginTimes},
     defender::Defender,
     quota::Quotas,
     sessions::Places,
@@ -22,8 +22,9 @@ use domain::id::NodeId;
 use std::time::Duration;
 #[cfg(not(test))]
 use store::{
-    aws::Aws, defender::Scores, intents::Intents, leases::Leases, messages::Messages, nodes::Nodes, objects::Objects,
-    partials::Partials, records::Records, seal::Sealer, settling::Settling, times::Times,
+    aws::Aws, defender::Scores, direct_uploads::DirectUploads, intents::Intents, leases::Leases, messages::Messages,
+    nodes::Nodes, objects::Objects, partials::Partials, records::Records, seal::Sealer, settling::Settling,
+    times::Times,
 };
 
 /// Accounts and files, shared by all sessions of the process.
@@ -66,6 +67,8 @@ fn swept(config: &Config) -> Duration {
 pub struct Built {
     /// What the doors work on.
     pub state: State,
+    /// The records of those who come with a ticket.
+    pub known: Known,
     /// Where the node says that it is alive, and who is here.
     pub nodes: Nodes,
     /// What its uploads have of their credentials' quotas.
@@ -91,7 +94,8 @@ pub async fn build(config: &Config) -> Result<Built, BuildError> {
     };
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
-    let resuming = Resuming { partials: Partials::new(&aws), keep_for: config.resume };
+    let resuming =
+        Resuming { partials: Partials::new(&aws), direct: DirectUploads::new(&aws), keep_for: config.resume };
     let sessions = Sessions::announced_by(NodeId::from_random(store::clock::random()), settler.clone());
     let nodes = Nodes::new(&aws);
     let quotas = Quotas::new(sessions.node().clone(), nodes.clone(), stores.leases.clone(), swept(config));
@@ -99,9 +103,10 @@ pub async fn build(config: &Config) -> Result<Built, BuildError> {
         Vfs::new(objects.clone(), stores.clone(), settler.clone(), budget.clone(), quotas.clone(), resuming.clone());
     let places = Places::new(sessions.node().clone(), nodes.clone(), store::places::Places::new(&aws));
     let defender = if config.defender { Defender::new(Scores::new(&aws)) } else { Defender::off() };
+    let known = Known::new(records.clone());
     let accounts = Accounts::new(records, places, defender.clone(), LoginTimes::default());
     let accounts = accounts.announced_by(settler.clone());
     let meters = Meters { files: vfs.meters(), logins: accounts.meters() };
     let state = State { accounts, vfs, budget, sessions, meters };
-    Ok(Built { state, nodes, quotas, defender, sweep: Sweep::new(objects, stores, resuming) })
+    Ok(Built { state, known, nodes, quotas, defender, sweep: Sweep::new(objects, stores, resuming) })
 }

@@ -13,6 +13,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use domain::id::{CredentialId, NodeId, OrganizationId, uuid_text};
 use domain::quota::Amount;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 const BYTES: &str = "lease_bytes@";
 const FILES: &str = "lease_files@";
@@ -24,7 +26,19 @@ const BY: &str = "lease_by";
 pub struct Leases {
     client: aws_sdk_dynamodb::Client,
     table: String,
+    owed: Arc<Mutex<Vec<Owed>>>,
 }
+
+/// What is to be taken off a lease of this process when the sweep has counted what it was reserved for.
+pub struct Owed {
+    organization: OrganizationId,
+    credential: CredentialId,
+    less: Leased,
+    since: Instant,
+}
+
+/// What is owed of an account within this time is one entry, so that there are few.
+const TOGETHER: Duration = Duration::from_secs(60);
 
 /// A part of a node's lease, as an operation uses it up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +74,40 @@ pub struct Accounted {
 impl Leases {
     /// In the table of the settings.
     pub fn new(aws: &Aws) -> Self {
-        Self { client: aws.dynamodb.clone(), table: aws.settings.table.clone() }
+        Self { client: aws.dynamodb.clone(), table: aws.settings.table.clone(), owed: Arc::default() }
+    }
+
+    /// Notes what is left to the sweep to count, which does not know of the lease.
+    pub fn owe(&self, organization: &OrganizationId, credential: &CredentialId, less: &Leased) {
+        if less.amount.is_zero() {
+            return;
+        }
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |one: &&mut Owed| {
+            one.credential == *credential && one.less.node == less.node && one.since.elapsed() < TOGETHER
+        };
+        match owed.iter_mut().find(same) {
+            Some(same) => (same.since, same.less.amount) = (Instant::now(), same.less.amount.plus(less.amount)),
+            None => owed.push(Owed {
+                organization: organization.clone(),
+                credential: credential.clone(),
+                less: less.clone(),
+                since: Instant::now(),
+            }),
+        }
+    }
+
+    /// Takes off what has been owed for at least `after`; what cannot be taken off now stays owed.
+    pub async fn pay(&self, after: Duration) {
+        let due: Vec<Owed> = {
+            let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            owed.extract_if(.., |owed| owed.since.elapsed() >= after).collect()
+        };
+        for one in due {
+            if self.give_back(&one.organization, &one.credential, &one.less).await.is_err() {
+                self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            }
+        }
     }
 
     /// Usage and leases.

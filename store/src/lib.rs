@@ -5,6 +5,7 @@
 pub mod aws;
 pub mod clock;
 pub mod defender;
+pub mod direct_uploads;
 pub mod intents;
 mod item;
 pub mod leases;

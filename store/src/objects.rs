@@ -11,6 +11,7 @@ mod error;
 mod held;
 mod listing;
 mod multipart;
+mod presigned;
 mod read;
 mod write;
 
@@ -19,6 +20,7 @@ pub use error::ObjectError;
 pub use held::{Go, Held, hold};
 pub use listing::{ListFrom, Listed, ListedKind, Page};
 pub use multipart::{CopiedPart, FoundUpload, MultipartUpload, UploadsFrom};
+pub use presigned::Shown;
 pub use read::Body;
 pub use write::Precondition;
 
@@ -38,6 +40,8 @@ const ARRIVED: &str = "towpath-arrived";
 pub struct Objects {
     once: aws_sdk_s3::Client,
     patient: aws_sdk_s3::Client,
+    /// The same without checksums of its own, for what others send.
+    plain: aws_sdk_s3::Client,
     bucket: String,
     /// The account that must own the bucket: a bucket of that name in other hands is refused by S3.
     owner: Option<String>,
@@ -82,6 +86,7 @@ impl Objects {
         Self {
             once: aws.s3_once.clone(),
             patient: aws.s3_patient.clone(),
+            plain: presigned::without_checksums(&aws.s3_once),
             bucket: aws.settings.bucket.clone(),
             owner: aws.settings.bucket_owner.clone(),
         }

@@ -20,6 +20,7 @@
 //! | intents by age | index `sweep`: `sweep_shard` = `INTENT#<shard>` | `sweep_at`, ms | Query up to now, 16 shards, twice a minute on each node; only intents are in the index: 1 WCU more for each |
 //! | who took a version of an object away, and who counted that | `GONE#<org>#<object key>` | `<version>` | claimed in one transaction with the intent: 4 WCU for both; noted in the transaction that settles: 2 WCU; read by the sweep alone; `ttl` one day |
 //! | interrupted uploads | `PARTIAL#<org>` | `<credential id>#<hash of the object key>` | Get, consistent: 1, when a file is opened without TRUNC; all of a credential: Query, consistent, when a session looks at names, at most every 10 s; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |
+//! | uploads straight to S3 | `UPLOAD#<org>` | `<credential id>#<upload id>` | Put when one begins, after a Query of the credential's, consistent, so that there are few; Get, consistent: 1, for each look; a conditional Delete at its end; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |
 //! | usage, and leases of what is left of a quota | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 33 operations: 2 WCU for all of them; Get, consistent: 1. With a quota: a block of it is leased by a Get beside the nodes' Query and a conditional Update, and given back by an Update |
 //! | time that a client gave a file, and its arrival | `META#<org>#<object key of the folder>` | `<name>` | written when a client sets a time: 1 WCU; STAT and OPEN: Get, consistent: 1; a listing: Query beside its pages, consistent, 500 records at a time, about 25 RCU for 1,000 (1 where there are none); moved by renames: Get 1, and 2 WCU where there is one; what is replaced or deleted: Get 1, and 1 WCU where there is one |
 //! | node that is alive | `NODES` | `<node id>` | Put every 2 s (5 s without sessions): 1 WCU; all: Query, consistent, ≤ 1 for 30 nodes; `ttl` one day |
@@ -238,6 +239,16 @@ pub(crate) fn partials_of(credential: &CredentialId) -> String {
 /// An interrupted upload. The object key may be as long as a sort key, so its hash stands for it.
 pub(crate) fn partial(organization: &OrganizationId, credential: &CredentialId, object_key: &str) -> Key {
     Key::new(partials(organization), partials_of(credential) + &derived_id(&["partial", object_key]))
+}
+
+/// The partition of an organization's uploads that go straight to S3.
+pub(crate) fn direct_uploads(organization: &OrganizationId) -> String {
+    format!("UPLOAD#{organization}")
+}
+
+/// One of them; without an id, what the sort keys of the credential's start with.
+pub(crate) fn direct_upload(organization: &OrganizationId, credential: &CredentialId, id: &str) -> Key {
+    Key::new(direct_uploads(organization), format!("{credential}#{id}"))
 }
 
 /// The partition of the times of all files directly in a folder.

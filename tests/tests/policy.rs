@@ -7,7 +7,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-const OURS: [&str; 8] = ["domain", "store", "app", "functions", "protocol-node", "offline-aws", "dev", "tests"];
+const OURS: [&str; 9] =
+    ["domain", "store", "app", "transfers", "functions", "protocol-node", "offline-aws", "dev", "tests"];
 
 /// Licences that let us ship under Apache-2.0 without further duties than their notice.
 const LICENCES: [&str; 12] = [
@@ -76,8 +77,9 @@ fn packages_depend_downwards_only() {
         ("offline-aws", &[][..]),
         ("store", &["domain"][..]),
         ("app", &["domain", "store"][..]),
-        ("functions", &["domain", "store", "app"][..]),
-        ("protocol-node", &["domain", "store", "app"][..]),
+        ("transfers", &["domain", "store", "app"][..]),
+        ("functions", &["domain", "store", "app", "transfers"][..]),
+        ("protocol-node", &["domain", "store", "app", "transfers"][..]),
         ("dev", &["domain", "store", "app", "functions", "protocol-node", "offline-aws"][..]),
         ("tests", &[][..]),
     ]);

@@ -149,7 +149,7 @@ impl UserCaller {
     }
 
     /// Where it is.
-    pub(super) fn origin(&self) -> Origin {
+    pub fn origin(&self) -> Origin {
         let session_id = uuid_text(store::clock::random());
         Origin { protocol: Protocol::Api, client_ip: self.address, session_id }
     }

@@ -98,7 +98,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        activity::disconnected(&self.live.origin, &self.live.principal);
+        if self.live.origin.protocol.has_sessions() {
+            activity::disconnected(&self.live.origin, &self.live.principal);
+        }
         self.sessions.0.open().remove(&self.live);
         self.sessions.announce(&self.live, Topic::Logout);
         // the files may live on for a moment, with what holds them

@@ -2,6 +2,7 @@
 
 use super::{Sweep, SweepError, recorded_key};
 use crate::vfs::DiscardError;
+use domain::direct_upload::DirectUpload;
 use domain::id::OrganizationId;
 use domain::intent::{Evidence, Intent};
 use domain::partial::PartialUpload;
@@ -78,12 +79,12 @@ impl Sweep {
     /// how many.
     pub async fn abort_orphans(&self, before: Timestamp, now: Timestamp) -> Result<usize, ObjectError> {
         let mut aborted = 0;
-        let mut kept = HashMap::new();
+        let (mut kept, mut direct) = (HashMap::new(), HashMap::new());
         let mut from = None;
         for _ in 0..PAGES {
             let (found, next) = self.objects.multiparts_before(before, from).await?;
             for one in found {
-                match self.is_orphan(&one, &mut kept, now).await {
+                match self.is_orphan(&one, (&mut kept, &mut direct), now).await {
                     Ok(true) => {}
                     Ok(false) => continue,
                     Err(error) => {
@@ -105,7 +106,12 @@ impl Sweep {
         Ok(aborted)
     }
 
-    async fn is_orphan(&self, found: &FoundUpload, kept: &mut Kept, now: Timestamp) -> Result<bool, SweepError> {
+    async fn is_orphan(
+        &self,
+        found: &FoundUpload,
+        (kept, kept_direct): (&mut Kept, &mut Direct),
+        now: Timestamp,
+    ) -> Result<bool, SweepError> {
         let organization = &found.organization;
         if !kept.contains_key(organization) {
             let partials = self.resuming.partials.of_organization(organization).await.map_err(DiscardError::from)?;
@@ -119,10 +125,22 @@ impl Sweep {
             // of a sweep and a client that meet here, one takes the record
             return Ok(self.resuming.partials.take(partial).await.map_err(DiscardError::from)?);
         }
+        if !kept_direct.contains_key(organization) {
+            let direct = self.resuming.direct.of_organization(organization).await?;
+            kept_direct.insert(organization.clone(), direct);
+        }
+        let direct =
+            kept_direct.get(organization).and_then(|all| all.iter().find(|one| one.upload == found.upload.id()));
+        if let Some(direct) = direct {
+            return Ok(now >= direct.until && self.resuming.direct.take(direct).await?);
+        }
         let intents = self.stores.intents.on_key(organization, found.key().as_str()).await?;
         Ok(intents.is_empty())
     }
 }
+
+/// The uploads straight to S3 of those organizations.
+type Direct = HashMap<OrganizationId, Vec<DirectUpload>>;
 
 /// The interrupted uploads of the organizations that were asked about in one round.
 type Kept = HashMap<OrganizationId, Vec<PartialUpload>>;

@@ -50,9 +50,15 @@ impl FileSession {
 
     /// The entries of a folder, as a stream of pages. The first is fetched here, so that what is no folder fails now.
     pub async fn list(&self, path: &VPath) -> Result<Listing, FileError> {
+        self.list_after(path, None).await
+    }
+
+    /// The same behind a [`place`] in the folder.
+    pub async fn list_after(&self, path: &VPath, after: Option<&str>) -> Result<Listing, FileError> {
         self.live.touch();
         let proof = match access::show(&self.principal, List, path)? {
             Shown::Above(names) => {
+                let names = if after.is_some() { Vec::new() } else { names };
                 return Ok(Listing {
                     ready: None,
                     mounted: names.into_iter().map(Name::into_text).collect(),
@@ -68,15 +74,16 @@ impl FileSession {
             self.principal.chroot.mounted_in(path).into_iter().map(Name::into_text).collect();
         let prefix = proof.location().folder_key();
         let times = FolderTimes::begin(self.clone(), prefix.clone());
-        let (first, partials, times) =
-            tokio::join!(self.shared.objects.list(&proof, ListFrom::Start), self.partials(), times);
+        let from = after.map_or(ListFrom::Start, |after| ListFrom::After(after.to_owned()));
+        let (first, partials, times) = tokio::join!(self.shared.objects.list(&proof, from), self.partials(), times);
         let first = first.map_err(object_failure)?;
         let directly_inside = |partial: &PartialUpload| {
             let name = partial.key.strip_prefix(prefix.as_str()).filter(|name| !name.contains('/'))?;
-            (!mounted.contains(name)).then(|| (name.to_owned(), partial.clone()))
+            let passed = after.is_some_and(|after| name <= after);
+            (!mounted.contains(name) && !passed).then(|| (name.to_owned(), partial.clone()))
         };
         let interrupted = partials.values().filter_map(directly_inside).collect();
-        let nothing = first.entries.is_empty() && first.marker.is_none() && first.next.is_none();
+        let nothing = after.is_none() && first.entries.is_empty() && first.marker.is_none() && first.next.is_none();
         if nothing && mounted.is_empty() && !self.principal.chroot.is_mounted(path) {
             let file = self.shared.objects.head(&proof).await.map_err(object_failure)?;
             return Err(match file {
@@ -86,8 +93,19 @@ impl FileSession {
         }
         let more = Pages::after(Folder { session: self.clone(), proof }, &first);
         let times = Some(times);
-        Ok(Listing { ready: Some(first.entries), mounted, told: false, more: Some(more), interrupted, times })
+        let told = after.is_some();
+        Ok(Listing { ready: Some(first.entries), mounted, told, more: Some(more), interrupted, times })
     }
+}
+
+/// The place in a folder behind these entries of a listing, for [`FileSession::list_after`].
+pub fn place(entries: &[Entry]) -> Option<String> {
+    let place = |entry: &Entry| match entry.kind {
+        EntryKind::File => entry.name.clone(),
+        // behind all that is in it: S3 goes by whole keys
+        EntryKind::Folder => format!("{}/{}", entry.name, char::MAX),
+    };
+    entries.iter().map(place).max()
 }
 
 /// A listing under way. It holds a page of 1,000 entries that is delivered, the one that comes next, and a page of 500 times

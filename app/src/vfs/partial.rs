@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use store::clock;
+use store::direct_uploads::DirectUploads;
 use store::objects::{MultipartUpload, ObjectError, Objects};
 use store::partials::{PartialError, Partials};
 
@@ -29,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Resuming {
     /// The records.
     pub partials: Partials,
+    /// Those of uploads that go straight to S3.
+    pub direct: DirectUploads,
     /// How long an interrupted upload is kept.
     pub keep_for: Duration,
 }

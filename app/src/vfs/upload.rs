@@ -9,6 +9,7 @@ mod append;
 mod buffer;
 mod commit;
 mod copied;
+mod direct;
 mod early;
 mod going_on;
 mod parts;
@@ -91,6 +92,16 @@ impl FileSession {
     }
 
     async fn open_write_now(&self, path: &VPath, mode: WriteMode) -> Result<Upload, FileError> {
+        let mut writer = self.writer(path, mode).await?;
+        if !writer.undecided {
+            writer.reserve(0).await?;
+            writer.announce()?;
+        }
+        Ok(Upload(Some(writer)))
+    }
+
+    /// What will be an upload when it has an intent.
+    async fn writer(&self, path: &VPath, mode: WriteMode) -> Result<Box<Writer>, FileError> {
         let proof = self.allowed(path, access::authorize_upload(&self.principal, path))?;
         let Some(key) = proof.location().file_key() else {
             return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file"));
@@ -105,7 +116,7 @@ impl FileSession {
         let parts = Parts::new(self.clone(), Arc::clone(&proof), operation.clone());
         let there = interrupted.as_ref().map(|partial| partial.bytes);
         let there = there.or(existing.as_ref().map(|info| info.bytes).filter(|_| !mode.truncate)).unwrap_or(0);
-        let mut writer = Box::new(Writer {
+        Ok(Box::new(Writer {
             session: self.clone(),
             proof,
             mode,
@@ -124,12 +135,7 @@ impl FileSession {
             declared: None,
             received: 0,
             failure: None,
-        });
-        if !writer.undecided {
-            writer.reserve(0).await?;
-            writer.announce()?;
-        }
-        Ok(Upload(Some(writer)))
+        }))
     }
 
     /// What is there now, where the mode or the permissions depend on it. The common case, a whole new file by somebody who
@@ -213,6 +219,16 @@ impl Upload {
     pub async fn set_bytes(&mut self, bytes: u64) -> Result<(), FileError> {
         self.writer()?.declared = Some(bytes);
         Ok(())
+    }
+
+    /// The file will have so many bytes: room for them is made now, so that what does not fit fails before it is sent.
+    pub async fn will_have(&mut self, bytes: u64) -> Result<(), FileError> {
+        let writer = self.writer()?;
+        writer.declared = Some(bytes);
+        if bytes > MAX_FILE_BYTES {
+            return Err(too_large());
+        }
+        writer.reserve(bytes).await
     }
 
     /// The time that the client gives the file; durable when [`Upload::finish`] succeeds.
@@ -305,8 +321,7 @@ impl Writer {
 
     async fn take(&mut self, offset: u64, data: Bytes) -> Result<(), FileError> {
         if offset.saturating_add(data.len() as u64) > MAX_FILE_BYTES {
-            let text = format!("files over {} GiB are not supported", MAX_FILE_BYTES >> 30);
-            return Err(FileError::new(FileErrorKind::TooLarge, text));
+            return Err(too_large());
         }
         self.reserve(offset.saturating_add(data.len() as u64)).await?;
         if self.buffer.is_small() && self.buffer.needs_memory() {
@@ -324,6 +339,11 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Beyond what an object's parts hold.
+pub(super) fn too_large() -> FileError {
+    FileError::new(FileErrorKind::TooLarge, format!("files over {} GiB are not supported", MAX_FILE_BYTES >> 30))
 }
 
 fn unsupported(text: impl Into<std::borrow::Cow<'static, str>>) -> FileError {

@@ -11,6 +11,7 @@ mod announced;
 mod appending;
 mod contended;
 mod copied;
+mod direct;
 mod early;
 mod faults;
 mod files;

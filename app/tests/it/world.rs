@@ -21,6 +21,7 @@ use offline_aws::{OfflineAws, Options};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use store::aws::{Aws, AwsSettings};
+use store::direct_uploads::DirectUploads;
 use store::intents::Intents;
 use store::leases::Leases;
 use store::messages::Messages;
@@ -93,7 +94,7 @@ impl World {
         };
         let objects = Objects::new(&aws);
         let settler = Settler::start(stores.clone());
-        let resuming = Resuming { partials: Partials::new(&aws), keep_for };
+        let resuming = Resuming { partials: Partials::new(&aws), direct: DirectUploads::new(&aws), keep_for };
         let budget = Budget::new(mib).unwrap();
         let sessions = Sessions::new(NodeId::from_random([5; 16]));
         let quotas = Quotas::new(sessions.node().clone(), Nodes::new(&aws), stores.leases.clone(), SWEPT);

@@ -3,6 +3,7 @@
 use app::management::{FieldProblem, ManagementError};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use domain::file_error::{FileError, FileErrorKind};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -66,6 +67,16 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
     }
 
+    /// 413 for a file.
+    pub fn file_too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
+    }
+
+    /// 400 for what this deployment does not have.
+    pub fn not_here(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "VALIDATION_FAILED", message)
+    }
+
     /// 429.
     pub fn limited(retry_after: i64) -> Self {
         let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED", "Too many requests");
@@ -123,6 +134,29 @@ impl From<ManagementError> for ApiError {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong here")
             }
         }
+    }
+}
+
+impl From<FileError> for ApiError {
+    fn from(error: FileError) -> Self {
+        transfers::answer::log(&error);
+        let code = match error.kind() {
+            FileErrorKind::NoSuchFile => "NOT_FOUND",
+            FileErrorKind::AlreadyExists | FileErrorKind::FolderNotEmpty | FileErrorKind::Changed => "CONFLICT",
+            FileErrorKind::IsAFolder
+            | FileErrorKind::NotAFolder
+            | FileErrorKind::InvalidPath
+            | FileErrorKind::BadRequest
+            | FileErrorKind::Unsupported => "VALIDATION_FAILED",
+            FileErrorKind::PermissionDenied => "FORBIDDEN",
+            FileErrorKind::QuotaExceeded => "QUOTA_EXCEEDED",
+            FileErrorKind::TooLarge => "PAYLOAD_TOO_LARGE",
+            FileErrorKind::Unavailable => "UNAVAILABLE",
+            FileErrorKind::Internal => "INTERNAL",
+        };
+        let mut answer = Self::new(transfers::answer::status(error.kind()), code, capitalized(error.message()));
+        answer.retry_after = (error.kind() == FileErrorKind::Unavailable).then_some(1);
+        answer
     }
 }
 

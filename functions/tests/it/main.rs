@@ -5,6 +5,7 @@
 mod admins;
 mod connections;
 mod defender;
+mod files;
 mod folders;
 mod lambda_events;
 mod local_server;

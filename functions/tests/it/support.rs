@@ -13,6 +13,8 @@ use domain::admin::{AdminName, Permission, Permissions};
 use domain::credential::UserName;
 use domain::id::{NodeId, OrganizationId};
 use domain::webhook::address::AddressPolicy;
+use functions::config::Config;
+use functions::files::FilesState;
 use functions::management::{ManagementState, routes_for_known_callers};
 use functions::token::TokenState;
 use http::{HeaderMap, Request, StatusCode};
@@ -29,6 +31,9 @@ use tower::ServiceExt as _;
 
 /// What the world's tokens are signed with.
 pub(crate) const SIGNING: &str = "a passphrase for tests, of 32 characters and more";
+/// What its tickets are signed with.
+pub(crate) const TICKETS: &str = "a secret for tickets, of 32 characters and more";
+const SEALING: &str = "a secret of at least 32 characters";
 /// The address of the world's API.
 pub(crate) const API: &str = "https://api.example.com";
 
@@ -53,6 +58,7 @@ pub(crate) struct World {
     pub(crate) organization: OrganizationId,
     pub(crate) secrets: Secrets,
     pub(crate) router: Router,
+    pub(crate) aws: Aws,
     admin_router: Router,
     stranger: Router,
     _offline: offline_aws::OfflineAws,
@@ -84,6 +90,27 @@ impl Answer {
     }
 }
 
+/// What the function for files reads from its environment.
+fn config(aws: &AwsSettings) -> Config {
+    let aws = aws.clone();
+    Config::from_lookup(move |name| {
+        Some(match name {
+            "AWS_ENDPOINT_URL" => aws.endpoint.clone()?,
+            "TOWPATH_TABLE" => aws.table.clone(),
+            "TOWPATH_BUCKET" => aws.bucket.clone(),
+            "TOWPATH_EVENTS_QUEUE_URL" => aws.events_queue_url.clone(),
+            "TOWPATH_SEALING_SECRET" => SEALING.to_owned(),
+            "TOWPATH_SIGNING_PASSPHRASE" => SIGNING.to_owned(),
+            "TOWPATH_API_URL" => API.to_owned(),
+            "TOWPATH_SFTP_HOST" => "sftp.example.com".to_owned(),
+            "TOWPATH_HTTPS_URL" => "https://node.example.com/".to_owned(),
+            "TOWPATH_TICKET_SECRET" => TICKETS.to_owned(),
+            _ => return None,
+        })
+    })
+    .unwrap_or_else(|error| panic!("{error}"))
+}
+
 pub(crate) fn request(user: &str) -> BootstrapRequest {
     BootstrapRequest {
         organization: "Test".into(),
@@ -102,6 +129,7 @@ impl World {
             region: Some("us-east-1".into()),
             static_credentials: Some(("test".into(), "test".into())),
             table: "towpath".into(),
+            bucket: "files".into(),
             ..AwsSettings::default()
         };
         let aws = Aws::connect(settings.clone()).await.unwrap();
@@ -109,7 +137,8 @@ impl World {
         settings.events_queue_url = queue.queue_url.unwrap();
         let aws = Aws::connect(settings).await.unwrap();
         store::table::create_table(&aws.dynamodb, "towpath").await.unwrap();
-        let sealer = Sealer::new("a secret of at least 32 characters").unwrap_or_else(|error| panic!("{error}"));
+        aws.s3.create_bucket().bucket("files").send().await.unwrap();
+        let sealer = Sealer::new(SEALING).unwrap_or_else(|error| panic!("{error}"));
         let records = Records::new(&aws, sealer);
         let made = bootstrap(&records, &request("root-user-name")).await.unwrap();
         assert!(made.created);
@@ -134,7 +163,11 @@ impl World {
         let accounts = Accounts::new(records.clone(), node, defender, FAST);
         Self {
             stranger: routes_for_known_callers(state.clone()).layer(axum::Extension(stranger)),
-            router: functions::router(state.clone(), TokenState::new(accounts, tokens)),
+            router: functions::router(
+                state.clone(),
+                TokenState::new(accounts, tokens),
+                FilesState::build(&config(&aws.settings), &aws).unwrap(),
+            ),
             admin_router: routes_for_known_callers(state).layer(axum::Extension(admin)),
             records,
             messages,
@@ -143,6 +176,7 @@ impl World {
             scores: Scores::new(&aws),
             organization: made.organization,
             secrets: made.secrets.unwrap(),
+            aws,
             _offline: offline,
         }
     }

@@ -8,6 +8,7 @@ use app::sessions::Places;
 use app::tokens::Tokens;
 use domain::id::NodeId;
 use functions::config::Config;
+use functions::files::FilesState;
 use functions::local::{Limits, poll_queue, serve_http};
 use functions::management::ManagementState;
 use functions::token::TokenState;
@@ -81,7 +82,8 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let places = Places::new(NodeId::from_random(store::clock::random()), Nodes::new(&aws), places);
     let defender = Defender::new(Scores::new(&aws));
     let accounts = Accounts::new(records.clone(), places, defender, LoginTimes::default());
-    let router = functions::router(management, TokenState::new(accounts, tokens));
+    let files = FilesState::build(&config, &aws)?;
+    let router = functions::router(management, TokenState::new(accounts, tokens), files);
     let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);
     let (stop, stopped) = watch::channel(false);
     let until_stopped = || {

@@ -41,6 +41,8 @@ pub(crate) struct Ports {
     pub(crate) ftps: u16,
     /// FTPS, implicit.
     pub(crate) ftps_implicit: u16,
+    /// Large bodies for the API.
+    pub(crate) https: u16,
     /// The first and the last port for data connections of FTPS.
     pub(crate) ftps_passive: (u16, u16),
     /// The node's side port.
@@ -90,13 +92,19 @@ impl Settings {
             sftp: base + 2,
             ftps: base + 3,
             ftps_implicit: base + 4,
-            ftps_passive: (base + 5, base + 8),
+            ftps_passive: (base + 5, base + 7),
+            https: base + 8,
             metrics: base + 9,
         }
     }
 }
 
 impl Ports {
+    /// Where the HTTPS door answers.
+    pub(crate) fn https_url(self) -> String {
+        format!("https://127.0.0.1:{}", self.https)
+    }
+
     /// Every port with the name of its part.
     pub(crate) fn all(self) -> impl Iterator<Item = (&'static str, u16)> {
         let single = [
@@ -105,6 +113,7 @@ impl Ports {
             ("SFTP", self.sftp),
             ("FTPS", self.ftps),
             ("implicit FTPS", self.ftps_implicit),
+            ("HTTPS door", self.https),
             ("node's metrics", self.metrics),
         ];
         let (first, last) = self.ftps_passive;

@@ -12,7 +12,7 @@ pub(crate) struct StateFolder {
     _lock: File,
 }
 
-/// What is the same for all starts with one folder.
+/// What is the same for all starts with one folder, but for what tickets are signed with: they count for a minute.
 pub(crate) struct Secrets {
     /// What the host keys are derived from.
     pub(crate) host_key: String,
@@ -20,6 +20,8 @@ pub(crate) struct Secrets {
     pub(crate) sealing: String,
     /// What the keys of tokens are derived from.
     pub(crate) signing: String,
+    /// What tickets are signed with.
+    pub(crate) tickets: String,
 }
 
 /// Why the folder cannot be used.
@@ -64,7 +66,7 @@ impl StateFolder {
                 let mut lines = text.lines().map(str::to_owned).filter(|line| line.len() == 64);
                 match (lines.next(), lines.next(), lines.next()) {
                     (Some(host_key), Some(sealing), Some(signing)) if !new_signing_key => {
-                        return Ok(Secrets { host_key, sealing, signing });
+                        return Ok(Secrets { host_key, sealing, signing, tickets: hex_secret() });
                     }
                     // or a folder from before there were tokens
                     (Some(host_key), Some(sealing), _) => (host_key, sealing, hex_secret()),
@@ -75,7 +77,7 @@ impl StateFolder {
             Err(source) => return Err(io(&path, source)),
         };
         self.write_private("secrets", &format!("{host_key}\n{sealing}\n{signing}\n"))?;
-        Ok(Secrets { host_key, sealing, signing })
+        Ok(Secrets { host_key, sealing, signing, tickets: hex_secret() })
     }
 
     /// Writes a file that only its owner may read, whole or not at all.

@@ -24,6 +24,7 @@ pub(crate) fn dev_env(facts: &Facts) -> String {
         ("TOWPATH_FTPS_PORT", facts.ports.ftps.to_string()),
         ("TOWPATH_FTPS_IMPLICIT_PORT", facts.ports.ftps_implicit.to_string()),
         ("TOWPATH_FTPS_CA_FILE", facts.ftps_authority.display().to_string()),
+        ("TOWPATH_HTTPS_URL", facts.ports.https_url()),
         ("TOWPATH_USER", secrets.user.clone()),
         ("TOWPATH_PASSWORD", secrets.password.to_string()),
         ("AWS_ENDPOINT_URL", aws.endpoint.clone().unwrap_or_default()),

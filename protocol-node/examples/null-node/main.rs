@@ -83,7 +83,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             passive_address: None,
             reuse_required: true,
             proxy: door::Proxy::Off,
-            certificate: ftps::CertificateFiles { certificate: certificate.into(), key: key.into(), ask_clients: true },
+            certificate: door::CertificateFiles { certificate: certificate.into(), key: key.into() },
+            ask_clients: true,
         };
         println!("listening ftps {}", ftps::Door::bind(settings, &doors)?.open()?.explicit);
     }

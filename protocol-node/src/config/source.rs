@@ -3,14 +3,16 @@
 
 use super::ConfigError;
 use super::file::File;
-use crate::door::Proxy;
-use crate::ftps;
+use crate::door::{CertificateFiles, Proxy};
+use crate::{ftps, https};
+use app::tickets::Tickets;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 use store::aws::AwsSettings;
+use zeroize::Zeroizing;
 
 /// Each passive port is a socket, and a few are shared by all sessions.
 const MAX_PASSIVE_PORTS: usize = 1024;
@@ -112,18 +114,8 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
 
     /// FTPS needs a certificate with its key; one alone is a mistake.
     pub(super) fn ftps(&self) -> Result<Option<ftps::Settings>, ConfigError> {
-        let (certificate, key) = ("TOWPATH_FTPS_CERTIFICATE_FILE", "TOWPATH_FTPS_KEY_FILE");
-        let certificate = match (self.optional(certificate), self.optional(key)) {
-            (None, None) => return Ok(None),
-            (Some(_), None) => return Err(self.missing(key)),
-            (None, Some(_)) => return Err(self.missing(certificate)),
-            (Some(certificate), Some(key)) => ftps::CertificateFiles {
-                certificate: certificate.into(),
-                key: key.into(),
-                ask_clients: self
-                    .choice("TOWPATH_FTPS_CLIENT_CERTIFICATES", &[("optional", true), ("ignored", false)])?,
-            },
-        };
+        let certificate = self.certificate("TOWPATH_FTPS_CERTIFICATE_FILE", "TOWPATH_FTPS_KEY_FILE")?;
+        let Some(certificate) = certificate else { return Ok(None) };
         let listen = |variable, port| {
             let expected = format!("an address and a port, such as 0.0.0.0:{port}");
             self.parsed(variable, SocketAddr::from(([0, 0, 0, 0], port)), &expected)
@@ -146,6 +138,48 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
                 Some(_) => self.proxy("TOWPATH_FTPS_PROXY_PROTOCOL")?,
             },
             certificate,
+            ask_clients: self.choice("TOWPATH_FTPS_CLIENT_CERTIFICATES", &[("optional", true), ("ignored", false)])?,
+        }))
+    }
+
+    /// A certificate with its key; one alone is a mistake.
+    fn certificate(
+        &self,
+        certificate: &'static str,
+        key: &'static str,
+    ) -> Result<Option<CertificateFiles>, ConfigError> {
+        match (self.optional(certificate), self.optional(key)) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(self.missing(key)),
+            (None, Some(_)) => Err(self.missing(certificate)),
+            (Some(certificate), Some(key)) => {
+                Ok(Some(CertificateFiles { certificate: certificate.into(), key: key.into() }))
+            }
+        }
+    }
+
+    /// The HTTPS door, where it is said where it listens. Without a certificate of its own, a balancer must end TLS, and that must
+    /// be said.
+    pub(super) fn https(&self) -> Result<Option<https::Settings>, ConfigError> {
+        let listen = "TOWPATH_HTTPS_LISTEN";
+        let Some(text) = self.optional(listen) else { return Ok(None) };
+        let address = text.parse().map_err(|_| self.invalid(listen, "an address and a port, such as 0.0.0.0:8443"))?;
+        let (file, key) = ("TOWPATH_HTTPS_CERTIFICATE_FILE", "TOWPATH_HTTPS_KEY_FILE");
+        let certificate = self.certificate(file, key)?;
+        let balancer = self.choice("TOWPATH_HTTPS_TLS", &[("node", false), ("balancer", true)])?;
+        if certificate.is_none() && !balancer {
+            return Err(self.missing(file));
+        }
+        let secret = Zeroizing::new(self.required("TOWPATH_TICKET_SECRET")?);
+        let tickets = Tickets::new(&secret);
+        Ok(Some(https::Settings {
+            listen: address,
+            certificate: certificate.filter(|_| !balancer),
+            proxy: match self.optional("TOWPATH_HTTPS_PROXY_PROTOCOL") {
+                None => self.proxy("TOWPATH_PROXY_PROTOCOL")?,
+                Some(_) => self.proxy("TOWPATH_HTTPS_PROXY_PROTOCOL")?,
+            },
+            tickets: tickets.map_err(|_| self.invalid("TOWPATH_TICKET_SECRET", "at least 32 characters"))?,
         }))
     }
 

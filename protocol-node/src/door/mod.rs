@@ -1,11 +1,16 @@
 //! What the doors of a node share, whatever they speak: the limits on connections, the accept loop, the header of a balancer
 //! in front, the buffered socket, the deadlines of a login, and an orderly end.
 
+mod certificates;
 mod limits;
 mod listener;
 mod proxy;
 mod stream;
 
+#[cfg(test)]
+pub(crate) use certificates::tests as certificate_tests;
+pub use certificates::{CertificateError, CertificateFiles};
+pub(crate) use certificates::{Certificates, LOOK};
 pub use limits::Limits;
 pub(crate) use limits::Place;
 pub(crate) use listener::{Arrival, accept, bind, next, prepare};

@@ -1,15 +1,19 @@
 //! The two FTPS ports and the passive ones: binding, opening, and serving a connection.
 
 use super::Times;
+use super::client_keys::AnyKey;
 use super::passive::Passive;
 use super::session::Session;
-use super::tls::{CertificateError, CertificateFiles, Certificates, LOOK};
-use crate::door::{self, Arrival, Doors, Proxy, SHORT_FAREWELL};
+use super::tls::SessionTls;
+use crate::door::{
+    self, Arrival, CertificateError, CertificateFiles, Certificates, Doors, LOOK, Proxy, SHORT_FAREWELL,
+};
 use domain::event::Protocol;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
@@ -31,6 +35,8 @@ pub struct Settings {
     pub proxy: Proxy,
     /// `TOWPATH_FTPS_CERTIFICATE_FILE`, `TOWPATH_FTPS_KEY_FILE`.
     pub certificate: CertificateFiles,
+    /// `TOWPATH_FTPS_CLIENT_CERTIFICATES`: whether clients are asked for one of theirs.
+    pub ask_clients: bool,
 }
 
 /// Why FTPS cannot be offered.
@@ -80,7 +86,8 @@ impl Door {
 
     /// The same with other deadlines.
     pub(super) fn bind_with(settings: Settings, doors: &Doors, times: Times) -> Result<Self, DoorError> {
-        let certificates = Certificates::load(settings.certificate)?;
+        let clients = settings.ask_clients.then(|| Arc::new(AnyKey(Arc::new(aws_lc_rs::default_provider()))) as _);
+        let certificates = Certificates::load(settings.certificate, clients)?;
         let following = tokio::spawn(Arc::clone(&certificates).follow(LOOK));
         Ok(Self {
             explicit: door::bind(settings.listen).map_err(named("TOWPATH_FTPS_LISTEN"))?,
@@ -131,9 +138,7 @@ async fn serve(shared: Arc<Shared>, arrival: Arrival, implicit: bool) {
     let kill = shared.doors.kill.child_token();
     // whatever ends this task ends its connections
     let _end = kill.clone().drop_guard();
-    let session = shared
-        .certificates
-        .session()
+    let session = SessionTls::new(&shared.certificates.current())
         .map(|tls| Session::new(Arc::clone(&shared), socket, ends.dialled, tls, origin, place, kill.clone()));
     let serving = async {
         match session {

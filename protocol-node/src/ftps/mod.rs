@@ -69,7 +69,6 @@ mod transfers;
 mod tests;
 
 pub use door::{Door, DoorError, Open, Settings};
-pub use tls::{CertificateError, CertificateFiles};
 
 use crate::door::Limits;
 use std::time::Duration;

@@ -7,8 +7,8 @@ mod proxied;
 mod sessions;
 mod transfers;
 
-use super::tls::tests::files;
 use super::{Door, Open, Settings, Times};
+use crate::door::certificate_tests::files;
 use crate::door::{Doors, Limits, Proxy};
 use crate::doubles::{Accounts, Vfs};
 use crate::state::State;
@@ -72,6 +72,7 @@ impl Server {
             reuse_required: setup.reuse_required,
             proxy: setup.proxy,
             certificate: certificate.clone(),
+            ask_clients: true,
         };
         let open = Door::bind_with(settings, &doors, setup.times).unwrap().open().unwrap();
         let certificate = CertificateDer::from_pem_file(&certificate.certificate).unwrap();

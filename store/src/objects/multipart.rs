@@ -34,6 +34,10 @@ impl MultipartUpload {
     pub fn id(&self) -> &str {
         &self.id
     }
+
+    pub(super) fn key(&self) -> &ObjectKey {
+        &self.key
+    }
 }
 
 impl MultipartUpload {
@@ -87,7 +91,17 @@ impl Objects {
         operation: &OperationId,
     ) -> Result<MultipartUpload, ObjectError> {
         let key = file.location().file_key().ok_or(ObjectError::PreconditionFailed)?;
-        self.begin_key(key, operation, None).await
+        self.begin_key(&self.once, key, operation, None).await
+    }
+
+    /// Begins one whose parts somebody else sends, with checksums or without ([`Objects::presign_part`]).
+    pub async fn begin_direct(
+        &self,
+        file: &Authorized<Upload>,
+        operation: &OperationId,
+    ) -> Result<MultipartUpload, ObjectError> {
+        let key = file.location().file_key().ok_or(ObjectError::PreconditionFailed)?;
+        self.begin_key(&self.plain, key, operation, None).await
     }
 
     /// Begins one that is to be a copy of another object, made by a rename of ours.
@@ -97,17 +111,17 @@ impl Objects {
         operation: &OperationId,
         of: &ObjectInfo,
     ) -> Result<MultipartUpload, ObjectError> {
-        self.begin_key(key, operation, Some(of.arrived)).await
+        self.begin_key(&self.once, key, operation, Some(of.arrived)).await
     }
 
     async fn begin_key(
         &self,
+        client: &aws_sdk_s3::Client,
         key: ObjectKey,
         operation: &OperationId,
         arrived: Option<Timestamp>,
     ) -> Result<MultipartUpload, ObjectError> {
-        let mut request = self
-            .once
+        let mut request = client
             .create_multipart_upload()
             .bucket(&self.bucket)
             .set_expected_bucket_owner(self.owner.clone())

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use store::aws::Aws;
 use store::clock;
+use store::direct_uploads::DirectUploads;
 use store::intents::Intents;
 use store::messages::Messages;
 use store::nodes::Nodes;
@@ -99,6 +100,8 @@ async fn leased(aws: &Aws) -> Vec<String> {
             }
         }
     }
+    // an item's attributes come in any order, which is no movement
+    leases.sort();
     leases
 }
 
@@ -229,7 +232,11 @@ async fn multipart_uploads(aws: &Aws, parts: &Parts, large: &[String]) -> Vec<St
         leases: store::leases::Leases::new(aws),
         times: store::times::Times::new(aws),
     };
-    let resuming = Resuming { partials: Partials::new(aws), keep_for: Duration::from_secs(24 * 3600) };
+    let resuming = Resuming {
+        partials: Partials::new(aws),
+        direct: DirectUploads::new(aws),
+        keep_for: Duration::from_secs(24 * 3600),
+    };
     let sweep = Sweep::new(Objects::new(aws), stores, resuming);
     // as if a day had passed, and nobody had gone on with an upload
     let (soon, later) = (clock::now().plus_millis(1000), clock::now().plus_millis(25 * 3_600_000));

@@ -14,6 +14,7 @@ mod files;
 mod ftps;
 mod hostile_sftp;
 mod hostile_ssh;
+mod https;
 mod lifecycle;
 mod log;
 mod more;
