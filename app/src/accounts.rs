@@ -271,7 +271,7 @@ impl Inner {
         match proof {
             Proof::PublicKey(key) => {
                 let found = self.try_key(user, key, origin).await?;
-                if found.records.credential.value.key_and_password {
+                if found.records.credential.value.needs_password(origin.protocol) {
                     return Err(Failure::PasswordToo);
                 }
                 Ok(found)
@@ -353,6 +353,9 @@ impl Inner {
         let records = self.load(user).await?;
         let credential = &records.credential.value;
         may_connect(&records, origin)?;
+        if credential.needs_password(origin.protocol) && credential.restrictions.deny_both(origin.protocol) {
+            return Err(of(Refusal::Method, credential));
+        }
         self.check_key(credential, key).await?;
         let principal = credential.principal();
         Ok(Found { records, principal, key_expires_at: None })
@@ -379,7 +382,7 @@ impl Inner {
             checked.map_err(|refusal| of(refusal, credential))?;
             self.remembered.add(memory, Instant::now());
         }
-        self.check_key_beside(credential, key).await?;
+        self.check_key_beside(credential, origin, key).await?;
         let principal = credential.principal();
         Ok(Found { records, principal, key_expires_at: None })
     }
@@ -390,11 +393,17 @@ impl Inner {
     }
 
     /// The other half of a login that takes both.
-    async fn check_key_beside(&self, credential: &Credential, key: Option<&[u8]>) -> Result<(), Failure> {
+    async fn check_key_beside(
+        &self,
+        credential: &Credential,
+        origin: &Origin,
+        key: Option<&[u8]>,
+    ) -> Result<(), Failure> {
         match key {
-            Some(key) if credential.key_and_password => self.check_key(credential, key).await,
-            None if credential.key_and_password => Err(of(Refusal::KeyNeeded, credential)),
-            _ => Ok(()),
+            _ if !credential.needs_key(origin.protocol) => Ok(()),
+            Some(_) if credential.restrictions.deny_both(origin.protocol) => Err(of(Refusal::Method, credential)),
+            Some(key) => self.check_key(credential, key).await,
+            None => Err(of(Refusal::KeyNeeded, credential)),
         }
     }
 

@@ -15,6 +15,7 @@ mod own_account;
 mod second_factor;
 mod ssh_keys;
 mod user_account;
+mod users;
 mod webhooks;
 
 pub use admins::{AdminChange, NewAdmin, Slice};
@@ -28,6 +29,7 @@ pub use organization::{OrganizationChange, PolicyChange, SharePolicyChange};
 pub use own_account::{OwnProfile, ProfileChange};
 pub use second_factor::{NewSecondFactor, RecoveryState};
 pub use user_account::UserProfile;
+pub use users::{MAX_FOLDERS_WITH_RULES, ShownUser, UserChange};
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};
 
 use crate::hashing::Hashing;

@@ -1,7 +1,7 @@
 //! Dialect A: `/organizations/{OrganizationId}/…`. Spelling only; the rules are in `app::management`.
 
 mod api_keys;
-mod credentials;
+pub(crate) mod credentials;
 mod organization;
 mod rules;
 mod ssh_keys;

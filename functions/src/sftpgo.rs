@@ -6,8 +6,10 @@ mod connections;
 mod defender;
 mod error;
 mod folders;
+mod kept;
 mod page;
 mod user;
+mod users;
 mod version;
 
 use crate::management::ManagementState;
@@ -50,6 +52,8 @@ pub(crate) fn resources() -> Router<ManagementState> {
         .route(&path("/user/profile"), get(user::profile))
         .route(&path("/user/publickeys"), get(user::public_keys).put(user::put_public_keys))
         .route(&path("/user/changepwd"), put(user::change_password))
+        .route(&path("/users"), get(users::list).post(users::post))
+        .route(&path("/users/{username}"), get(users::get).put(users::put).delete(users::delete))
         .route(&path("/connections"), get(connections::list))
         .route(&path("/connections/{id}"), delete(connections::close))
         .route(&path("/folders"), get(folders::list).post(folders::post))

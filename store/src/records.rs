@@ -8,6 +8,7 @@ mod accounts;
 mod admins;
 mod api_keys;
 mod auth;
+mod credential_lists;
 mod credentials;
 mod deployment;
 mod folders;

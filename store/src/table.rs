@@ -4,7 +4,7 @@
 //! | what | pk | sk | asked how (cost of a read in RCU, for items below 4 KB) |
 //! |---|---|---|---|
 //! | organization | `ORG#<org>` | `ORG` | Get, consistent: 1 |
-//! | credential | `ORG#<org>` | `CRED#<id>` | Get, consistent: 1; list: Query, consistent, ≤ 1 MB a page |
+//! | credential | `ORG#<org>` | `CRED#<id>` | Get, consistent: 1; list: Query, consistent, ≤ 1 MB a page; list by name: Query of all, of which the names come, then BatchGet of the page's, with their usage |
 //! | user name (unique in the deployment) | `USER#<name>` | `USER` | Get, consistent: 1; written with its credential in one transaction |
 //! | SSH key | `CRED#<credential>` | `SSHKEY#<key id>` | Get by the hash of the shown key, consistent: 1; list: Query, ≤ 50 |
 //! | API key | `ORG#<org>` | `APIKEY#<key id>` | Get: 1; list: Query |

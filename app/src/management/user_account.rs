@@ -5,6 +5,7 @@ use super::credentials::{ended, ended_by, password_updated};
 use super::own_account::check_new;
 use super::{ATTEMPTS, Management, ManagementError, UserCaller};
 use domain::credential::Credential;
+use domain::credential::restrictions::OwnAccount;
 use domain::event::{Actor, ActorKind, ChangedHow, ChangedKind, Event, Topic};
 use domain::identity::may_connect;
 use domain::invalid::Invalid;
@@ -60,6 +61,7 @@ impl Management {
     ) -> Result<(), ManagementError> {
         for _ in 0..ATTEMPTS {
             let (organization, old) = self.own_credential(caller).await?;
+            not_kept(&old.value, OwnAccount::PasswordChangeDisabled)?;
             let Some(stored) = &old.value.password else {
                 let problem = Invalid::new("is not the current password");
                 return Err(ManagementError::field("current_password", &problem));
@@ -82,6 +84,7 @@ impl Management {
         }
         Err(RecordError::Conflict.into())
     }
+
     /// Gives the caller these SSH keys and no others. Each is taken away or added by itself: what fails half-way can be sent again.
     pub async fn replace_user_keys(&self, caller: &UserCaller, keys: Vec<ParsedKey>) -> Result<(), ManagementError> {
         let too_many = || ManagementError::field("", &Invalid::new("must hold at most 50 keys"));
@@ -90,6 +93,7 @@ impl Management {
             return Err(too_many());
         }
         let (organization, credential) = self.own_credential(caller).await?;
+        not_kept(&credential.value, OwnAccount::PublickeyChangeDisabled)?;
         let id = &credential.value.id;
         let now = store::clock::now();
         let wanted: BTreeMap<String, SshKey> =
@@ -119,6 +123,15 @@ impl Management {
         }
         Ok(())
     }
+}
+
+/// Whether the holder may change this of its own account.
+pub(super) fn not_kept(credential: &Credential, what: OwnAccount) -> Result<(), ManagementError> {
+    if !credential.restrictions.keep(what) {
+        return Ok(());
+    }
+    let granted = what.as_str().to_owned();
+    Err(ManagementError::Forbidden { required: format!("an account without {granted}"), granted })
 }
 
 /// The event of a key that a credential has added or taken away itself.

@@ -18,7 +18,7 @@ pub(super) async fn profile(
 ) -> Result<Response, ApiError> {
     let own = state.management().user_profile(&caller).await?;
     let shown = json!({
-        "email": "",
+        "email": own.credential.extra.email,
         "description": own.credential.alias.unwrap_or_default(),
         "allow_api_key_auth": own.credential.allow_api_key_auth,
         "public_keys": keys(&own.keys),

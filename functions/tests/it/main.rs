@@ -15,4 +15,5 @@ mod second_factor;
 mod support;
 mod tokens;
 mod user_tokens;
+mod users;
 mod webhook_delivery;
