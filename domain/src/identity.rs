@@ -236,6 +236,7 @@ mod tests {
             id: text.id().clone(),
             organization: organization.id,
             kind: KeyKind::User,
+            scope: 2,
             owner: Some(KeyOwner::Credential(credential.id.clone())),
             permissions: Scopes::only([Scope::ReadFiles, Scope::WriteFiles]),
             allowed_ips: Vec::new(),
@@ -244,6 +245,7 @@ mod tests {
             expires_at: None,
             limit: 1,
             used: 0,
+            requests: 0,
             created_at: None,
         };
         let check = |key: &AuthState, credential: &Credential| act_as_owner(key, credential).map(|who| who.permissions);

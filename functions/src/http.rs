@@ -6,5 +6,6 @@ pub mod error;
 pub mod extract;
 pub mod fields;
 pub mod frame;
+mod key_log;
 pub mod list;
 pub mod shown;

@@ -71,5 +71,7 @@ fn resources() -> Router<ManagementState> {
         .route(&path("/webhooks/{id}/secret-rotations"), post(webhooks::rotate))
         .route(&path("/webhooks/{id}/ping"), post(webhooks::ping))
         .route(&path("/api-keys"), get(api_keys::list).post(api_keys::post))
+        .route(&path("/api-keys/{id}/rotations"), post(api_keys::rotate))
+        .route(&path("/api-keys/{id}/requests"), get(api_keys::requests))
         .route(&path("/api-keys/{id}"), get(api_keys::get).patch(api_keys::patch).delete(api_keys::delete))
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod admins;
+mod apikeys;
 mod connections;
 mod defender;
 mod error;
@@ -52,6 +53,8 @@ pub(crate) fn resources() -> Router<ManagementState> {
         .route(&path("/user/profile"), get(user::profile))
         .route(&path("/user/publickeys"), get(user::public_keys).put(user::put_public_keys))
         .route(&path("/user/changepwd"), put(user::change_password))
+        .route(&path("/apikeys"), get(apikeys::list).post(apikeys::post))
+        .route(&path("/apikeys/{id}"), get(apikeys::get).put(apikeys::put).delete(apikeys::delete))
         .route(&path("/users"), get(users::list).post(users::post))
         .route(&path("/users/{username}"), get(users::get).put(users::put).delete(users::delete))
         .route(&path("/connections"), get(connections::list))

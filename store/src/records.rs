@@ -12,6 +12,7 @@ mod credential_lists;
 mod credentials;
 mod deployment;
 mod folders;
+mod key_requests;
 mod organizations;
 mod ssh_keys;
 mod webhooks;

@@ -9,6 +9,7 @@
 //! | SSH key | `CRED#<credential>` | `SSHKEY#<key id>` | Get by the hash of the shown key, consistent: 1; list: Query, ≤ 50 |
 //! | API key | `ORG#<org>` | `APIKEY#<key id>` | Get: 1; list: Query |
 //! | authentication of an API key | `AUTH#<key id>` | `AUTH` | one conditional Update for each request: 1 WCU, no read |
+//! | request log of an API key | `KEYLOG#<key id>` | `<slot>` | its last 1,000 requests, written over in turn: one conditional Put after each answer, 1 WCU; Query, consistent; `ttl` 30 days |
 //! | webhook | `ORG#<org>` | `HOOK#<id>` | Get: 1; all of an organization (≤ 100) for each event: one Query |
 //! | virtual folder | `ORG#<org>` | `FOLDER#<name>` | Get, consistent: 1, for each that a credential sees at its login, all at once; list: Query |
 //! | authentication of an admin or a credential by token | `AUTH#admin:<id>`, `AUTH#user:<credential id>` | `AUTH` | the same; a credential's is made with its first token. Raised in the transaction of a change that ends tokens |
@@ -172,6 +173,16 @@ pub(crate) fn api_key(organization: &OrganizationId, id: &ApiKeyId) -> Key {
 /// What each request with an API key checks and counts on.
 pub(crate) fn auth(id: &ApiKeyId) -> Key {
     Key::new(format!("AUTH#{id}"), "AUTH")
+}
+
+/// The partition of what was asked with an API key.
+pub(crate) fn key_requests(id: &ApiKeyId) -> String {
+    format!("KEYLOG#{id}")
+}
+
+/// One of the places for what was asked with an API key.
+pub(crate) fn key_request(id: &ApiKeyId, slot: u64) -> Key {
+    Key::new(key_requests(id), format!("{slot:04}"))
 }
 
 /// What each request with a token of this account checks and counts on.

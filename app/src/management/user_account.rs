@@ -6,7 +6,7 @@ use super::own_account::check_new;
 use super::{ATTEMPTS, Management, ManagementError, UserCaller};
 use domain::credential::Credential;
 use domain::credential::restrictions::OwnAccount;
-use domain::event::{Actor, ActorKind, ChangedHow, ChangedKind, Event, Topic};
+use domain::event::{Actor, ActorKind, ChangedHow, ChangedKind, Event, Protocol, Topic};
 use domain::identity::may_connect;
 use domain::invalid::Invalid;
 use domain::organization::Organization;
@@ -42,6 +42,14 @@ impl Management {
             tracing::info!(user = %credential.value.user_name, %refusal, "a token is refused");
             return Err(ManagementError::Unauthorized);
         }
+        if let Some(key) = caller.key() {
+            let by_itself = !credential.value.needs_key(Protocol::Api);
+            // as a password, a key is half of what such a login takes
+            if !credential.value.allow_api_key_auth || !by_itself {
+                tracing::info!(user = %credential.value.user_name, key = %key.id, "API key refused: its owner does not allow it now");
+                return Err(ManagementError::Unauthorized);
+            }
+        }
         Ok((organization.value, credential))
     }
 
@@ -59,6 +67,7 @@ impl Management {
         current: &Zeroizing<String>,
         new: &Zeroizing<String>,
     ) -> Result<(), ManagementError> {
+        caller.require_person()?;
         for _ in 0..ATTEMPTS {
             let (organization, old) = self.own_credential(caller).await?;
             not_kept(&old.value, OwnAccount::PasswordChangeDisabled)?;
@@ -87,6 +96,7 @@ impl Management {
 
     /// Gives the caller these SSH keys and no others. Each is taken away or added by itself: what fails half-way can be sent again.
     pub async fn replace_user_keys(&self, caller: &UserCaller, keys: Vec<ParsedKey>) -> Result<(), ManagementError> {
+        caller.require_person()?;
         let too_many = || ManagementError::field("", &Invalid::new("must hold at most 50 keys"));
         let most = usize::try_from(MAX_KEYS).unwrap_or(usize::MAX);
         if keys.len() > most {

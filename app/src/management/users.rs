@@ -10,7 +10,7 @@ use domain::credential::restrictions::{Door, LoginMethod, MAX_ADDRESSES, OwnAcco
 use domain::credential::{Credential, UserName};
 use domain::event::{ChangedHow, ChangedKind};
 use domain::folder::VirtualFolder;
-use domain::id::CredentialId;
+use domain::id::{CredentialId, OrganizationId};
 use domain::inbound::Source;
 use domain::invalid::Invalid;
 use domain::quota::Amount;
@@ -209,6 +209,16 @@ impl Management {
     ) -> Result<Versioned<Credential>, ManagementError> {
         let found = self.records.credential_named(&caller.organization, name).await?;
         found.ok_or(ManagementError::NotFound("user"))
+    }
+
+    /// The user name of a credential, if there is one.
+    pub async fn name_of(
+        &self,
+        organization: &OrganizationId,
+        id: &CredentialId,
+    ) -> Result<Option<String>, ManagementError> {
+        let found = self.records.credential(organization, id).await?;
+        Ok(found.map(|found| found.value.user_name.to_string()))
     }
 
     async fn show_user(&self, credential: Credential) -> Result<ShownUser, ManagementError> {

@@ -3,7 +3,7 @@
 use super::account::passwords;
 use super::message;
 use crate::http::error::ApiError;
-use crate::http::extract::{OwnUser, Texts};
+use crate::http::extract::{ActingUser, OwnUser, Texts};
 use crate::http::fields::Fields;
 use crate::management::ManagementState;
 use axum::Json;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub(super) async fn profile(
     State(state): State<ManagementState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
 ) -> Result<Response, ApiError> {
     let own = state.management().user_profile(&caller).await?;
     let shown = json!({
@@ -28,7 +28,7 @@ pub(super) async fn profile(
 
 pub(super) async fn public_keys(
     State(state): State<ManagementState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
 ) -> Result<Response, ApiError> {
     let own = state.management().user_profile(&caller).await?;
     Ok(Json(keys(&own.keys)).into_response())

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod admins;
+mod api_keys;
 mod connections;
 mod defender;
 mod folders;
