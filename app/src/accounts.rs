@@ -25,18 +25,23 @@ use domain::event::{Actor, ActorKind, Event, Origin, Topic};
 use domain::folder;
 use domain::id::uuid_text;
 use domain::identity::{self, Refusal};
+use domain::queue_message::QueueMessage;
 use domain::time::Timestamp;
 use futures_util::FutureExt as _;
 use remembered::Remembered;
 use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
+use store::messages::Messages;
 use store::records::{LoginRecords, RecordError, Records};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// What the log calls a public key.
 const PUBLIC_KEY: &str = "publickey";
+
+/// What a refused sign-in waits for the queue at most: its answer is held back for about as long.
+const ANNOUNCED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a client shows to log in.
 pub enum Proof {
@@ -120,6 +125,8 @@ struct Inner {
     places: Places,
     defender: Defender,
     settler: Option<Settler>,
+    /// Where there is no settler: a function, which does nothing after its answer.
+    queue: Option<Messages>,
     hashing: Hashing,
     remembered: Remembered,
     times: LoginTimes,
@@ -159,8 +166,9 @@ impl Accounts {
     /// Logins against these records.
     pub fn new(records: Records, places: Places, defender: Defender, times: LoginTimes) -> Self {
         let (hashing, remembered, meters) = (Hashing::new(), Remembered::new(), Arc::default());
-        let settler = None;
-        Self { inner: Arc::new(Inner { records, places, defender, settler, hashing, remembered, times, meters }) }
+        let (settler, queue) = (None, None);
+        let inner = Inner { records, places, defender, settler, queue, hashing, remembered, times, meters };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The same; refusals are announced to whom they concern. Before the first login.
@@ -168,6 +176,15 @@ impl Accounts {
     pub fn announced_by(mut self, settler: Settler) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.settler = Some(settler);
+        }
+        self
+    }
+
+    /// The same by messages that are sent before a refusal is answered, which waits anyway.
+    #[must_use]
+    pub fn announced_to(mut self, queue: Messages) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.queue = Some(queue);
         }
         self
     }
@@ -294,12 +311,12 @@ impl Inner {
             Ok(_) => self.defender.succeeded(address),
             // a key that does not fit is no guess
             Err(Failure::RefusedFor(refusal, credential)) if matches!(attempt.proof, Proof::PublicKey(_)) => {
-                self.announce(refusal, credential, &attempt.origin);
+                self.announce(refusal, credential, &attempt.origin).await;
             }
             Err(_) if matches!(attempt.proof, Proof::PublicKey(_)) => {}
             Err(Failure::Refused(refusal)) => self.defender.failed(address, None, refusal).await,
             Err(Failure::RefusedFor(refusal, credential)) => {
-                self.announce(refusal, credential, &attempt.origin);
+                self.announce(refusal, credential, &attempt.origin).await;
                 self.defender.failed(address, Some((&credential.organization, &credential.id)), refusal).await;
             }
             Err(Failure::PasswordToo | Failure::Unavailable(_)) => {}
@@ -307,8 +324,10 @@ impl Inner {
     }
 
     /// Tells the organization. Not of what a ban refuses: that was told before, and would not end.
-    fn announce(&self, refusal: &Refusal, credential: &Credential, origin: &Origin) {
-        let Some(settler) = self.settler.as_ref().filter(|_| *refusal != Refusal::Banned) else { return };
+    async fn announce(&self, refusal: &Refusal, credential: &Credential, origin: &Origin) {
+        if *refusal == Refusal::Banned {
+            return;
+        }
         let event = Event {
             id: uuid_text(clock::random()),
             topic: Topic::LoginFailed,
@@ -322,7 +341,18 @@ impl Inner {
             changed: None,
             previous: None,
         };
-        settler.offer(Done::announcing(event, &credential.principal()));
+        match (&self.settler, &self.queue) {
+            (Some(settler), _) => settler.offer(Done::announcing(event, &credential.principal())),
+            (None, Some(queue)) => {
+                let message = [(QueueMessage::event(event), 0)];
+                match tokio::time::timeout(ANNOUNCED_WITHIN, queue.send(&message)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "a refused sign-in is not announced"),
+                    Err(_) => tracing::warn!("a refused sign-in is not announced: the queue does not answer"),
+                }
+            }
+            (None, None) => {}
+        }
     }
 
     /// A place for the session, if the credential may have only so many.

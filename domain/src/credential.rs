@@ -4,6 +4,7 @@ pub mod extra;
 pub mod restrictions;
 
 use crate::access::{Level, Permissions, Principal};
+use crate::admin::second_factor::{SecondFactor, same_secret};
 use crate::bandwidth::Bandwidth;
 use crate::event::Protocol;
 use crate::folder::Mounted;
@@ -162,6 +163,9 @@ pub struct Credential {
     /// What it may not, whatever the inbound rules allow.
     #[serde(default, skip_serializing_if = "Restrictions::is_none")]
     pub restrictions: Restrictions,
+    /// Its second factor in the API, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactor>,
     /// Without effect.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub extra: Extra,
@@ -198,6 +202,7 @@ impl Credential {
             bandwidth: Bandwidth::default(),
             folders: Vec::new(),
             restrictions: Restrictions::default(),
+            second_factor: None,
             extra: Extra::default(),
             ssh_keys: 0,
             created_at: now,
@@ -226,7 +231,8 @@ impl Credential {
         AccountId::Credential(self.id.clone())
     }
 
-    /// Whether tokens of logins before this change are void after it: unless only names for people, limits and counters change.
+    /// Whether tokens of logins before this change are void after it: unless only names for people, limits, counters and recovery
+    /// codes change.
     pub fn ends_tokens(&self, new: &Self) -> bool {
         let same = Self {
             alias: new.alias.clone(),
@@ -236,10 +242,11 @@ impl Credential {
             bandwidth: new.bandwidth,
             ssh_keys: new.ssh_keys,
             extra: new.extra.clone(),
+            second_factor: new.second_factor.clone(),
             updated_at: new.updated_at,
             ..self.clone()
         };
-        same != *new
+        same != *new || !same_secret(self.second_factor.as_ref(), new.second_factor.as_ref())
     }
 
     /// Whether a key, or a certificate, is only half of a login there.

@@ -282,6 +282,8 @@ pub(super) fn ended_by(organization: &Organization, old: &Versioned<Credential>,
     let same = Credential {
         alias: old.value.alias.clone(),
         extra: old.value.extra.clone(),
+        // which is asked for tokens, and not by the doors that sessions come through
+        second_factor: old.value.second_factor.clone(),
         updated_at: old.value.updated_at,
         ..new.clone()
     } == old.value;

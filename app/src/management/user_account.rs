@@ -3,7 +3,8 @@
 use super::announced;
 use super::credentials::{ended, ended_by, password_updated};
 use super::own_account::check_new;
-use super::{ATTEMPTS, Management, ManagementError, UserCaller};
+use super::users::key_changes;
+use super::{ATTEMPTS, Management, ManagementError, ProfileChange, UserCaller};
 use domain::credential::Credential;
 use domain::credential::restrictions::OwnAccount;
 use domain::event::{Actor, ActorKind, ChangedHow, ChangedKind, Event, Protocol, Topic};
@@ -25,7 +26,7 @@ pub struct UserProfile {
 
 impl Management {
     /// The caller's records, if it still may connect, from where it is. Two consistent reads, side by side.
-    async fn own_credential(
+    pub(super) async fn own_credential(
         &self,
         caller: &UserCaller,
     ) -> Result<(Organization, Versioned<Credential>), ManagementError> {
@@ -51,6 +52,76 @@ impl Management {
             }
         }
         Ok((organization.value, credential))
+    }
+
+    /// Changes the caller's own record, and its SSH keys if they are given.
+    pub(super) async fn change_own_credential(
+        &self,
+        caller: &UserCaller,
+        keys: Option<&[ParsedKey]>,
+        apply: impl Fn(&mut Credential) -> Result<(), ManagementError> + Send + Sync,
+    ) -> Result<(), ManagementError> {
+        caller.require_person()?;
+        for _ in 0..ATTEMPTS {
+            let (organization, old) = self.own_credential(caller).await?;
+            let mut new = old.value.clone();
+            apply(&mut new)?;
+            let there = if keys.is_some() { self.records.ssh_keys(&new.id).await? } else { Vec::new() };
+            let (added, removed) = key_changes(&mut new, keys, &there)?;
+            let other_keys = !added.is_empty() || !removed.is_empty();
+            if other_keys {
+                not_kept(&new, OwnAccount::PublickeyChangeDisabled)?;
+            }
+            if new == old.value && !other_keys {
+                return Ok(());
+            }
+            new.updated_at = store::clock::now();
+            let rev = old.rev.saturating_add(1);
+            let gone = !removed.is_empty() && organization.close_sessions_on_change;
+            let close = if gone { Some(ended(&new.id, rev)) } else { ended_by(&organization, &old, &new) };
+            let names = (&new.id, &new.user_name);
+            let mut update = announced::updated(ChangedKind::Credential, names, &old.value, &new);
+            if other_keys {
+                update.fields.push("public_keys".to_owned());
+            }
+            let actor = Actor { kind: ActorKind::User, id: new.user_name.to_string() };
+            let (whose, origin) = (new.organization.clone(), Some(caller.origin()));
+            let announced = self.announcing(vec![announced::event(Topic::AdminChanged, whose, actor, origin, update)]);
+            let keys = (added.as_slice(), removed.as_slice());
+            let written = announced.records.save_credential_and_keys(&old, &new, keys, close.as_ref()).await;
+            match announced.told(written).await {
+                Ok(_) => return Ok(()),
+                Err(RecordError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RecordError::Conflict.into())
+    }
+
+    /// Changes what the caller says about itself, whether API keys may act as it, and its SSH keys.
+    pub async fn change_user_profile(
+        &self,
+        caller: &UserCaller,
+        change: ProfileChange,
+        keys: Option<Vec<ParsedKey>>,
+    ) -> Result<(), ManagementError> {
+        let apply = |credential: &mut Credential| {
+            let before = credential.clone();
+            change.email.iter().for_each(|email| credential.extra.email.clone_from(email));
+            if let Some(text) = &change.description {
+                credential.alias = Some(text.clone()).filter(|text| !text.is_empty());
+            }
+            if credential.extra != before.extra || credential.alias != before.alias {
+                not_kept(credential, OwnAccount::InfoChangeDisabled)?;
+            }
+            change.allow_api_key_auth.into_iter().for_each(|allow| credential.allow_api_key_auth = allow);
+            // to withdraw it is always possible
+            if credential.allow_api_key_auth && !before.allow_api_key_auth {
+                not_kept(credential, OwnAccount::ApiKeyAuthChangeDisabled)?;
+            }
+            Ok(())
+        };
+        self.change_own_credential(caller, keys.as_deref(), apply).await
     }
 
     /// What the caller sees of itself.

@@ -126,7 +126,7 @@ impl Management {
         let mut credential = Credential::new(id.clone(), organization.id.clone(), name, now);
         apply(caller, &organization, &mut credential, &change.common, true)?;
         apply_own(&mut credential, &change)?;
-        let (keys, _) = key_changes(&mut credential, &change, &[])?;
+        let (keys, _) = key_changes(&mut credential, change.keys.as_deref(), &[])?;
         if let Some(password) = &change.common.password {
             credential.password = Some(self.store_password(&organization, &id, password, now).await?);
         }
@@ -159,7 +159,7 @@ impl Management {
             let mut new = record.value.clone();
             apply(caller, &organization, &mut new, &change.common, false)?;
             apply_own(&mut new, &change)?;
-            let (added, removed) = key_changes(&mut new, &change, &there)?;
+            let (added, removed) = key_changes(&mut new, change.keys.as_deref(), &there)?;
             let now = store::clock::now();
             // one that is set again is no other one
             let password = change.common.password.as_ref().filter(|password| old.password.as_ref() != Some(*password));
@@ -278,12 +278,12 @@ fn merged(text: &str, more: &Map<String, Value>) -> String {
 }
 
 /// Which keys are to come and to go, and how many there are then.
-fn key_changes(
+pub(super) fn key_changes(
     credential: &mut Credential,
-    change: &UserChange,
+    keys: Option<&[ParsedKey]>,
     there: &[SshKey],
 ) -> Result<(Vec<SshKey>, Vec<SshKey>), ManagementError> {
-    let Some(keys) = &change.keys else { return Ok((Vec::new(), Vec::new())) };
+    let Some(keys) = keys else { return Ok((Vec::new(), Vec::new())) };
     let too_many = |problem: &'static str| ManagementError::field("public_keys", &Invalid::new(problem));
     let now = store::clock::now();
     let new = |key: &ParsedKey| SshKey::new(credential.id.clone(), key.clone(), now);

@@ -66,6 +66,25 @@ impl<S: Send + Sync> FromRequestParts<S> for ActingUser {
     }
 }
 
+/// Who calls for itself: an admin ([`Own`]) or a credential ([`OwnUser`]).
+pub struct Me<C>(pub C);
+
+impl<S: Send + Sync> FromRequestParts<S> for Me<Caller> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Own::from_request_parts(parts, state).await.map(|Own(caller)| Self(caller))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Me<UserCaller> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        OwnUser::from_request_parts(parts, state).await.map(|OwnUser(caller)| Self(caller))
+    }
+}
+
 /// Whoever has signed in or shows a key, for what everybody may see.
 pub struct Anyone;
 

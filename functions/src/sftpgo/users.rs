@@ -151,6 +151,15 @@ pub(super) async fn delete(
     Ok(message("User deleted"))
 }
 
+pub(super) async fn disable_second_factor(
+    State(state): State<ManagementState>,
+    Own(caller): Own,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    state.management().disable_user_second_factor(&caller, &name(&segments)?).await?;
+    Ok(message("2FA disabled"))
+}
+
 fn name(segments: &Segments) -> Result<UserName, ApiError> {
     segments.parse("username", "user", UserName::parse)
 }

@@ -172,6 +172,8 @@ async fn a_key_that_names_nobody_acts_as_whom_its_caller_appends() {
     world.with_key(&viewer, "GET", "/users", &NONE).await.expect(200);
     world.with_key(&viewer, "POST", "/users", &json!({"username": "x", "permissions": {"/": ["*"]}})).await.expect(403);
     world.with_key(&viewer, "PUT", "/admin/profile", &json!({})).await.expect(403);
+    let operator = world.admin_token("operator", &world.secrets.operator_password).await;
+    world.b(&operator, "PUT", "/admin/profile", &json!({"allow_api_key_auth": true})).await.expect(200);
     world.with_key(&format!("{admins}.operator"), "GET", "/users", &NONE).await.expect(401);
     world.with_key(&format!("{admins}.ana"), "GET", "/user/profile", &NONE).await.expect(401);
 }

@@ -15,6 +15,7 @@ mod routes;
 mod second_factor;
 mod support;
 mod tokens;
+mod user_second_factor;
 mod user_tokens;
 mod users;
 mod webhook_delivery;

@@ -2,6 +2,7 @@
 
 use crate::sftpgo::kept;
 use app::management::ShownUser;
+use domain::admin::second_factor::CONFIG;
 use domain::credential::State as Activity;
 use domain::folder::Mounted;
 use domain::inbound::Source;
@@ -19,7 +20,10 @@ pub(super) fn show(user: &ShownUser) -> Value {
         "denied_protocols": restrictions.doors,
         "web_client": restrictions.own_account,
         "allow_api_key_auth": credential.allow_api_key_auth,
-        "totp_config": { "enabled": false },
+        "totp_config": match &credential.second_factor {
+            None => json!({ "enabled": false }),
+            Some(_) => json!({ "enabled": true, "config_name": CONFIG, "protocols": ["HTTP"] }),
+        },
     });
     kept::extend(&mut filters, own_filters);
     let permissions: Map<String, Value> = credential
