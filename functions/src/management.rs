@@ -3,6 +3,7 @@
 mod api_keys;
 pub(crate) mod credentials;
 mod organization;
+mod organizations;
 mod rules;
 mod ssh_keys;
 mod webhooks;
@@ -60,7 +61,8 @@ fn resources() -> Router<ManagementState> {
     let one = "/organizations/{organization}";
     let path = |rest: &str| format!("{one}{rest}");
     sftpgo::resources()
-        .route(one, get(organization::get).patch(organization::patch))
+        .route("/organizations", get(organizations::list).post(organizations::post))
+        .route(one, get(organization::get).patch(organization::patch).delete(organizations::delete))
         .route(&path("/users"), get(credentials::list).post(credentials::post))
         .route(&path("/users/{id}"), get(credentials::get).patch(credentials::patch).delete(credentials::delete))
         .route(&path("/users/{id}/credential-rotations"), post(credentials::rotate))

@@ -4,6 +4,7 @@
 //! | what | pk | sk | asked how (cost of a read in RCU, for items below 4 KB) |
 //! |---|---|---|---|
 //! | organization | `ORG#<org>` | `ORG` | Get, consistent: 1 |
+//! | organizations of the deployment | `ORGANIZATIONS` | `<org>` | Query, consistent, by the operator; ids only |
 //! | credential | `ORG#<org>` | `CRED#<id>` | Get, consistent: 1; list: Query, consistent, ≤ 1 MB a page; list by name: Query of all, of which the names come, then BatchGet of the page's, with their usage |
 //! | user name (unique in the deployment) | `USER#<name>` | `USER` | Get, consistent: 1; written with its credential in one transaction |
 //! | SSH key | `CRED#<credential>` | `SSHKEY#<key id>` | Get by the hash of the shown key, consistent: 1; list: Query, ≤ 50 |
@@ -130,6 +131,14 @@ pub(crate) fn organization_partition(id: &OrganizationId) -> String {
 /// An organization's settings.
 pub(crate) fn organization(id: &OrganizationId) -> Key {
     Key::new(organization_partition(id), "ORG")
+}
+
+/// The partition of the organizations' ids.
+pub(crate) const ORGANIZATIONS: &str = "ORGANIZATIONS";
+
+/// An organization in the list of all.
+pub(crate) fn listed_organization(id: &OrganizationId) -> Key {
+    Key::new(ORGANIZATIONS.to_owned(), id.as_str())
 }
 
 /// One entry of an organization's list.
@@ -262,9 +271,14 @@ pub(crate) fn time(organization: &OrganizationId, object_key: &str) -> Key {
     Key::new(times_of(organization, folder), name)
 }
 
+/// The partition of what an organization's files take.
+pub(crate) fn usage_partition(organization: &OrganizationId) -> String {
+    format!("USAGE#{organization}")
+}
+
 /// What a credential's files take.
 pub(crate) fn usage(organization: &OrganizationId, credential: &CredentialId) -> Key {
-    Key::new(format!("USAGE#{organization}"), credential.as_str())
+    Key::new(usage_partition(organization), credential.as_str())
 }
 
 /// The partition of all nodes.

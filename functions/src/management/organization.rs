@@ -68,7 +68,7 @@ fn read(fields: &mut Fields) -> OrganizationChange {
     }
 }
 
-fn show(organization: &Organization) -> Value {
+pub(super) fn show(organization: &Organization) -> Value {
     let policy = &organization.password_policy;
     json!({
         "Id": organization.id,

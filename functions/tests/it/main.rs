@@ -10,6 +10,7 @@ mod folders;
 mod lambda_events;
 mod local_server;
 mod logins;
+mod organizations;
 mod rest;
 mod routes;
 mod second_factor;

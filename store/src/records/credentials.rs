@@ -164,6 +164,15 @@ impl Records {
         old: &Versioned<Credential>,
         close: Option<&Close>,
     ) -> Result<(), RecordError> {
+        let mut writes = self.delete_credential_writes(old).await?;
+        writes.extend(self.close_in(close)?);
+        self.transact(writes).await
+    }
+
+    pub(super) async fn delete_credential_writes(
+        &self,
+        old: &Versioned<Credential>,
+    ) -> Result<Vec<TransactWriteItem>, RecordError> {
         let credential = &old.value;
         let mut writes = vec![
             self.delete_in(table::credential(&credential.organization, &credential.id), Some(old.rev))?,
@@ -173,7 +182,6 @@ impl Records {
         for key in self.ssh_keys(&credential.id).await? {
             writes.push(self.delete_in(table::ssh_key(&credential.id, &key.id), None)?);
         }
-        writes.extend(self.close_in(close)?);
-        self.transact(writes).await
+        Ok(writes)
     }
 }
