@@ -6,6 +6,7 @@ pub mod error;
 pub mod extract;
 pub mod fields;
 pub mod frame;
+pub(crate) mod idempotency;
 mod key_log;
 pub mod list;
 pub mod shown;

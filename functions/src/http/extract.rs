@@ -159,7 +159,8 @@ impl<S: Send + Sync> FromRequest<S> for Texts {
     }
 }
 
-async fn body(request: Request) -> Result<Bytes, ApiError> {
+/// The whole body, if it is not too long.
+pub(crate) async fn body(request: Request) -> Result<Bytes, ApiError> {
     let announced = request.headers().get(http::header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_BODY as u64) {

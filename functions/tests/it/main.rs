@@ -7,6 +7,7 @@ mod api_keys;
 mod connections;
 mod defender;
 mod folders;
+mod idempotency;
 mod lambda_events;
 mod local_server;
 mod logins;
