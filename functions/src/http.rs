@@ -9,4 +9,5 @@ pub mod frame;
 pub(crate) mod idempotency;
 mod key_log;
 pub mod list;
+mod rate_rules;
 pub mod shown;

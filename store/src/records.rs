@@ -15,6 +15,7 @@ mod folders;
 mod idempotency;
 mod key_requests;
 mod organizations;
+mod rate_rules;
 mod ssh_keys;
 mod webhooks;
 

@@ -12,6 +12,7 @@
 //! | authentication of an API key | `AUTH#<key id>` | `AUTH` | one conditional Update for each request: 1 WCU, no read |
 //! | request log of an API key | `KEYLOG#<key id>` | `<slot>` | its last 1,000 requests, written over in turn: one conditional Put after each answer, 1 WCU; Query, consistent; `ttl` 30 days |
 //! | request with an `Idempotency-Key` | `ONCE#<hash of principal, route and key>` | `ONCE` | conditional Put before it, Update in the transaction of its effect, Update after it: 4 WCU; `ttl` one day |
+//! | requests counted for a rate rule | `RATE#<org>#<rule>` | `<caller or host>` | one conditional Update for each rule that a request meets: 1 WCU; `ttl` an hour |
 //! | webhook | `ORG#<org>` | `HOOK#<id>` | Get: 1; all of an organization (≤ 100) for each event: one Query |
 //! | virtual folder | `ORG#<org>` | `FOLDER#<name>` | Get, consistent: 1, for each that a credential sees at its login, all at once; list: Query |
 //! | authentication of an admin or a credential by token | `AUTH#admin:<id>`, `AUTH#user:<credential id>` | `AUTH` | the same; a credential's is made with its first token. Raised in the transaction of a change that ends tokens |
@@ -183,6 +184,11 @@ pub(crate) fn api_key(organization: &OrganizationId, id: &ApiKeyId) -> Key {
 /// What each request with an API key checks and counts on.
 pub(crate) fn auth(id: &ApiKeyId) -> Key {
     Key::new(format!("AUTH#{id}"), "AUTH")
+}
+
+/// The requests of a caller or a host that a rule is about.
+pub(crate) fn rate_rule(organization: &OrganizationId, rule: &str, subject: &str) -> Key {
+    Key::new(format!("RATE#{organization}#{rule}"), subject)
 }
 
 /// A request that is to happen once.

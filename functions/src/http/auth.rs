@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::key_log::KeyLog;
+use super::rate_rules::{Asked, RateRules};
 use crate::sftpgo;
 use app::management::{Caller, KeyUse, UserCaller};
 use app::tokens::{Bearer, Tokens};
@@ -10,9 +11,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use domain::api_key::{AuthState, Denied, KeyKind, KeyOwner, KeyRequest, KeyText, Presented};
 use domain::credential::UserName;
+use domain::id::OrganizationId;
 use domain::rate::RateStatus;
 use domain::token;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use lambda_http::request::RequestContext;
 use std::net::{IpAddr, Ipv4Addr};
 use store::records::{RecordError, Records};
@@ -28,6 +30,7 @@ pub struct Gate {
     records: Records,
     tokens: Tokens,
     log: KeyLog,
+    rules: RateRules,
 }
 
 /// When the key of a request ends, on its answers while that is near.
@@ -36,7 +39,8 @@ const KEY_EXPIRES: HeaderName = HeaderName::from_static("towpath-key-expires");
 impl Gate {
     /// Against these records; tokens are read with these keys.
     pub fn new(records: Records, tokens: Tokens) -> Self {
-        Self { log: KeyLog::new(records.clone()), records, tokens }
+        let (log, rules) = (KeyLog::new(records.clone()), RateRules::new(records.clone()));
+        Self { records, tokens, log, rules }
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {
@@ -92,11 +96,14 @@ async fn with_key(gate: &Gate, key: &KeyText, mut request: Request, next: Next) 
                         }
                     };
                     let clean_up = gate.records.forget_counters(key.id(), &passed.old_counters);
-                    futures_util::future::join(next.run(request), clean_up).await.0
+                    let whose = (&passed.state.organization, passed.state.id.as_str());
+                    let answer = gate.within_rules(whose, address, request, next);
+                    futures_util::future::join(answer, clean_up).await.0
                 }
                 Err(error) => error.into_response(),
             };
-            response.extensions_mut().insert::<RateStatus>(passed.rate);
+            // one that a rule has refused says where it stands with that
+            response.extensions_mut().get_or_insert::<RateStatus>(passed.rate);
             let ends = passed.state.expires_soon(now).and_then(domain::iso8601::seconds);
             if let Some(Ok(ends)) = ends.map(|ends| HeaderValue::from_str(&ends)) {
                 response.headers_mut().insert(KEY_EXPIRES, ends);
@@ -128,8 +135,10 @@ async fn with_token(gate: &Gate, text: &str, mut request: Request, next: Next) -
             };
             request.extensions_mut().insert(checked.claims.clone());
             let clean_up = gate.tokens.forget_counters(&checked.claims, &checked.old_counters);
-            let mut response = futures_util::future::join(next.run(request), clean_up).await.0;
-            response.extensions_mut().insert::<RateStatus>(checked.rate);
+            let account = String::from(checked.claims.sub.clone());
+            let answer = gate.within_rules((&checked.claims.org, &account), address, request, next);
+            let mut response = futures_util::future::join(answer, clean_up).await.0;
+            response.extensions_mut().get_or_insert::<RateStatus>(checked.rate);
             response
         }
     }
@@ -142,6 +151,33 @@ fn limited(rate: RateStatus) -> Response {
 }
 
 impl Gate {
+    /// Goes on with a request that exceeds none of its organization's rules.
+    async fn within_rules(
+        &self,
+        (organization, caller): (&OrganizationId, &str),
+        address: IpAddr,
+        request: Request,
+        next: Next,
+    ) -> Response {
+        // which a route for GET answers as well
+        let method = if *request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let asked = Asked { organization, caller, method, path: request.uri().path(), address };
+        match self.rules.exceeded(&asked).await {
+            Ok(None) => {}
+            Ok(Some(rate)) => return limited(rate),
+            Err(error) => {
+                tracing::error!(%error, "rate rules could not be asked");
+                return ApiError::unavailable().into_response();
+            }
+        }
+        let changes_settings = *request.method() == Method::PATCH;
+        let response = next.run(request).await;
+        if changes_settings {
+            self.rules.forget(organization);
+        }
+        response
+    }
+
     /// Who a key stands for. An admin's key may at most what the admin may now, from where it may come; what a credential's key may
     /// is asked of its record.
     async fn bearer(&self, key: &KeyText, state: &AuthState, address: IpAddr) -> Result<Bearer, ApiError> {

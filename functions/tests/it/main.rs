@@ -12,6 +12,7 @@ mod lambda_events;
 mod local_server;
 mod logins;
 mod organizations;
+mod rate_rules;
 mod rest;
 mod routes;
 mod second_factor;
