@@ -5,6 +5,7 @@
 //! connection for each file do not cost a hash each; any change of the credential ends that at once. An API key is a
 //! password for its owner ([`api_keys`]).
 
+mod announced;
 mod api_keys;
 mod remembered;
 mod sign_in;
@@ -17,15 +18,13 @@ use crate::defender::Defender;
 use crate::hashing::Hashing;
 use crate::meters::AllLogins;
 use crate::sessions::{Place, Places};
-use crate::settler::{Done, Settler};
+use crate::settler::Settler;
 use domain::access::Principal;
 use domain::connection::Grounds;
 use domain::credential::{Credential, UserName};
-use domain::event::{Actor, ActorKind, Event, Origin, Topic};
+use domain::event::Origin;
 use domain::folder;
-use domain::id::uuid_text;
 use domain::identity::{self, Refusal};
-use domain::queue_message::QueueMessage;
 use domain::time::Timestamp;
 use futures_util::FutureExt as _;
 use remembered::Remembered;
@@ -39,9 +38,6 @@ use zeroize::Zeroizing;
 
 /// What the log calls a public key.
 const PUBLIC_KEY: &str = "publickey";
-
-/// What a refused sign-in waits for the queue at most: its answer is held back for about as long.
-const ANNOUNCED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a client shows to log in.
 pub enum Proof {
@@ -320,38 +316,6 @@ impl Inner {
                 self.defender.failed(address, Some((&credential.organization, &credential.id)), refusal).await;
             }
             Err(Failure::PasswordToo | Failure::Unavailable(_)) => {}
-        }
-    }
-
-    /// Tells the organization. Not of what a ban refuses: that was told before, and would not end.
-    async fn announce(&self, refusal: &Refusal, credential: &Credential, origin: &Origin) {
-        if *refusal == Refusal::Banned {
-            return;
-        }
-        let event = Event {
-            id: uuid_text(clock::random()),
-            topic: Topic::LoginFailed,
-            created_at: clock::now(),
-            organization: credential.organization.clone(),
-            actor: Actor { kind: ActorKind::User, id: credential.user_name.to_string() },
-            origin: Some(origin.clone()),
-            file: None,
-            reason: Some(refusal.to_string()),
-            api_key: None,
-            changed: None,
-            previous: None,
-        };
-        match (&self.settler, &self.queue) {
-            (Some(settler), _) => settler.offer(Done::announcing(event, &credential.principal())),
-            (None, Some(queue)) => {
-                let message = [(QueueMessage::event(event), 0)];
-                match tokio::time::timeout(ANNOUNCED_WITHIN, queue.send(&message)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(%error, "a refused sign-in is not announced"),
-                    Err(_) => tracing::warn!("a refused sign-in is not announced: the queue does not answer"),
-                }
-            }
-            (None, None) => {}
         }
     }
 

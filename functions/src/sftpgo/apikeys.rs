@@ -99,7 +99,7 @@ pub(super) async fn put(
     let id = key_id(&segments)?;
     let there = show(&state, &state.management().api_key(&caller, &id).await?).await?;
     for name in ["scope", "user", "admin"] {
-        let same = |value: &Value| *value == there[name] || value.is_null();
+        let same = |value: &Value| there.get(name) == Some(value) || value.is_null();
         let problem = || domain::invalid::Invalid::new("cannot be changed: make another key");
         fields.check(name, |value| if same(value) { Ok(()) } else { Err(problem()) });
         fields.ignore(&[name]);
