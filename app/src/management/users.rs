@@ -10,7 +10,7 @@ use domain::credential::restrictions::{Door, LoginMethod, MAX_ADDRESSES, OwnAcco
 use domain::credential::{Credential, UserName};
 use domain::event::{ChangedHow, ChangedKind};
 use domain::folder::VirtualFolder;
-use domain::id::{CredentialId, OrganizationId};
+use domain::id::CredentialId;
 use domain::inbound::Source;
 use domain::invalid::Invalid;
 use domain::quota::Amount;
@@ -211,13 +211,9 @@ impl Management {
         found.ok_or(ManagementError::NotFound("user"))
     }
 
-    /// The user name of a credential, if there is one.
-    pub async fn name_of(
-        &self,
-        organization: &OrganizationId,
-        id: &CredentialId,
-    ) -> Result<Option<String>, ManagementError> {
-        let found = self.records.credential(organization, id).await?;
+    /// The user name of a credential of the caller's organization, if there is one: whose API key it is.
+    pub async fn name_of(&self, caller: &Caller, id: &CredentialId) -> Result<Option<String>, ManagementError> {
+        let found = self.records.credential(&caller.organization, id).await?;
         Ok(found.map(|found| found.value.user_name.to_string()))
     }
 

@@ -6,7 +6,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
 use crate::http::fields::{Fields, parsed, text, time, whole};
 use crate::management::ManagementState;
-use app::management::{ApiKeyChange, FieldProblem, KeyRole, ManagementError, NewApiKey, ShownApiKey};
+use app::management::{ApiKeyChange, Caller, FieldProblem, KeyRole, ManagementError, NewApiKey, ShownApiKey};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -47,7 +47,7 @@ pub(super) async fn list(
     }
     let mut chosen = Vec::new();
     for key in all.iter().skip(page.offset).take(page.limit) {
-        chosen.push(show(&state, key));
+        chosen.push(show(&state, &caller, key));
     }
     let shown: Vec<Value> = stream::iter(chosen).buffered(READS_AT_ONCE).try_collect().await?;
     Ok(Json(shown).into_response())
@@ -87,7 +87,7 @@ pub(super) async fn get(
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let key = state.management().api_key(&caller, &key_id(&segments)?).await?;
-    Ok(Json(show(&state, &key).await?).into_response())
+    Ok(Json(show(&state, &caller, &key).await?).into_response())
 }
 
 pub(super) async fn put(
@@ -97,7 +97,7 @@ pub(super) async fn put(
     mut fields: Fields,
 ) -> Result<Response, ApiError> {
     let id = key_id(&segments)?;
-    let there = show(&state, &state.management().api_key(&caller, &id).await?).await?;
+    let there = show(&state, &caller, &state.management().api_key(&caller, &id).await?).await?;
     for name in ["scope", "user", "admin"] {
         let same = |value: &Value| there.get(name) == Some(value) || value.is_null();
         let problem = || domain::invalid::Invalid::new("cannot be changed: make another key");
@@ -169,12 +169,12 @@ fn read_owner(fields: &mut Fields, scope: Option<u64>) -> Option<KeyRole> {
     }
 }
 
-async fn show(state: &ManagementState, shown: &ShownApiKey) -> Result<Value, ApiError> {
+async fn show(state: &ManagementState, caller: &Caller, shown: &ShownApiKey) -> Result<Value, ApiError> {
     let key = &shown.record.value;
     let (user, admin) = match &key.owner {
         None => (None, None),
         Some(KeyOwner::Admin(name)) => (None, Some(name.clone())),
-        Some(KeyOwner::Credential(id)) => (state.management().name_of(&key.organization, id).await?, None),
+        Some(KeyOwner::Credential(id)) => (state.management().name_of(caller, id).await?, None),
     };
     Ok(json!({
         "id": key.id,
