@@ -5,6 +5,7 @@
 //! connection for each file do not cost a hash each; any change of the credential ends that at once. An API key is a
 //! password for its owner ([`api_keys`]).
 
+mod announced;
 mod api_keys;
 mod known;
 mod remembered;
@@ -19,13 +20,12 @@ use crate::defender::Defender;
 use crate::hashing::Hashing;
 use crate::meters::AllLogins;
 use crate::sessions::{Place, Places};
-use crate::settler::{Done, Settler};
+use crate::settler::Settler;
 use domain::access::Principal;
 use domain::connection::Grounds;
 use domain::credential::{Credential, UserName};
-use domain::event::{Actor, ActorKind, Event, Origin, Topic};
+use domain::event::Origin;
 use domain::folder;
-use domain::id::uuid_text;
 use domain::identity::{self, Refusal};
 use domain::time::Timestamp;
 use futures_util::FutureExt as _;
@@ -33,6 +33,7 @@ use remembered::Remembered;
 use std::sync::Arc;
 use std::time::Duration;
 use store::clock;
+use store::messages::Messages;
 use store::records::{LoginRecords, RecordError, Records};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -122,6 +123,8 @@ struct Inner {
     places: Places,
     defender: Defender,
     settler: Option<Settler>,
+    /// Where there is no settler: a function, which does nothing after its answer.
+    queue: Option<Messages>,
     hashing: Hashing,
     remembered: Remembered,
     times: LoginTimes,
@@ -161,8 +164,9 @@ impl Accounts {
     /// Logins against these records.
     pub fn new(records: Records, places: Places, defender: Defender, times: LoginTimes) -> Self {
         let (hashing, remembered, meters) = (Hashing::new(), Remembered::new(), Arc::default());
-        let settler = None;
-        Self { inner: Arc::new(Inner { records, places, defender, settler, hashing, remembered, times, meters }) }
+        let (settler, queue) = (None, None);
+        let inner = Inner { records, places, defender, settler, queue, hashing, remembered, times, meters };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The same; refusals are announced to whom they concern. Before the first login.
@@ -170,6 +174,15 @@ impl Accounts {
     pub fn announced_by(mut self, settler: Settler) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.settler = Some(settler);
+        }
+        self
+    }
+
+    /// The same by messages that are sent before a refusal is answered, which waits anyway.
+    #[must_use]
+    pub fn announced_to(mut self, queue: Messages) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.queue = Some(queue);
         }
         self
     }
@@ -288,7 +301,7 @@ impl Inner {
         match proof {
             Proof::PublicKey(key) => {
                 let found = self.try_key(user, key, origin).await?;
-                if found.records.credential.value.key_and_password {
+                if found.records.credential.value.needs_password(origin.protocol) {
                     return Err(Failure::PasswordToo);
                 }
                 Ok(found)
@@ -311,35 +324,16 @@ impl Inner {
             Ok(_) => self.defender.succeeded(address),
             // a key that does not fit is no guess
             Err(Failure::RefusedFor(refusal, credential)) if matches!(attempt.proof, Proof::PublicKey(_)) => {
-                self.announce(refusal, credential, &attempt.origin);
+                self.announce(refusal, credential, &attempt.origin).await;
             }
             Err(_) if matches!(attempt.proof, Proof::PublicKey(_)) => {}
             Err(Failure::Refused(refusal)) => self.defender.failed(address, None, refusal).await,
             Err(Failure::RefusedFor(refusal, credential)) => {
-                self.announce(refusal, credential, &attempt.origin);
+                self.announce(refusal, credential, &attempt.origin).await;
                 self.defender.failed(address, Some((&credential.organization, &credential.id)), refusal).await;
             }
             Err(Failure::PasswordToo | Failure::Unavailable(_)) => {}
         }
-    }
-
-    /// Tells the organization. Not of what a ban refuses: that was told before, and would not end.
-    fn announce(&self, refusal: &Refusal, credential: &Credential, origin: &Origin) {
-        let Some(settler) = self.settler.as_ref().filter(|_| *refusal != Refusal::Banned) else { return };
-        let event = Event {
-            id: uuid_text(clock::random()),
-            topic: Topic::LoginFailed,
-            created_at: clock::now(),
-            organization: credential.organization.clone(),
-            actor: Actor { kind: ActorKind::User, id: credential.user_name.to_string() },
-            origin: Some(origin.clone()),
-            file: None,
-            reason: Some(refusal.to_string()),
-            api_key: None,
-            changed: None,
-            previous: None,
-        };
-        settler.offer(Done::announcing(event, &credential.principal()));
     }
 
     /// A place for the session, if the credential may have only so many.
@@ -365,6 +359,9 @@ impl Inner {
         let records = self.load(user).await?;
         let credential = &records.credential.value;
         may_connect(&records, origin)?;
+        if credential.needs_password(origin.protocol) && credential.restrictions.deny_both(origin.protocol) {
+            return Err(of(Refusal::Method, credential));
+        }
         self.check_key(credential, key).await?;
         let principal = credential.principal();
         Ok(Found { records, principal, key_expires_at: None })
@@ -391,7 +388,7 @@ impl Inner {
             checked.map_err(|refusal| of(refusal, credential))?;
             self.remembered.add(memory, Instant::now());
         }
-        self.check_key_beside(credential, key).await?;
+        self.check_key_beside(credential, origin, key).await?;
         let principal = credential.principal();
         Ok(Found { records, principal, key_expires_at: None })
     }
@@ -402,11 +399,17 @@ impl Inner {
     }
 
     /// The other half of a login that takes both.
-    async fn check_key_beside(&self, credential: &Credential, key: Option<&[u8]>) -> Result<(), Failure> {
+    async fn check_key_beside(
+        &self,
+        credential: &Credential,
+        origin: &Origin,
+        key: Option<&[u8]>,
+    ) -> Result<(), Failure> {
         match key {
-            Some(key) if credential.key_and_password => self.check_key(credential, key).await,
-            None if credential.key_and_password => Err(of(Refusal::KeyNeeded, credential)),
-            _ => Ok(()),
+            _ if !credential.needs_key(origin.protocol) => Ok(()),
+            Some(_) if credential.restrictions.deny_both(origin.protocol) => Err(of(Refusal::Method, credential)),
+            Some(key) => self.check_key(credential, key).await,
+            None => Err(of(Refusal::KeyNeeded, credential)),
         }
     }
 

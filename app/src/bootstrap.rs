@@ -212,6 +212,7 @@ fn site_key(tenant: &Organization, key: &KeyText, at: Timestamp) -> ApiKey {
         id: key.id().clone(),
         organization: tenant.id.clone(),
         name: "first key".to_owned(),
+        description: String::new(),
         prefix: key.prefix(),
         kind: KeyKind::Site,
         scope: 1,

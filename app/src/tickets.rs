@@ -86,6 +86,7 @@ mod tests {
             organization: OrganizationId::from_random([1; 16]),
             credential: CredentialId::from_random([2; 15]),
             protocol: Protocol::Api,
+            key: None,
             errand,
         }
     }

@@ -13,7 +13,7 @@ use crate::inbound::Source;
 use crate::invalid::Invalid;
 use crate::time::Timestamp;
 use crate::token::{AccountId, comes_from};
-use second_factor::SecondFactor;
+use second_factor::{SecondFactor, same_secret};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -196,15 +196,14 @@ impl Admin {
     /// Whether tokens of logins before this change are void after it: everything but what is said about it, whether API keys
     /// may act as it, and its recovery codes.
     pub fn ends_tokens(&self, new: &Self) -> bool {
-        let secret = |admin: &Self| admin.second_factor.as_ref().map(|factor| factor.secret.clone());
         let same = Self {
-            second_factor: if secret(self) == secret(new) { new.second_factor.clone() } else { None },
+            second_factor: new.second_factor.clone(),
             profile: new.profile.clone(),
             allow_api_key_auth: new.allow_api_key_auth,
             updated_at: new.updated_at,
             ..self.clone()
         };
-        same != *new || secret(self) != secret(new)
+        same != *new || !same_secret(self.second_factor.as_ref(), new.second_factor.as_ref())
     }
 
     /// `status` of SFTPGo's object.

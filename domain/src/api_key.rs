@@ -4,12 +4,16 @@
 //! of CRC-32 over `tow_<id>.<32>`, so that a scanner or client can tell a mistyped key without asking us.
 
 mod record;
+mod request;
 mod scope;
+mod used;
 
 pub use record::{ApiKey, AuthState, Denied, KeyKind, KeyOwner, Presented, expires_at, judge};
+pub use request::{KeyRequest, MAX_REQUESTS, slot};
 pub use scope::{Scope, Scopes};
+pub use used::KeyUse;
 
-use crate::credential::UserName;
+use crate::admin::AdminName;
 use crate::invalid::Invalid;
 use crate::password::pick;
 use serde::{Deserialize, Serialize};
@@ -95,7 +99,7 @@ pub struct KeyText {
     id: ApiKeyId,
     /// `tow_<id>.<secret and check>`.
     text: Zeroizing<String>,
-    act_as: Option<UserName>,
+    act_as: Option<String>,
 }
 
 /// Not a key: the answer is the same for every reason.
@@ -128,7 +132,9 @@ impl KeyText {
         if check_characters(&format!("{id}.{body}")) != check {
             return Err(NotAKey);
         }
-        let act_as = user.map(UserName::parse).transpose().map_err(|_| NotAKey)?;
+        // names of admins may have what those of credentials have, and more
+        let act_as = user.map(AdminName::parse).transpose().map_err(|_| NotAKey)?;
+        let act_as = act_as.map(|name| name.as_str().to_owned());
         Ok(Self { text: Zeroizing::new(format!("{id}.{secret}")), id, act_as })
     }
 
@@ -138,8 +144,8 @@ impl KeyText {
     }
 
     /// The account that a dynamic key acts as.
-    pub fn act_as(&self) -> Option<&UserName> {
-        self.act_as.as_ref()
+    pub fn act_as(&self) -> Option<&str> {
+        self.act_as.as_deref()
     }
 
     /// The key, for the one answer that shows it.
@@ -194,10 +200,11 @@ mod tests {
     fn a_user_name_may_hold_dots_and_stands_behind_the_second() {
         let key = KeyText::generate(&[9; GENERATE_BYTES]);
         let parsed = KeyText::parse(&format!("{}.ana.maria", key.reveal())).unwrap();
-        assert_eq!(parsed.act_as().map(UserName::as_str), Some("ana.maria"));
+        assert_eq!(parsed.act_as(), Some("ana.maria"));
         assert!(parsed.hash() == key.hash());
         assert!(KeyText::parse(&format!("{}.", key.reveal())).is_err());
-        assert!(KeyText::parse(&format!("{}.@x", key.reveal())).is_err());
+        assert!(KeyText::parse(&format!("{}.a/x", key.reveal())).is_err());
+        assert!(KeyText::parse(&format!("{}.ana@example.com", key.reveal())).is_ok());
     }
 
     proptest! {

@@ -1,7 +1,12 @@
 //! One SFTP/FTPS login.
 
+pub mod extra;
+pub mod restrictions;
+
 use crate::access::{Level, Permissions, Principal};
+use crate::admin::second_factor::{SecondFactor, same_secret};
 use crate::bandwidth::Bandwidth;
+use crate::event::Protocol;
 use crate::folder::Mounted;
 use crate::id::{CredentialId, OrganizationId};
 use crate::inbound::InboundRule;
@@ -13,6 +18,8 @@ use crate::quota::Quota;
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
 use crate::token::AccountId;
+use extra::Extra;
+use restrictions::{LoginMethod, Restrictions};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -153,6 +160,15 @@ pub struct Credential {
     /// The virtual folders that it sees.
     #[serde(default)]
     pub folders: Vec<Mounted>,
+    /// What it may not, whatever the inbound rules allow.
+    #[serde(default, skip_serializing_if = "Restrictions::is_none")]
+    pub restrictions: Restrictions,
+    /// Its second factor in the API, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactor>,
+    /// Without effect.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    pub extra: Extra,
     /// How many SSH keys it has. A counter: no part of its ETag.
     #[serde(default)]
     pub ssh_keys: u32,
@@ -185,6 +201,9 @@ impl Credential {
             quota: Quota::default(),
             bandwidth: Bandwidth::default(),
             folders: Vec::new(),
+            restrictions: Restrictions::default(),
+            second_factor: None,
+            extra: Extra::default(),
             ssh_keys: 0,
             created_at: now,
             updated_at: now,
@@ -212,7 +231,8 @@ impl Credential {
         AccountId::Credential(self.id.clone())
     }
 
-    /// Whether tokens of logins before this change are void after it: unless only names for people, limits and counters change.
+    /// Whether tokens of logins before this change are void after it: unless only names for people, limits, counters and recovery
+    /// codes change.
     pub fn ends_tokens(&self, new: &Self) -> bool {
         let same = Self {
             alias: new.alias.clone(),
@@ -221,10 +241,52 @@ impl Credential {
             quota: new.quota,
             bandwidth: new.bandwidth,
             ssh_keys: new.ssh_keys,
+            extra: new.extra.clone(),
+            second_factor: new.second_factor.clone(),
             updated_at: new.updated_at,
             ..self.clone()
         };
-        same != *new
+        same != *new || !same_secret(self.second_factor.as_ref(), new.second_factor.as_ref())
+    }
+
+    /// Whether a key, or a certificate, is only half of a login there.
+    pub fn needs_password(&self, protocol: Protocol) -> bool {
+        self.key_and_password || self.restrictions.deny_key(protocol)
+    }
+
+    /// Whether a password is only half of a login there.
+    pub fn needs_key(&self, protocol: Protocol) -> bool {
+        self.key_and_password || self.restrictions.deny_password(protocol)
+    }
+
+    /// Whether an API key may act as it in the API, where there is no other half of a login.
+    pub fn takes_keys(&self) -> bool {
+        self.allow_api_key_auth && !self.needs_key(Protocol::Api)
+    }
+
+    /// `denied_login_methods`: to take a key and a password is to deny each alone.
+    pub fn denied_methods(&self) -> Vec<LoginMethod> {
+        let implied = LoginMethod::SINGLE.into_iter().filter(|_| self.key_and_password);
+        implied.chain(self.restrictions.methods.iter().copied()).collect()
+    }
+
+    /// Takes `denied_login_methods`.
+    pub fn deny_methods(&mut self, methods: &[LoginMethod]) {
+        let has = |method: &LoginMethod| methods.contains(method);
+        self.key_and_password = LoginMethod::SINGLE.iter().all(has) && !has(&LoginMethod::PublicKeyAndPassword);
+        let mut rest = Vec::new();
+        for method in methods {
+            let implied = self.key_and_password && LoginMethod::SINGLE.contains(method);
+            if !implied && !rest.contains(method) {
+                rest.push(*method);
+            }
+        }
+        self.restrictions.methods = rest;
+    }
+
+    /// SFTPGo's `id`: a number that this credential keeps.
+    pub fn number(&self) -> u32 {
+        u32::from_str_radix(self.id.as_str().get(..7).unwrap_or_default(), 16).unwrap_or(0).max(1)
     }
 
     /// Who acts after a login; without its virtual folders, which are records of their own.
@@ -280,6 +342,25 @@ mod tests {
         assert_eq!(credential.chroot, VPath::root());
         assert_eq!(credential.permissions.level(), Level::ReadOnly);
         assert!(credential.state == State::Active && !credential.is_default && !credential.allow_api_key_auth);
+    }
+
+    #[test]
+    fn to_need_both_is_to_deny_each_alone() {
+        let mut credential = credential();
+        let mut all = LoginMethod::SINGLE.to_vec();
+        all.push(LoginMethod::KeyboardInteractive);
+        credential.deny_methods(&all);
+        assert!(credential.key_and_password);
+        assert_eq!(credential.restrictions.methods, [LoginMethod::KeyboardInteractive]);
+        assert_eq!(credential.denied_methods(), all);
+        // one of them alone is not that
+        credential.deny_methods(&[LoginMethod::Password, LoginMethod::Password]);
+        assert!(!credential.key_and_password && credential.denied_methods() == [LoginMethod::Password]);
+        assert!(credential.needs_key(Protocol::Sftp) && credential.needs_key(Protocol::Api));
+        assert!(!credential.needs_password(Protocol::Sftp));
+        credential.deny_methods(&[LoginMethod::PublicKey]);
+        assert!(credential.needs_password(Protocol::Sftp) && !credential.needs_password(Protocol::Ftps));
+        assert!(!credential.needs_key(Protocol::Sftp));
     }
 
     #[test]

@@ -91,6 +91,8 @@ pub fn weight(refusal: &Refusal) -> u32 {
         | Refusal::Address
         | Refusal::UnknownKey
         | Refusal::KeyNeeded
+        | Refusal::Protocol
+        | Refusal::Method
         | Refusal::TooManySessions
         | Refusal::Banned => 0,
     }

@@ -46,6 +46,12 @@ pub enum Refusal {
     /// Too many wrong passwords have come from there.
     #[error("passwords from this address are banned")]
     Banned,
+    /// This door is not for it.
+    #[error("protocol denied")]
+    Protocol,
+    /// Not in this way.
+    #[error("login method denied")]
+    Method,
     /// It has as many sessions as it may have.
     #[error("too many sessions")]
     TooManySessions,
@@ -142,6 +148,12 @@ pub fn may_connect(
     if credential.permissions.permit_nothing() {
         return Err(Refusal::NoPermission);
     }
+    if credential.restrictions.shut(origin.protocol) {
+        return Err(Refusal::Protocol);
+    }
+    if !credential.restrictions.admit(origin.client_ip) {
+        return Err(Refusal::Address);
+    }
     let rules = organization.inbound_rules.iter().chain(&credential.inbound_rules);
     if inbound::allows(rules, origin.protocol, origin.client_ip) { Ok(()) } else { Err(Refusal::Address) }
 }
@@ -165,6 +177,7 @@ mod tests {
     use super::*;
     use crate::access::{Level, Permissions};
     use crate::api_key::{GENERATE_BYTES, KeyText, Scope, Scopes};
+    use crate::credential::restrictions::Door;
     use crate::credential::{StoredPassword, UserName};
     use crate::event::Protocol;
     use crate::id::{CredentialId, OrganizationId};
@@ -206,6 +219,11 @@ mod tests {
             description: String::new(),
         }];
         assert_eq!(check(&organization, &credential), Ok(()));
+        // what is forbidden goes before what is allowed
+        credential.restrictions.only_from = vec![Source::parse("198.51.100.0/24").unwrap()];
+        assert_eq!(check(&organization, &credential), Err(Refusal::Address));
+        credential.restrictions.doors = vec![Door::Ssh];
+        assert_eq!(check(&organization, &credential), Err(Refusal::Protocol));
         credential.state = State::Inactive;
         assert_eq!(check(&organization, &credential), Err(Refusal::Inactive));
     }
@@ -218,6 +236,7 @@ mod tests {
             id: text.id().clone(),
             organization: organization.id,
             kind: KeyKind::User,
+            scope: 2,
             owner: Some(KeyOwner::Credential(credential.id.clone())),
             permissions: Scopes::only([Scope::ReadFiles, Scope::WriteFiles]),
             allowed_ips: Vec::new(),
@@ -226,6 +245,7 @@ mod tests {
             expires_at: None,
             limit: 1,
             used: 0,
+            requests: 0,
             created_at: None,
         };
         let check = |key: &AuthState, credential: &Credential| act_as_owner(key, credential).map(|who| who.permissions);

@@ -20,6 +20,7 @@ pub mod event;
 pub mod file_error;
 pub mod folder;
 pub mod id;
+pub mod idempotency;
 pub mod identity;
 pub mod inbound;
 pub mod intent;

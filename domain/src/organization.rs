@@ -3,6 +3,7 @@
 use crate::id::{CredentialId, OrganizationId};
 use crate::inbound::InboundRule;
 use crate::password::PasswordPolicy;
+use crate::rate::rule::RateRule;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,9 @@ pub struct Organization {
     pub close_sessions_on_change: bool,
     /// Requests a minute for each key or account.
     pub default_requests: u32,
+    /// Limits for routes and addresses, beside that.
+    #[serde(default)]
+    pub rate_rules: Vec<RateRule>,
     /// Bytes; 0 is no limit.
     #[serde(default)]
     pub quota_size: u64,
@@ -87,6 +91,7 @@ impl Organization {
             inbound_rules,
             close_sessions_on_change: false,
             default_requests: DEFAULT_REQUESTS,
+            rate_rules: Vec::new(),
             quota_size: 0,
             quota_files: 0,
             created_at: now,

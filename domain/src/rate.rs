@@ -1,5 +1,7 @@
 //! Rate limits: fixed windows of one minute, counted in the table, and the headers that tell a client where it stands.
 
+pub mod rule;
+
 use crate::time::Timestamp;
 
 /// The length of a window, in seconds.

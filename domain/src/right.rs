@@ -25,6 +25,8 @@ pub enum Right {
     ChangeWebhooks,
     /// API keys, without their secrets.
     SeeApiKeys,
+    /// New, changed and deleted API keys of others, never by an API key.
+    ChangeApiKeys,
     /// Virtual folders.
     SeeFolders,
     /// New, changed and deleted virtual folders.
@@ -65,6 +67,7 @@ impl Right {
             | Self::ChangeCredentials
             | Self::DeleteCredentials
             | Self::ChangeWebhooks
+            | Self::ChangeApiKeys
             | Self::ChangeFolders
             | Self::CloseConnections
             | Self::ForgiveHosts
@@ -82,7 +85,7 @@ impl Right {
             Self::AddCredentials => Permission::AddUsers,
             Self::ChangeCredentials => Permission::EditUsers,
             Self::DeleteCredentials => Permission::DeleteUsers,
-            Self::SeeApiKeys => Permission::ManageApiKeys,
+            Self::SeeApiKeys | Self::ChangeApiKeys => Permission::ManageApiKeys,
             Self::SeeFolders | Self::ChangeFolders => Permission::ManageFolders,
             Self::SeeConnections => Permission::ViewConnections,
             Self::CloseConnections => Permission::CloseConnections,

@@ -1,6 +1,7 @@
 //! Tickets: what the API hands out so that a request for many bytes may go to a node instead. A ticket names one credential and
 //! one thing to do, and counts for a minute; the node asks again whether the credential may do it.
 
+use crate::api_key::KeyUse;
 use crate::event::Protocol;
 use crate::id::{CredentialId, OrganizationId};
 use crate::path::VPath;
@@ -46,6 +47,9 @@ pub struct Ticket {
     /// Through which door it was asked for, as events will name it.
     #[serde(rename = "door")]
     pub protocol: Protocol,
+    /// With which key in the place of its password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyUse>,
     /// What for.
     #[serde(flatten)]
     pub errand: Errand,

@@ -113,7 +113,7 @@ impl FilesState {
     /// The caller's files. The session ends when it is dropped.
     async fn open(&self, caller: &UserCaller) -> Result<(FileSession, Session), ApiError> {
         let origin = caller.origin();
-        let login = self.known.log_in(caller.organization(), caller.credential(), &origin).await;
+        let login = self.known.log_in(caller.organization(), (caller.credential(), caller.key()), &origin).await;
         let login = login.map_err(|error| match error {
             KnownError::Refused => ApiError::unauthorized(),
             KnownError::Unavailable(error) => {
@@ -132,6 +132,7 @@ impl FilesState {
             organization: caller.organization().clone(),
             credential: caller.credential().clone(),
             protocol: caller.origin().protocol,
+            key: caller.key().cloned(),
             errand,
         };
         let text = door.tickets.sign(ticket, clock::now()).ok_or_else(ApiError::unavailable)?;

@@ -6,5 +6,8 @@ pub mod error;
 pub mod extract;
 pub mod fields;
 pub mod frame;
+pub(crate) mod idempotency;
+mod key_log;
 pub mod list;
+mod rate_rules;
 pub mod shown;

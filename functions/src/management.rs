@@ -1,14 +1,16 @@
 //! Dialect A: `/organizations/{OrganizationId}/…`. Spelling only; the rules are in `app::management`.
 
 mod api_keys;
-mod credentials;
+pub(crate) mod credentials;
 mod organization;
+mod organizations;
 mod rules;
 mod ssh_keys;
 mod webhooks;
 
 use crate::http::auth::{self, Gate};
 use crate::http::frame::framed;
+use crate::http::idempotency::idempotent;
 use crate::sftpgo;
 use app::management::Management;
 use app::tokens::Tokens;
@@ -47,20 +49,22 @@ pub fn router(state: ManagementState) -> Router {
 
 /// The same without what stands around them, to be merged with others.
 pub(crate) fn routes(state: ManagementState) -> Router {
-    resources().route_layer(from_fn_with_state(state.gate.clone(), auth::authenticate)).with_state(state)
+    let authenticated = from_fn_with_state(state.gate.clone(), auth::authenticate);
+    resources(&state).route_layer(authenticated).with_state(state)
 }
 
 /// The routes for callers that somebody else has authenticated and put into the request as an
 /// [`app::management::Caller`]; without one every request is a 401.
 pub fn routes_for_known_callers(state: ManagementState) -> Router {
-    framed(resources().with_state(state))
+    framed(resources(&state).with_state(state))
 }
 
-fn resources() -> Router<ManagementState> {
+fn resources(state: &ManagementState) -> Router<ManagementState> {
     let one = "/organizations/{organization}";
     let path = |rest: &str| format!("{one}{rest}");
     sftpgo::resources()
-        .route(one, get(organization::get).patch(organization::patch))
+        .route("/organizations", get(organizations::list).post(organizations::post))
+        .route(one, get(organization::get).patch(organization::patch).delete(organizations::delete))
         .route(&path("/users"), get(credentials::list).post(credentials::post))
         .route(&path("/users/{id}"), get(credentials::get).patch(credentials::patch).delete(credentials::delete))
         .route(&path("/users/{id}/credential-rotations"), post(credentials::rotate))
@@ -71,5 +75,8 @@ fn resources() -> Router<ManagementState> {
         .route(&path("/webhooks/{id}/secret-rotations"), post(webhooks::rotate))
         .route(&path("/webhooks/{id}/ping"), post(webhooks::ping))
         .route(&path("/api-keys"), get(api_keys::list).post(api_keys::post))
+        .route(&path("/api-keys/{id}/rotations"), post(api_keys::rotate))
+        .route(&path("/api-keys/{id}/requests"), get(api_keys::requests))
         .route(&path("/api-keys/{id}"), get(api_keys::get).patch(api_keys::patch).delete(api_keys::delete))
+        .route_layer(from_fn_with_state(state.clone(), idempotent))
 }

@@ -2,15 +2,23 @@
 
 mod account;
 mod admins;
+mod apikeys;
 mod connections;
 mod defender;
 mod error;
 mod folders;
+mod kept;
 mod page;
+mod totp;
 mod user;
+mod users;
 mod version;
 
+use crate::http::error::ApiError;
+use crate::http::extract::Me;
 use crate::management::ManagementState;
+use app::management::{Caller, SelfService, UserCaller};
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
@@ -42,18 +50,35 @@ pub(crate) fn resources() -> Router<ManagementState> {
         // its path until SFTPGo 2.3
         .route(&path("/changepwd/admin"), put(account::change_password))
         .route(&path("/admin/profile"), get(account::profile).put(account::put_profile))
-        .route(&path("/admin/totp/configs"), get(account::configs))
-        .route(&path("/admin/totp/generate"), post(account::generate))
-        .route(&path("/admin/totp/validate"), post(account::validate))
-        .route(&path("/admin/totp/save"), post(account::save))
-        .route(&path("/admin/2fa/recoverycodes"), get(account::recovery_codes).post(account::make_recovery_codes))
-        .route(&path("/user/profile"), get(user::profile))
+        .merge(second_factors::<Caller>(&path("/admin")))
+        .merge(second_factors::<UserCaller>(&path("/user")))
+        .route(&path("/user/profile"), get(user::profile).put(user::put_profile))
         .route(&path("/user/publickeys"), get(user::public_keys).put(user::put_public_keys))
         .route(&path("/user/changepwd"), put(user::change_password))
+        .route(&path("/apikeys"), get(apikeys::list).post(apikeys::post))
+        .route(&path("/apikeys/{id}"), get(apikeys::get).put(apikeys::put).delete(apikeys::delete))
+        .route(&path("/users"), get(users::list).post(users::post))
+        .route(&path("/users/{username}/2fa/disable"), put(users::disable_second_factor))
+        .route(&path("/users/{username}"), get(users::get).put(users::put).delete(users::delete))
         .route(&path("/connections"), get(connections::list))
         .route(&path("/connections/{id}"), delete(connections::close))
         .route(&path("/folders"), get(folders::list).post(folders::post))
         .route(&path("/folders/{name}"), get(folders::get).put(folders::put).delete(folders::delete))
         .route(&path("/defender/hosts"), get(defender::list))
         .route(&path("/defender/hosts/{id}"), get(defender::get).delete(defender::forgive))
+}
+
+/// An account's own second factor.
+fn second_factors<C>(account: &str) -> Router<ManagementState>
+where
+    C: SelfService + 'static,
+    Me<C>: FromRequestParts<ManagementState, Rejection = ApiError>,
+{
+    let path = |rest: &str| format!("{account}{rest}");
+    Router::new()
+        .route(&path("/totp/configs"), get(totp::configs::<C>))
+        .route(&path("/totp/generate"), post(totp::generate::<C>))
+        .route(&path("/totp/validate"), post(totp::validate::<C>))
+        .route(&path("/totp/save"), post(totp::save::<C>))
+        .route(&path("/2fa/recoverycodes"), get(totp::recovery_codes::<C>).post(totp::make_recovery_codes::<C>))
 }

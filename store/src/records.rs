@@ -8,10 +8,14 @@ mod accounts;
 mod admins;
 mod api_keys;
 mod auth;
+mod credential_lists;
 mod credentials;
 mod deployment;
 mod folders;
+mod idempotency;
+mod key_requests;
 mod organizations;
+mod rate_rules;
 mod ssh_keys;
 mod webhooks;
 
@@ -21,6 +25,7 @@ pub use admins::FullAdmins;
 pub use auth::Passed;
 pub use credentials::LoginRecords;
 pub use deployment::{Bootstrap, BootstrapRecord};
+pub use idempotency::{Claim, Claimed};
 
 use crate::aws::Aws;
 use crate::intents::{self, LEASE_MILLIS};
@@ -199,6 +204,10 @@ impl Records {
             let put = Put::builder().table_name(&self.table).set_item(Some(item));
             let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(RecordError::internal)?;
             writes.push(TransactWriteItem::builder().put(put).build());
+        }
+        // what is announced is the effect of a request
+        if !self.with_it.is_empty() {
+            writes.extend(self.mark_in()?);
         }
         let request = self.client.transact_write_items().set_transact_items(Some(writes));
         let mut left = COLLISIONS;

@@ -4,11 +4,15 @@
 //! | what | pk | sk | asked how (cost of a read in RCU, for items below 4 KB) |
 //! |---|---|---|---|
 //! | organization | `ORG#<org>` | `ORG` | Get, consistent: 1 |
-//! | credential | `ORG#<org>` | `CRED#<id>` | Get, consistent: 1; list: Query, consistent, ≤ 1 MB a page |
+//! | organizations of the deployment | `ORGANIZATIONS` | `<org>` | Query, consistent, by the operator; ids only |
+//! | credential | `ORG#<org>` | `CRED#<id>` | Get, consistent: 1; list: Query, consistent, ≤ 1 MB a page; list by name: Query of all, of which the names come, then BatchGet of the page's, with their usage |
 //! | user name (unique in the deployment) | `USER#<name>` | `USER` | Get, consistent: 1; written with its credential in one transaction |
 //! | SSH key | `CRED#<credential>` | `SSHKEY#<key id>` | Get by the hash of the shown key, consistent: 1; list: Query, ≤ 50 |
 //! | API key | `ORG#<org>` | `APIKEY#<key id>` | Get: 1; list: Query |
 //! | authentication of an API key | `AUTH#<key id>` | `AUTH` | one conditional Update for each request: 1 WCU, no read |
+//! | request log of an API key | `KEYLOG#<key id>` | `<slot>` | its last 1,000 requests, written over in turn: one conditional Put after each answer, 1 WCU; Query, consistent; `ttl` 30 days |
+//! | request with an `Idempotency-Key` | `ONCE#<hash of principal, route and key>` | `ONCE` | conditional Put before it, Update in the transaction of its effect, Update after it: 4 WCU; `ttl` one day |
+//! | requests counted for a rate rule | `RATE#<org>#<rule>` | `<caller or host>` | one conditional Update for each rule that a request meets: 1 WCU; `ttl` an hour |
 //! | webhook | `ORG#<org>` | `HOOK#<id>` | Get: 1; all of an organization (≤ 100) for each event: one Query |
 //! | virtual folder | `ORG#<org>` | `FOLDER#<name>` | Get, consistent: 1, for each that a credential sees at its login, all at once; list: Query |
 //! | authentication of an admin or a credential by token | `AUTH#admin:<id>`, `AUTH#user:<credential id>` | `AUTH` | the same; a credential's is made with its first token. Raised in the transaction of a change that ends tokens |
@@ -44,11 +48,10 @@
 //! has read, so that two writers cannot overwrite each other. `ttl` is DynamoDB's expiry in seconds; it is late by
 //! days, so every read checks times itself.
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
-};
+mod create;
+
+pub use create::{CreateTableError, create_table};
+
 use domain::admin::AdminName;
 use domain::api_key::ApiKeyId;
 use domain::defender::Host;
@@ -57,7 +60,6 @@ use domain::folder::FolderName;
 use domain::id::{CredentialId, NodeId, OperationId, OrganizationId};
 use domain::time::Timestamp;
 use domain::token::AccountId;
-use std::time::Duration;
 
 /// Partition key.
 pub(crate) const PK: &str = "pk";
@@ -132,6 +134,14 @@ pub(crate) fn organization(id: &OrganizationId) -> Key {
     Key::new(organization_partition(id), "ORG")
 }
 
+/// The partition of the organizations' ids.
+pub(crate) const ORGANIZATIONS: &str = "ORGANIZATIONS";
+
+/// An organization in the list of all.
+pub(crate) fn listed_organization(id: &OrganizationId) -> Key {
+    Key::new(ORGANIZATIONS.to_owned(), id.as_str())
+}
+
 /// One entry of an organization's list.
 pub(crate) fn listed(organization: &OrganizationId, list: ListOf, id: &str) -> Key {
     Key::new(organization_partition(organization), format!("{}{id}", list.prefix()))
@@ -173,6 +183,26 @@ pub(crate) fn api_key(organization: &OrganizationId, id: &ApiKeyId) -> Key {
 /// What each request with an API key checks and counts on.
 pub(crate) fn auth(id: &ApiKeyId) -> Key {
     Key::new(format!("AUTH#{id}"), "AUTH")
+}
+
+/// The requests of a caller or a host that a rule is about.
+pub(crate) fn rate_rule(organization: &OrganizationId, rule: &str, subject: &str) -> Key {
+    Key::new(format!("RATE#{organization}#{rule}"), subject)
+}
+
+/// A request that is to happen once.
+pub(crate) fn idempotency(place: &str) -> Key {
+    Key::new(format!("ONCE#{place}"), "ONCE")
+}
+
+/// The partition of what was asked with an API key.
+pub(crate) fn key_requests(id: &ApiKeyId) -> String {
+    format!("KEYLOG#{id}")
+}
+
+/// One of the places for what was asked with an API key.
+pub(crate) fn key_request(id: &ApiKeyId, slot: u64) -> Key {
+    Key::new(key_requests(id), format!("{slot:04}"))
 }
 
 /// What each request with a token of this account checks and counts on.
@@ -262,9 +292,14 @@ pub(crate) fn time(organization: &OrganizationId, object_key: &str) -> Key {
     Key::new(times_of(organization, folder), name)
 }
 
+/// The partition of what an organization's files take.
+pub(crate) fn usage_partition(organization: &OrganizationId) -> String {
+    format!("USAGE#{organization}")
+}
+
 /// What a credential's files take.
 pub(crate) fn usage(organization: &OrganizationId, credential: &CredentialId) -> Key {
-    Key::new(format!("USAGE#{organization}"), credential.as_str())
+    Key::new(usage_partition(organization), credential.as_str())
 }
 
 /// The partition of all nodes.
@@ -329,76 +364,4 @@ pub(crate) fn ban(host: Host, whose: &str) -> Key {
 /// How many sessions a credential has.
 pub(crate) fn places(organization: &OrganizationId, credential: &CredentialId) -> Key {
     Key::new(format!("PLACES#{organization}"), credential.as_str())
-}
-
-/// Why the table could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateTableError {
-    /// The request failed.
-    #[error("the table could not be created: {0}")]
-    Aws(String),
-    /// It did not become usable in time.
-    #[error("the table did not become active within 30 seconds")]
-    NotActive,
-}
-
-/// Creates the table for development and tests, and waits until it can be used; does nothing if it exists. In
-/// production the template creates it.
-pub async fn create_table(client: &Client, table: &str) -> Result<(), CreateTableError> {
-    let failed = |error: String| CreateTableError::Aws(error);
-    let attribute = |name: &str, kind| {
-        let built = AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build();
-        built.map_err(|error| failed(error.to_string()))
-    };
-    let element = |name: &str, kind| {
-        let built = KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-        built.map_err(|error| failed(error.to_string()))
-    };
-    let sweep = GlobalSecondaryIndex::builder()
-        .index_name(SWEEP_INDEX)
-        .key_schema(element(SWEEP_SHARD, KeyType::Hash)?)
-        .key_schema(element(SWEEP_AT, KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::All).build())
-        .build()
-        .map_err(|error| failed(error.to_string()))?;
-    let request = client
-        .create_table()
-        .table_name(table)
-        .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(attribute(PK, ScalarAttributeType::S)?)
-        .attribute_definitions(attribute(SK, ScalarAttributeType::S)?)
-        .attribute_definitions(attribute(SWEEP_SHARD, ScalarAttributeType::S)?)
-        .attribute_definitions(attribute(SWEEP_AT, ScalarAttributeType::N)?)
-        .key_schema(element(PK, KeyType::Hash)?)
-        .key_schema(element(SK, KeyType::Range)?)
-        .global_secondary_indexes(sweep);
-    if let Err(error) = request.send().await
-        && !error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception())
-    {
-        return Err(failed(aws_smithy_types::error::display::DisplayErrorContext(error).to_string()));
-    }
-    for _ in 0..300 {
-        let answer = client.describe_table().table_name(table).send().await;
-        let status = answer.ok().and_then(|answer| answer.table).and_then(|table| table.table_status);
-        if status == Some(TableStatus::Active) {
-            return expire_items(client, table).await;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Err(CreateTableError::NotActive)
-}
-
-/// Lets DynamoDB delete items whose `ttl` has passed, some time later.
-async fn expire_items(client: &Client, table: &str) -> Result<(), CreateTableError> {
-    let failed = |error: String| CreateTableError::Aws(error);
-    let built = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build();
-    let specification = built.map_err(|error| failed(error.to_string()))?;
-    let described = client.describe_time_to_live().table_name(table).send().await;
-    let status = described.ok().and_then(|answer| answer.time_to_live_description?.time_to_live_status);
-    if status == Some(TimeToLiveStatus::Enabled) {
-        return Ok(());
-    }
-    let request = client.update_time_to_live().table_name(table).time_to_live_specification(specification);
-    let answer = request.send().await;
-    answer.map(|_| ()).map_err(|error| failed(aws_smithy_types::error::display::DisplayErrorContext(error).to_string()))
 }

@@ -37,7 +37,7 @@ fn credential(byte: u8, name: &str) -> Credential {
 async fn the_slower_of_two_writers_is_told() {
     let (_offline, records) = records().await;
     let made = credential(1, "ana");
-    records.create_credential(&made).await.unwrap();
+    records.create_credential(&made, &[]).await.unwrap();
     let read = records.credential(&made.organization, &made.id).await.unwrap().unwrap();
     assert!(read.value == made && read.rev == 1);
     let mut first = made.clone();
@@ -55,9 +55,9 @@ async fn the_slower_of_two_writers_is_told() {
 #[tokio::test]
 async fn a_user_name_belongs_to_one() {
     let (_offline, records) = records().await;
-    records.create_credential(&credential(1, "ana")).await.unwrap();
+    records.create_credential(&credential(1, "ana"), &[]).await.unwrap();
     let other = credential(2, "ana");
-    assert!(matches!(records.create_credential(&other).await, Err(RecordError::Conflict)));
+    assert!(matches!(records.create_credential(&other, &[]).await, Err(RecordError::Conflict)));
     assert!(records.credential(&other.organization, &other.id).await.unwrap().is_none(), "nothing of it was written");
 }
 
@@ -65,7 +65,7 @@ async fn a_user_name_belongs_to_one() {
 async fn a_key_that_is_added_while_its_credential_is_deleted_does_not_stay() {
     let (_offline, records) = records().await;
     let made = credential(1, "ana");
-    records.create_credential(&made).await.unwrap();
+    records.create_credential(&made, &[]).await.unwrap();
     let read = records.credential(&made.organization, &made.id).await.unwrap().unwrap();
     let parsed = ParsedKey {
         key_type: domain::ssh_key::KeyType::Ed25519,

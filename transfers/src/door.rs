@@ -63,16 +63,19 @@ struct Visit {
 impl DoorState {
     async fn visit(&self, ticket: &str, client: Option<Client>) -> Result<Visit, Refused> {
         let ticket = self.tickets.read(ticket, clock::now()).ok_or_else(Refused::no_ticket)?;
-        let Ticket { organization, credential, protocol, errand } = ticket;
+        let Ticket { organization, credential, protocol, key, errand } = ticket;
         let Client(client_ip) = client.ok_or_else(Refused::no_ticket)?;
         let origin = Origin { protocol, client_ip, session_id: uuid_text(clock::random()) };
-        let login = self.known.log_in(&organization, &credential, &origin).await.map_err(|error| match error {
-            KnownError::Refused => Refused::no_ticket(),
-            KnownError::Unavailable(error) => {
-                tracing::error!(%error, "a ticket could not be looked at");
-                Refused::new(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment")
-            }
-        })?;
+        let login =
+            self.known.log_in(&organization, (&credential, key.as_ref()), &origin).await.map_err(
+                |error| match error {
+                    KnownError::Refused => Refused::no_ticket(),
+                    KnownError::Unavailable(error) => {
+                        tracing::error!(%error, "a ticket could not be looked at");
+                        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment")
+                    }
+                },
+            )?;
         let end = CancellationToken::new();
         let session = self.sessions.open(login, origin, end.clone());
         Ok(Visit { files: self.vfs.session(&session), session, end, errand })

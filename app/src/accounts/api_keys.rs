@@ -37,7 +37,7 @@ impl Inner {
         let credential = &records.credential.value;
         may_connect(&records, origin)?;
         let principal = identity::act_as_owner(&state, credential).map_err(|refusal| of(refusal.into(), credential))?;
-        self.check_key_beside(credential, ssh_key).await?;
+        self.check_key_beside(credential, origin, ssh_key).await?;
         tracing::info!(user = %credential.user_name, api_key = %state.id, "session-id" = origin.session_id, "an API key is used to log in");
         Ok(Found { records, principal, key_expires_at: state.expires_at })
     }
@@ -54,7 +54,7 @@ impl Inner {
         let records = self.owner(&state).await?;
         let credential = &records.credential.value;
         may_connect(&records, origin)?;
-        if !credential.key_and_password {
+        if !credential.needs_key(origin.protocol) {
             return Err(of(Refusal::UnknownKey, credential));
         }
         self.check_key(credential, ssh_key).await?;

@@ -4,6 +4,7 @@
 //! among the credential's sessions, because a request is none.
 
 use super::{Login, with_folders};
+use domain::api_key::KeyUse;
 use domain::connection::Grounds;
 use domain::event::Origin;
 use domain::id::{CredentialId, OrganizationId};
@@ -34,11 +35,11 @@ impl Known {
         Self { records }
     }
 
-    /// What a session of this credential may do now. Two consistent reads side by side, and its virtual folders.
+    /// What a session of this credential may do now, and with a key in the place of its password what that leaves. Two consistent reads side by side, and its virtual folders.
     pub async fn log_in(
         &self,
         organization: &OrganizationId,
-        credential: &CredentialId,
+        (credential, key): (&CredentialId, Option<&KeyUse>),
         origin: &Origin,
     ) -> Result<Login, KnownError> {
         let records = futures_util::future::try_join(
@@ -53,7 +54,16 @@ impl Known {
             tracing::info!(user, "session-id" = origin.session_id, %refusal, "no files for a known credential");
             return Err(KnownError::Refused);
         }
-        let principal = with_folders(&self.records, credential.value.principal(), &credential.value).await?;
+        let principal = match key {
+            None => credential.value.principal(),
+            Some(key) if credential.value.takes_keys() => key.limits(credential.value.principal()),
+            Some(key) => {
+                let user = credential.value.user_name.as_str();
+                tracing::info!(user, key = %key.id, "API key refused: its owner does not allow it now");
+                return Err(KnownError::Refused);
+            }
+        };
+        let principal = with_folders(&self.records, principal, &credential.value).await?;
         let ends_at = credential.value.expires_at.filter(|_| organization.value.close_sessions_on_change);
         Ok(Login { principal, grounds: Grounds { credential_rev: credential.rev, ends_at }, place: None })
     }

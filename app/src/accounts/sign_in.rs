@@ -4,10 +4,11 @@
 //! Everything that refuses is inside the one answer and the one time: unknown names, wrong passwords, wrong or used one-time
 //! codes, and an account that changes between the check and the item.
 
-use super::{Accounts, Attempt, Failure, Found, Inner, LoginError, Proof};
+use super::{Accounts, Attempt, Failure, Found, Inner, LoginError, Proof, of};
 use crate::activity;
-use domain::admin::second_factor::{accepted_step, recovery_hash};
+use domain::admin::second_factor::{SecondFactor, accepted_step, recovery_hash};
 use domain::admin::{Admin, AdminName};
+use domain::credential::Credential;
 use domain::event::Origin;
 use domain::id::{CredentialId, OrganizationId};
 use domain::identity::{Refusal, api_key_login};
@@ -25,7 +26,7 @@ use zeroize::Zeroizing;
 /// What the log calls it.
 const METHOD: &str = "token";
 
-/// The field name under which an admin's TOTP secret is sealed.
+/// The field name under which an account's TOTP secret is sealed.
 const TOTP_FIELD: &str = "totp";
 
 /// One attempt to sign in.
@@ -68,7 +69,7 @@ pub enum SignInError {
     Unavailable,
 }
 
-/// Where an admin's TOTP secret is sealed.
+/// Where an account's TOTP secret is sealed.
 pub(crate) fn totp_place<'a>(organization: &'a OrganizationId, account: &'a str) -> Place<'a> {
     Place { organization: organization.as_str(), record: account, field: TOTP_FIELD }
 }
@@ -117,7 +118,7 @@ impl Accounts {
             proof: Proof::Password(attempt.password.clone()),
             origin: attempt.origin.clone(),
         };
-        let result = match self.in_time(self.inner.try_user(&login)).await {
+        let result = match self.in_time(self.inner.try_user(&login, attempt.code.as_ref())).await {
             Ok(done) => {
                 self.inner.defender.succeeded(login.origin.client_ip);
                 Ok(done)
@@ -183,9 +184,19 @@ impl Inner {
         self.defender.allows(address, Some((&admin.organization, &whose))).map_err(refused)?;
         admin.may_sign_in(address).map_err(refused)?;
         self.check_admins_password(&found, &whose, &attempt.password).await?.map_err(refused)?;
-        let (step, rev) = self.check_code(&found, attempt.code.as_ref()).await?.map_err(refused)?;
-        let limit = self.request_limit(&admin.organization).await?;
         let account = admin.account();
+        let (factor, code) = (admin.second_factor.as_ref(), attempt.code.as_ref());
+        let shown = self.check_code(&admin.organization, &account, factor, code);
+        let (step, rev) = match shown.await?.map_err(refused)? {
+            Shown::Nothing => (None, found.rev),
+            Shown::Step(step) => (Some(step), found.rev),
+            Shown::Recovery(factor) => {
+                let used = Admin { second_factor: Some(factor), ..admin.clone() };
+                let written = self.records.save_admin(&found, &used, None).await;
+                (None, used_up(written)?.map_err(refused)?)
+            }
+        };
+        let limit = self.request_limit(&admin.organization).await?;
         for _ in 0..2 {
             return match self.records.open_account(&account, rev, limit, step, clock::now()).await? {
                 Ok(opened) => Ok(SignedIn {
@@ -228,36 +239,30 @@ impl Inner {
         Ok(Ok(()))
     }
 
-    /// The step of the one-time code, if one is needed, and the revision that the admin has after it: a recovery code is used
-    /// up in the record.
+    /// What a one-time code is, if one is needed.
     async fn check_code(
         &self,
-        found: &Versioned<Admin>,
+        organization: &OrganizationId,
+        account: &AccountId,
+        factor: Option<&SecondFactor>,
         code: Option<&Zeroizing<String>>,
-    ) -> Result<Result<(Option<u64>, u64), Refusal>, Ending> {
-        let admin = &found.value;
-        let Some(factor) = &admin.second_factor else { return Ok(Ok((None, found.rev))) };
+    ) -> Result<Result<Shown, Refusal>, Ending> {
+        let Some(factor) = factor else { return Ok(Ok(Shown::Nothing)) };
         let Some(code) = code else { return Ok(Err(Refusal::WrongCode)) };
-        let account = String::from(admin.account());
-        let secret = self.records.sealer().open(totp_place(&admin.organization, &account), &factor.secret);
+        let name = String::from(account.clone());
+        let secret = self.records.sealer().open(totp_place(organization, &name), &factor.secret);
         let secret = secret.map_err(|error| Failure::Unavailable(error.to_string()))?;
         if let Some(step) = accepted_step(&secret, code, clock::now()) {
-            return Ok(Ok((Some(step), found.rev)));
+            return Ok(Ok(Shown::Step(step)));
         }
-        let hash = recovery_hash(&account, code);
-        let mut used = admin.clone();
-        let left = used.second_factor.iter_mut().flat_map(|factor| &mut factor.recovery);
-        let Some(recovery) = left.into_iter().find(|kept| !kept.used && kept.hash == hash) else {
-            self.records.count_wrong_code(&admin.account(), clock::now()).await?;
+        let hash = recovery_hash(&name, code);
+        let mut used = factor.clone();
+        let Some(recovery) = used.recovery.iter_mut().find(|kept| !kept.used && kept.hash == hash) else {
+            self.records.count_wrong_code(account, clock::now()).await?;
             return Ok(Err(Refusal::WrongCode));
         };
         recovery.used = true;
-        match self.records.save_admin(found, &used, None).await {
-            Ok(rev) => Ok(Ok((None, rev))),
-            // somebody else was faster, perhaps with the same code
-            Err(RecordError::Conflict) => Ok(Err(Refusal::WrongCode)),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Ok(Shown::Recovery(used)))
     }
 
     async fn request_limit(&self, organization: &OrganizationId) -> Result<u32, Ending> {
@@ -265,16 +270,28 @@ impl Inner {
         Ok(found.map_or(DEFAULT_REQUESTS, |found| found.value.default_requests))
     }
 
-    async fn try_user(&self, attempt: &Attempt) -> Result<SignedIn, Ending> {
+    async fn try_user(&self, attempt: &Attempt, code: Option<&Zeroizing<String>>) -> Result<SignedIn, Ending> {
         // an API key is shown as it is, and not for a token that may do more
         if api_key_login(&attempt.user).is_some() {
             return Err(Refusal::UnknownUser.into());
         }
         let Found { records, .. } = self.try_log_in(attempt).await?;
         let (organization, credential) = (&records.organization.value, &records.credential);
-        let (account, limit, rev) = (credential.value.account(), organization.default_requests, credential.rev);
+        let (account, limit) = (credential.value.account(), organization.default_requests);
+        let refused = |refusal: Refusal| of(refusal, &credential.value);
+        let shown = self.check_code(&organization.id, &account, credential.value.second_factor.as_ref(), code);
+        let (step, rev) = match shown.await?.map_err(refused)? {
+            Shown::Nothing => (None, credential.rev),
+            Shown::Step(step) => (Some(step), credential.rev),
+            Shown::Recovery(factor) => {
+                let used = Credential { second_factor: Some(factor), ..credential.value.clone() };
+                // a transaction, and not the single write, for which two who write the same are one who writes twice
+                let written = self.records.save_credential_and_keys(credential, &used, (&[], &[]), None).await;
+                (None, used_up(written)?.map_err(refused)?)
+            }
+        };
         for _ in 0..2 {
-            return match self.records.open_account(&account, rev, limit, None, clock::now()).await? {
+            return match self.records.open_account(&account, rev, limit, step, clock::now()).await? {
                 Ok(opened) => Ok(SignedIn {
                     account,
                     organization: organization.id.clone(),
@@ -287,11 +304,32 @@ impl Inner {
                     unless_conflict(self.records.make_credential_account(credential, limit).await)?;
                     continue;
                 }
-                Err(NotOpened::Changed | NotOpened::Code) => Err(changed()),
+                Err(NotOpened::Changed) => Err(changed()),
+                Err(NotOpened::Code) => Err(refused(Refusal::WrongCode).into()),
                 Err(NotOpened::Limited(rate)) => Err(Ending::Limited(rate)),
             };
         }
         Err(changed())
+    }
+}
+
+/// What a right one-time code is.
+enum Shown {
+    /// None is needed.
+    Nothing,
+    /// A code of this step.
+    Step(u64),
+    /// A recovery code, with what is left of the second factor.
+    Recovery(SecondFactor),
+}
+
+/// The revision after a recovery code was used up in the record.
+fn used_up(written: Result<u64, RecordError>) -> Result<Result<u64, Refusal>, RecordError> {
+    match written {
+        Ok(rev) => Ok(Ok(rev)),
+        // somebody else was faster, perhaps with the same code
+        Err(RecordError::Conflict) => Ok(Err(Refusal::WrongCode)),
+        Err(error) => Err(error),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::admin::{Admin, AdminName, MAX_ALLOWED, Permission, Permissions};
+use domain::credential::extra::MAX_KEPT;
 use domain::event::{ChangedHow, ChangedKind};
 use domain::inbound::Source;
 use domain::invalid::Invalid;
@@ -14,9 +15,7 @@ use store::records::{FullAdmins, RecordError, Versioned};
 use zeroize::Zeroizing;
 
 /// Records that are read at once for a list.
-const READS_AT_ONCE: usize = 8;
-/// The longest text of fields without effect.
-pub(super) const MAX_KEPT: usize = 16 * 1024;
+pub(super) const READS_AT_ONCE: usize = 8;
 
 /// Which part of a list, as SFTPGo's clients ask for it.
 #[derive(Clone, Copy, Debug)]

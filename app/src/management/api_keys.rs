@@ -1,11 +1,11 @@
-//! API keys. Reading them takes a right; only an admin with every permission creates, changes or deletes them, and
-//! never another API key.
+//! API keys. Reading them takes a right, or being their owner; who may make, change or delete one is in [`super::key_rights`].
+//! Never another API key.
 
 use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::api_key::{ApiKey, ApiKeyId, KeyKind, KeyOwner, KeyText, Scopes};
 use domain::connection::Close;
-use domain::credential::State;
+use domain::credential::{State, UserName};
 use domain::event::{ChangedHow, ChangedKind};
 use domain::inbound::Source;
 use domain::invalid::Invalid;
@@ -17,8 +17,10 @@ use store::records::{RecordError, Versioned};
 pub struct NewApiKey {
     /// `Name`.
     pub name: String,
-    /// `OwnerType` and `OwnerId`: a user key; none: a site-wide key.
-    pub owner: Option<KeyOwner>,
+    /// `description`.
+    pub description: String,
+    /// Whose it is.
+    pub role: KeyRole,
     /// `Permissions`.
     pub permissions: Scopes,
     /// `AllowedIps`.
@@ -27,11 +29,26 @@ pub struct NewApiKey {
     pub expires_at: Option<Timestamp>,
 }
 
+/// Whose a new key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRole {
+    /// The whole organization's.
+    Site,
+    /// An admin's or a credential's.
+    Of(KeyOwner),
+    /// A credential's, by its name.
+    OfUser(UserName),
+    /// Whoever is named with it: an admin (1) or a credential (2).
+    Dynamic(u8),
+}
+
 /// What a client wants of a key.
 #[derive(Default)]
 pub struct ApiKeyChange {
     /// `Name`.
     pub name: Option<String>,
+    /// `description`.
+    pub description: Option<String>,
     /// `Permissions`.
     pub permissions: Option<Scopes>,
     /// `AllowedIps`.
@@ -79,21 +96,22 @@ impl Management {
 
     /// One key.
     pub async fn api_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<ShownApiKey, ManagementError> {
-        caller.require(Right::SeeApiKeys)?;
-        let record = self.records.api_key(&caller.organization, id).await?;
-        let record = record.ok_or(ManagementError::NotFound("API key"))?;
+        let record = self.load_api_key(caller, id).await?;
+        if let Err(missing) = caller.require(Right::SeeApiKeys) {
+            caller.require_person().ok().filter(|name| is_of(&record.value, name)).ok_or(missing)?;
+        }
         let last_used_at = self.records.api_keys_last_used(std::slice::from_ref(id)).await?.remove(id);
         Ok(ShownApiKey { record, last_used_at })
     }
 
     /// Makes a key.
     pub async fn create_api_key(&self, caller: &Caller, new: NewApiKey) -> Result<CreatedApiKey, ManagementError> {
-        caller.require_full_admin()?;
+        let (kind, scope, owner) = self.role(caller, new.role).await?;
+        self.require_to_manage(caller, (kind, scope, owner.as_ref())).await?;
         let organization = self.own_organization(caller).await?.value;
-        let scope = match &new.owner {
-            None => 1,
-            Some(owner) => self.check_owner(caller, owner).await?,
-        };
+        if let Some(owner) = &owner {
+            self.check_owner(caller, owner).await?;
+        }
         let now = store::clock::now();
         if new.expires_at.is_some_and(|at| at <= now) {
             return Err(ManagementError::field("Expiration", &Invalid::new("must be in the future")));
@@ -104,9 +122,10 @@ impl Management {
             organization: organization.id,
             name: new.name,
             prefix: text.prefix(),
-            kind: if new.owner.is_some() { KeyKind::User } else { KeyKind::Site },
+            description: new.description,
+            kind,
             scope,
-            owner: new.owner,
+            owner,
             permissions: new.permissions,
             allowed_ips: new.allowed_ips,
             state: State::Active,
@@ -130,14 +149,14 @@ impl Management {
         change: ApiKeyChange,
         accept: impl Fn(&ShownApiKey) -> bool,
     ) -> Result<ShownApiKey, ManagementError> {
-        caller.require_full_admin()?;
         for _ in 0..ATTEMPTS {
-            let old = self.api_key(caller, id).await?;
+            let old = self.managed_key(caller, id).await?;
             if !accept(&old) {
                 return Err(ManagementError::PreconditionFailed);
             }
             let mut new = old.record.value.clone();
             change.name.clone().into_iter().for_each(|name| new.name = name);
+            change.description.clone().into_iter().for_each(|description| new.description = description);
             change.permissions.clone().into_iter().for_each(|permissions| new.permissions = permissions);
             change.allowed_ips.clone().into_iter().for_each(|ips| new.allowed_ips = ips);
             change.state.into_iter().for_each(|state| new.state = state);
@@ -147,8 +166,12 @@ impl Management {
             }
             new.updated_at = store::clock::now();
             // a session has what the key left it at the login
-            let renamed =
-                ApiKey { name: old.record.value.name.clone(), updated_at: old.record.value.updated_at, ..new.clone() };
+            let renamed = ApiKey {
+                name: old.record.value.name.clone(),
+                description: old.record.value.description.clone(),
+                updated_at: old.record.value.updated_at,
+                ..new.clone()
+            };
             let close = (renamed != old.record.value).then(|| ended(id, new.updated_at));
             let update = announced::updated(ChangedKind::ApiKey, (id, &new.name), &old.record.value, &new);
             let announced = self.announcing(vec![announced::by(caller, update)]);
@@ -171,9 +194,8 @@ impl Management {
         id: &ApiKeyId,
         accept: impl Fn(&ShownApiKey) -> bool,
     ) -> Result<ShownApiKey, ManagementError> {
-        caller.require_full_admin()?;
         for _ in 0..ATTEMPTS {
-            let old = self.api_key(caller, id).await?;
+            let old = self.managed_key(caller, id).await?;
             if !accept(&old) {
                 return Err(ManagementError::PreconditionFailed);
             }
@@ -189,8 +211,31 @@ impl Management {
         Err(RecordError::Conflict.into())
     }
 
-    /// The owner must be of this organization, and must allow keys. Answers the key's scope.
-    async fn check_owner(&self, caller: &Caller, owner: &KeyOwner) -> Result<u8, ManagementError> {
+    pub(super) async fn load_api_key(
+        &self,
+        caller: &Caller,
+        id: &ApiKeyId,
+    ) -> Result<Versioned<ApiKey>, ManagementError> {
+        let record = self.records.api_key(&caller.organization, id).await?;
+        record.ok_or(ManagementError::NotFound("API key"))
+    }
+
+    async fn role(&self, caller: &Caller, role: KeyRole) -> Result<(KeyKind, u8, Option<KeyOwner>), ManagementError> {
+        Ok(match role {
+            KeyRole::Site => (KeyKind::Site, 1, None),
+            KeyRole::Dynamic(scope) => (KeyKind::Dynamic, scope, None),
+            KeyRole::Of(owner @ KeyOwner::Admin(_)) => (KeyKind::User, 1, Some(owner)),
+            KeyRole::Of(owner @ KeyOwner::Credential(_)) => (KeyKind::User, 2, Some(owner)),
+            KeyRole::OfUser(name) => {
+                let unknown = ManagementError::field("user", &Invalid::new("must be an account of this organization"));
+                let found = self.records.credential_named(&caller.organization, &name).await?.ok_or(unknown)?;
+                (KeyKind::User, 2, Some(KeyOwner::Credential(found.value.id)))
+            }
+        })
+    }
+
+    /// The owner must be of this organization, and must allow keys.
+    async fn check_owner(&self, caller: &Caller, owner: &KeyOwner) -> Result<(), ManagementError> {
         let unknown = || ManagementError::field("OwnerId", &Invalid::new("must be an account of this organization"));
         match owner {
             KeyOwner::Admin(name) => {
@@ -199,7 +244,7 @@ impl Management {
                     return Err(unknown());
                 }
                 if admin.allow_api_key_auth {
-                    Ok(1)
+                    Ok(())
                 } else {
                     let problem = Invalid::new("does not allow API keys (allow_api_key_auth)");
                     Err(ManagementError::field("OwnerId", &problem))
@@ -208,7 +253,7 @@ impl Management {
             KeyOwner::Credential(id) => {
                 let credential = self.records.credential(&caller.organization, id).await?.ok_or_else(unknown)?;
                 if credential.value.allow_api_key_auth {
-                    Ok(2)
+                    Ok(())
                 } else {
                     let problem = Invalid::new("does not allow API keys (AllowApiKeyAuth)");
                     Err(ManagementError::field("OwnerId", &problem))
@@ -218,7 +263,11 @@ impl Management {
     }
 }
 
+fn is_of(key: &ApiKey, admin: &str) -> bool {
+    key.owner.as_ref().is_some_and(|owner| *owner == KeyOwner::Admin(admin.to_owned()))
+}
+
 /// All sessions that logged in with a key by now.
-fn ended(id: &ApiKeyId, at: Timestamp) -> Close {
+pub(super) fn ended(id: &ApiKeyId, at: Timestamp) -> Close {
     Close::ApiKey { key: id.clone(), at }
 }

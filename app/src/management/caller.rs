@@ -3,7 +3,7 @@
 
 use super::ManagementError;
 use domain::admin::Permissions;
-use domain::api_key::{ApiKeyId, Scopes};
+use domain::api_key::{ApiKeyId, KeyUse, Scopes};
 use domain::event::{Actor, ActorKind, Origin, Protocol};
 use domain::id::{CredentialId, OrganizationId, uuid_text};
 use domain::right::{Missing, Right, Rights};
@@ -107,6 +107,16 @@ impl Caller {
         }
     }
 
+    /// The answer where only credentials call: a key is known and may not, a token of an admin is none here.
+    pub fn is_no_credential(&self) -> ManagementError {
+        match &self.who {
+            Who::Admin { .. } => ManagementError::Unauthorized,
+            Who::ApiKey { .. } => {
+                ManagementError::Forbidden { required: "a credential".to_owned(), granted: self.rights.to_string() }
+            }
+        }
+    }
+
     /// As events name it.
     pub fn actor(&self) -> Actor {
         let id = match &self.who {
@@ -130,12 +140,36 @@ pub struct UserCaller {
     organization: OrganizationId,
     credential: CredentialId,
     address: IpAddr,
+    /// The key that it shows in place of a token.
+    key: Option<KeyUse>,
 }
 
 impl UserCaller {
     /// A credential that has signed in.
     pub fn new(organization: OrganizationId, credential: CredentialId, address: IpAddr) -> Self {
-        Self { organization, credential, address }
+        Self { organization, credential, address, key: None }
+    }
+
+    /// The same by a key, which the credential must allow.
+    #[must_use]
+    pub fn by_key(self, key: KeyUse) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// The key that it shows in place of a token.
+    pub fn key(&self) -> Option<&KeyUse> {
+        self.key.as_ref()
+    }
+
+    /// What belongs to the account itself is not for API keys.
+    pub fn require_person(&self) -> Result<(), ManagementError> {
+        match &self.key {
+            None => Ok(()),
+            Some(key) => Err(ManagementError::Forbidden {
+                required: "a credential that has signed in".to_owned(),
+                granted: key.permissions.to_string(),
+            }),
+        }
     }
 
     /// Its organization.

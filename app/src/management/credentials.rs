@@ -114,7 +114,7 @@ impl Management {
         let made =
             announced::changed(ChangedKind::Credential, ChangedHow::Created, &credential.id, &credential.user_name);
         let announced = self.announcing(vec![announced::by(caller, made)]);
-        let written = announced.records.create_credential(&credential).await;
+        let written = announced.records.create_credential(&credential, &[]).await;
         let rev = match announced.told(written).await {
             Ok(rev) => rev,
             Err(RecordError::Conflict) => return Err(NAME_TAKEN),
@@ -194,6 +194,17 @@ impl Management {
         id: &CredentialId,
         accept: impl Fn(&ShownCredential) -> bool,
     ) -> Result<ShownCredential, ManagementError> {
+        self.remove_credential(caller, id, accept, false).await
+    }
+
+    /// The same; `disconnect` ends its sessions, whatever the organization wants.
+    pub(super) async fn remove_credential(
+        &self,
+        caller: &Caller,
+        id: &CredentialId,
+        accept: impl Fn(&ShownCredential) -> bool,
+        disconnect: bool,
+    ) -> Result<ShownCredential, ManagementError> {
         caller.require(Right::DeleteCredentials)?;
         let organization = self.own_organization(caller).await?.value;
         for _ in 0..ATTEMPTS {
@@ -204,7 +215,7 @@ impl Management {
             if old.record.value.is_default {
                 return Err(ManagementError::Conflict("the root credential cannot be deleted"));
             }
-            let close = organization.close_sessions_on_change.then(|| ended(id, u64::MAX));
+            let close = (disconnect || organization.close_sessions_on_change).then(|| ended(id, u64::MAX));
             let name = &old.record.value.user_name;
             let deleted = announced::changed(ChangedKind::Credential, ChangedHow::Deleted, id, name);
             let announced = self.announcing(vec![announced::by(caller, deleted)]);
@@ -229,7 +240,7 @@ impl Management {
 
     /// Opens the password where the organization wants it readable. One that does not open is not shown, and logged:
     /// the login still works.
-    fn show(&self, organization: &Organization, record: Versioned<Credential>) -> ShownCredential {
+    pub(super) fn show(&self, organization: &Organization, record: Versioned<Credential>) -> ShownCredential {
         let credential = &record.value;
         let sealed = credential.readable_password(organization.password_readable, store::clock::now());
         let password = sealed.and_then(|sealed| {
@@ -241,7 +252,7 @@ impl Management {
 }
 
 /// What a change of a credential announces: that its password is another one, and what else is different.
-fn events(caller: &Caller, old: &Credential, new: &Credential) -> Vec<Event> {
+pub(super) fn events(caller: &Caller, old: &Credential, new: &Credential) -> Vec<Event> {
     let mut update = announced::updated(ChangedKind::Credential, (&new.id, &new.user_name), old, new);
     let mut events = Vec::new();
     if old.password != new.password {
@@ -261,15 +272,21 @@ pub(super) fn password_updated(credential: &Credential, actor: Actor, origin: Op
     announced::event(Topic::PasswordUpdated, credential.organization.clone(), actor, origin, changed)
 }
 
-const NAME_TAKEN: ManagementError = ManagementError::Conflict("the user name is taken");
+pub(super) const NAME_TAKEN: ManagementError = ManagementError::Conflict("the user name is taken");
 
 /// Which sessions a change ends: those that began before it, where the organization wants that; otherwise those of API keys that
 /// may not act as this credential any more.
 pub(super) fn ended_by(organization: &Organization, old: &Versioned<Credential>, new: &Credential) -> Option<Close> {
     let rev = old.rev.saturating_add(1);
     // what people call it is nothing that a session stands on
-    let same =
-        Credential { alias: old.value.alias.clone(), updated_at: old.value.updated_at, ..new.clone() } == old.value;
+    let same = Credential {
+        alias: old.value.alias.clone(),
+        extra: old.value.extra.clone(),
+        // which is asked for tokens, and not by the doors that sessions come through
+        second_factor: old.value.second_factor.clone(),
+        updated_at: old.value.updated_at,
+        ..new.clone()
+    } == old.value;
     if organization.close_sessions_on_change && !same {
         return Some(ended(&new.id, rev));
     }
@@ -283,7 +300,7 @@ pub(super) fn ended(id: &CredentialId, rev: u64) -> Close {
 }
 
 /// Applies everything but the password, which takes a hash.
-fn apply(
+pub(super) fn apply(
     caller: &Caller,
     organization: &Organization,
     credential: &mut Credential,

@@ -1,9 +1,9 @@
 //! Virtual folders.
 
-use super::admins::MAX_KEPT;
 use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError};
 use domain::credential::Credential;
+use domain::credential::extra::MAX_KEPT;
 use domain::event::{ChangedHow, ChangedKind};
 use domain::folder::{FolderName, Mounted, VirtualFolder};
 use domain::invalid::Invalid;
@@ -197,7 +197,7 @@ impl Management {
         self.records.folder(&caller.organization, name).await?.ok_or(NO_SUCH)
     }
 
-    async fn all_folders(&self, caller: &Caller) -> Result<Vec<VirtualFolder>, ManagementError> {
+    pub(super) async fn all_folders(&self, caller: &Caller) -> Result<Vec<VirtualFolder>, ManagementError> {
         let (mut all, mut after): (Vec<VirtualFolder>, Option<String>) = (Vec::new(), None);
         // a few more, because the check of the maximum and a creation are not one step
         while all.len() < MAX_FOLDERS * 2 {

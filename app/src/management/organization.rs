@@ -6,6 +6,7 @@ use domain::event::ChangedKind;
 use domain::inbound::InboundRule;
 use domain::organization::{Organization, PasswordReadable};
 use domain::password::PasswordPolicy;
+use domain::rate::rule::RateRule;
 use domain::right::Right;
 use store::records::{RecordError, Versioned};
 
@@ -28,6 +29,8 @@ pub struct OrganizationChange {
     pub close_sessions_on_change: Option<bool>,
     /// `RateLimit.DefaultRequests`.
     pub default_requests: Option<u32>,
+    /// `RateLimit.Rules`: the whole list.
+    pub rate_rules: Option<Vec<RateRule>>,
     /// `QuotaSize`.
     pub quota_size: Option<u64>,
     /// `QuotaFiles`.
@@ -135,6 +138,7 @@ fn apply(organization: &mut Organization, change: &OrganizationChange) {
     change.inbound_rules.clone().into_iter().for_each(|rules| organization.inbound_rules = rules);
     change.close_sessions_on_change.into_iter().for_each(|close| organization.close_sessions_on_change = close);
     change.default_requests.into_iter().for_each(|limit| organization.default_requests = limit);
+    change.rate_rules.clone().into_iter().for_each(|rules| organization.rate_rules = rules);
     change.quota_size.into_iter().for_each(|bytes| organization.quota_size = bytes);
     change.quota_files.into_iter().for_each(|files| organization.quota_files = files);
 }

@@ -45,7 +45,7 @@ impl Management {
     pub(super) async fn change_own_admin(
         &self,
         caller: &Caller,
-        change: impl Fn(&mut Admin) -> Result<(), ManagementError>,
+        change: impl Fn(&mut Admin) -> Result<(), ManagementError> + Send + Sync,
     ) -> Result<Admin, ManagementError> {
         for _ in 0..ATTEMPTS {
             let old = self.own_admin(caller).await?;

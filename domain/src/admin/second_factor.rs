@@ -47,6 +47,11 @@ pub struct SecondFactor {
     pub recovery: Vec<RecoveryCode>,
 }
 
+/// Whether an account's codes are still those of the same secret.
+pub fn same_secret(old: Option<&SecondFactor>, new: Option<&SecondFactor>) -> bool {
+    old.map(|factor| &factor.secret) == new.map(|factor| &factor.secret)
+}
+
 /// A recovery code as it is kept.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoveryCode {

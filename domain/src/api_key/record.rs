@@ -44,6 +44,9 @@ pub struct ApiKey {
     pub organization: OrganizationId,
     /// For people.
     pub name: String,
+    /// For people as well.
+    #[serde(default)]
+    pub description: String,
     /// The first characters.
     pub prefix: String,
     /// Who stands behind it.
@@ -78,6 +81,8 @@ pub struct AuthState {
     pub organization: OrganizationId,
     /// Who stands behind it.
     pub kind: KeyKind,
+    /// Acts as admins (1) or credentials (2).
+    pub scope: u8,
     /// The owner of a user key.
     pub owner: Option<KeyOwner>,
     /// What it may do.
@@ -94,8 +99,20 @@ pub struct AuthState {
     pub limit: u32,
     /// Requests counted in this minute.
     pub used: u32,
+    /// Requests since it was made.
+    pub requests: u64,
     /// When it was made, if that was noted.
     pub created_at: Option<Timestamp>,
+}
+
+/// For how long before its end a key's answers say when that is.
+const EXPIRES_SOON_MILLIS: i64 = 7 * DAY_MILLIS;
+
+impl AuthState {
+    /// When it ends, if that is soon.
+    pub fn expires_soon(&self, now: Timestamp) -> Option<Timestamp> {
+        self.expires_at.filter(|at| *at < now.plus_millis(EXPIRES_SOON_MILLIS))
+    }
 }
 
 /// What a request shows.
@@ -164,6 +181,7 @@ mod tests {
             id: key.id().clone(),
             organization: OrganizationId::from_random([1; 16]),
             kind: KeyKind::Site,
+            scope: 1,
             owner: None,
             permissions: Scopes::everything(),
             allowed_ips: Vec::new(),
@@ -172,6 +190,7 @@ mod tests {
             expires_at: None,
             limit: 10,
             used: 0,
+            requests: 0,
             created_at: None,
         }
     }
@@ -184,6 +203,9 @@ mod tests {
         let shown = |hash| Presented { hash, address: "192.0.2.1".parse().unwrap(), now: Timestamp::from_millis(1000) };
         let mut state = state(&key);
         assert_eq!(judge(&state, &shown(&hash)), Ok(()));
+        state.expires_at = Some(Timestamp::from_millis(1000 + EXPIRES_SOON_MILLIS));
+        assert_eq!(state.expires_soon(Timestamp::from_millis(1000)), None);
+        assert_eq!(state.expires_soon(Timestamp::from_millis(1001)), state.expires_at);
         state.expires_at = Some(Timestamp::from_millis(1000));
         assert_eq!(judge(&state, &shown(&hash)), Err(Denied::Expired));
         state.state = State::Inactive;

@@ -8,6 +8,7 @@ use domain::id::NodeId;
 use functions::config::{Config, start_logging};
 use functions::token::{TokenState, router};
 use store::defender::Scores;
+use store::messages::Messages;
 use store::nodes::Nodes;
 use store::records::Records;
 
@@ -21,7 +22,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let node = NodeId::from_random(store::clock::random());
     let places = Places::new(node, Nodes::new(&aws), store::places::Places::new(&aws));
     let defender = Defender::new(Scores::new(&aws));
-    let accounts = Accounts::new(records.clone(), places, defender, LoginTimes::default());
+    let accounts =
+        Accounts::new(records.clone(), places, defender, LoginTimes::default()).announced_to(Messages::new(&aws));
     let tokens = Tokens::new(records, config.signing()?);
     lambda_http::run(router(TokenState::new(accounts, tokens))).await
 }

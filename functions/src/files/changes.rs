@@ -3,7 +3,7 @@
 use super::FilesState;
 use super::query::Query;
 use crate::http::error::ApiError;
-use crate::http::extract::OwnUser;
+use crate::http::extract::ActingUser;
 use crate::http::fields::{Fields, time};
 use crate::sftpgo::message;
 use app::management::UserCaller;
@@ -23,7 +23,7 @@ enum What {
 
 pub(super) async fn rename_file(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (from, to) = renamed(&state, &caller, &query, What::File).await?;
@@ -32,7 +32,7 @@ pub(super) async fn rename_file(
 
 pub(super) async fn rename_folder(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (from, to) = renamed(&state, &caller, &query, What::Folder).await?;
@@ -41,7 +41,7 @@ pub(super) async fn rename_folder(
 
 pub(super) async fn rename(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (from, to) = renamed(&state, &caller, &query, What::Either).await?;
@@ -71,7 +71,7 @@ async fn renamed(
 
 pub(super) async fn delete_file(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;
@@ -83,7 +83,7 @@ pub(super) async fn delete_file(
 /// Copies a file; S3 does, where it is large enough to matter.
 pub(super) async fn copy(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;
@@ -118,7 +118,7 @@ async fn copy_file(files: &FileSession, from: &VPath, to: &VPath) -> Result<(), 
 /// Sets the time that a file shows.
 pub(super) async fn set_times(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
     mut fields: Fields,
 ) -> Result<Response, ApiError> {

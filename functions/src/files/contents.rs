@@ -4,7 +4,7 @@ use super::folders::make_parents;
 use super::query::Query;
 use super::{FilesState, MAX_RAW};
 use crate::http::error::ApiError;
-use crate::http::extract::OwnUser;
+use crate::http::extract::ActingUser;
 use crate::sftpgo::message;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Multipart, Request, State};
@@ -23,7 +23,7 @@ const MAX_FORM_FILES: usize = 100;
 
 pub(super) async fn download(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;
@@ -42,7 +42,7 @@ pub(super) async fn download(
 
 pub(super) async fn upload(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -67,7 +67,7 @@ pub(super) async fn upload(
 /// Files of a form, each under its own name.
 pub(super) async fn upload_form(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -109,7 +109,7 @@ pub(super) async fn upload_form(
 /// A ZIP is written by a node.
 pub(super) async fn archive(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;

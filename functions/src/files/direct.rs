@@ -4,7 +4,7 @@ use super::FilesState;
 use super::folders::make_parents;
 use super::query::Query;
 use crate::http::error::ApiError;
-use crate::http::extract::{OwnUser, Segments};
+use crate::http::extract::{ActingUser, Segments};
 use crate::http::fields::{Fields, boolean, text, time, whole};
 use crate::sftpgo::message;
 use app::vfs::{ADDRESSES, Address, FileSession};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub(super) async fn begin(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     mut fields: Fields,
 ) -> Result<Response, ApiError> {
     let path = fields.require("path", text(4096));
@@ -40,7 +40,7 @@ pub(super) async fn begin(
 
 pub(super) async fn get(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     segments: Segments,
     query: Query,
 ) -> Result<Response, ApiError> {
@@ -54,7 +54,7 @@ pub(super) async fn get(
 
 pub(super) async fn complete(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;
@@ -65,7 +65,7 @@ pub(super) async fn complete(
 
 pub(super) async fn abort(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;

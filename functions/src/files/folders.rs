@@ -3,7 +3,7 @@
 use super::FilesState;
 use super::query::Query;
 use crate::http::error::ApiError;
-use crate::http::extract::OwnUser;
+use crate::http::extract::ActingUser;
 use crate::sftpgo::message;
 use app::vfs::{Entry, EntryKind, FileSession, place};
 use axum::Json;
@@ -42,7 +42,7 @@ fn shown(entry: &Entry) -> Value {
 
 pub(super) async fn list(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
     uri: Uri,
 ) -> Result<Response, ApiError> {
@@ -83,7 +83,7 @@ fn next_link(uri: &Uri, behind: &str) -> Option<HeaderValue> {
 /// One file or folder, as a list shows it.
 pub(super) async fn stat(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;
@@ -93,7 +93,7 @@ pub(super) async fn stat(
 
 pub(super) async fn make(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;
@@ -134,7 +134,7 @@ pub(super) async fn make_parents(files: &FileSession, path: &VPath) -> Result<()
 /// Deletes a folder with what is in it.
 pub(super) async fn delete(
     State(state): State<FilesState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (files, _session) = state.open(&caller).await?;

@@ -61,6 +61,16 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "VALIDATION_FAILED", message)
     }
 
+    /// 409.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "CONFLICT", message)
+    }
+
+    /// 422.
+    pub fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED", message)
+    }
+
     /// 413.
     pub fn too_large(limit: usize) -> Self {
         let message = format!("The body is larger than {limit} bytes");

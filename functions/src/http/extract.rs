@@ -37,14 +37,51 @@ impl<S: Send + Sync> FromRequestParts<S> for Own {
     }
 }
 
-/// A credential that calls for itself.
+/// A credential that calls for itself, with a token: what belongs to its account is not for API keys.
 pub struct OwnUser(pub UserCaller);
 
 impl<S: Send + Sync> FromRequestParts<S> for OwnUser {
     type Rejection = ApiError;
 
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let ActingUser(caller) = ActingUser::from_request_parts(parts, state).await?;
+        caller.require_person()?;
+        Ok(Self(caller))
+    }
+}
+
+/// A credential that calls for itself, with a token or by one of its API keys. Who takes this asks for what the key leaves of its
+/// rights: [`UserCaller::principal`].
+pub struct ActingUser(pub UserCaller);
+
+impl<S: Send + Sync> FromRequestParts<S> for ActingUser {
+    type Rejection = ApiError;
+
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<UserCaller>().cloned().map(Self).ok_or_else(ApiError::unauthorized)
+        match (parts.extensions.get::<UserCaller>(), parts.extensions.get::<Caller>()) {
+            (Some(caller), _) => Ok(Self(caller.clone())),
+            (None, Some(caller)) => Err(caller.is_no_credential().into()),
+            (None, None) => Err(ApiError::unauthorized()),
+        }
+    }
+}
+
+/// Who calls for itself: an admin ([`Own`]) or a credential ([`OwnUser`]).
+pub struct Me<C>(pub C);
+
+impl<S: Send + Sync> FromRequestParts<S> for Me<Caller> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Own::from_request_parts(parts, state).await.map(|Own(caller)| Self(caller))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Me<UserCaller> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        OwnUser::from_request_parts(parts, state).await.map(|OwnUser(caller)| Self(caller))
     }
 }
 
@@ -122,7 +159,8 @@ impl<S: Send + Sync> FromRequest<S> for Texts {
     }
 }
 
-async fn body(request: Request) -> Result<Bytes, ApiError> {
+/// The whole body, if it is not too long.
+pub(crate) async fn body(request: Request) -> Result<Bytes, ApiError> {
     let announced = request.headers().get(http::header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_BODY as u64) {

@@ -115,6 +115,11 @@ impl Fields {
         }
     }
 
+    /// Whether a field is there and null.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(Value::is_null)
+    }
+
     /// Looks at a field that stays among those that are kept.
     pub fn check(&mut self, name: &str, read: impl FnOnce(&Value) -> Result<(), Invalid>) {
         if let Some(Err(problem)) = self.object.get(name).map(read) {

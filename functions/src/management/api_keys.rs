@@ -3,13 +3,14 @@
 use super::ManagementState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
-use crate::http::fields::{Fields, list as list_of, one_of, parsed, text, time};
+use crate::http::fields::{Fields, list as list_of, one_of, parsed, text, time, whole};
 use crate::http::list::ListQuery;
 use crate::http::shown::{IfMatch, answer};
-use app::management::{ApiKeyChange, NewApiKey, ShownApiKey};
+use app::management::{ApiKeyChange, CreatedApiKey, KeyRole, MAX_GRACE_SECONDS, NewApiKey, ShownApiKey};
+use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
-use domain::api_key::{ApiKeyId, KeyOwner, Scope, Scopes, expires_at};
+use axum::response::{IntoResponse as _, Response};
+use domain::api_key::{ApiKeyId, KeyOwner, KeyRequest, Scope, Scopes, expires_at};
 use domain::id::CredentialId;
 use domain::inbound::Source;
 use domain::time::Timestamp;
@@ -48,14 +49,54 @@ pub(super) async fn post(
     let allowed_ips = fields.take("AllowedIps", list_of(MAX_ADDRESSES, parsed(Source::parse))).unwrap_or_default();
     let owner = read_owner(&mut fields);
     fields.finish()?;
-    let new =
-        NewApiKey { name: name.unwrap_or_default(), owner, permissions, allowed_ips, expires_at: expiration.flatten() };
-    let created = state.management.create_api_key(&caller, new).await?;
+    let new = NewApiKey {
+        name: name.unwrap_or_default(),
+        description: String::new(),
+        role: owner.map_or(KeyRole::Site, KeyRole::Of),
+        permissions,
+        allowed_ips,
+        expires_at: expiration.flatten(),
+    };
+    Ok(made(&state.management.create_api_key(&caller, new).await?))
+}
+
+/// The one answer with the key's text.
+fn made(created: &CreatedApiKey) -> Response {
     let mut object = show(&created.shown);
     if let Some(object) = object.as_object_mut() {
         object.insert("Key".to_owned(), json!(created.text.reveal()));
     }
-    Ok(answer(StatusCode::CREATED, object))
+    answer(StatusCode::CREATED, object)
+}
+
+pub(super) async fn rotate(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    segments: Segments,
+    mut fields: Fields,
+) -> Result<Response, ApiError> {
+    let grace = fields.take("GraceSeconds", whole(0..=u64::from(MAX_GRACE_SECONDS)));
+    fields.finish()?;
+    let grace = grace.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(0);
+    Ok(made(&state.management.rotate_api_key(&caller, &key_id(&segments)?, grace).await?))
+}
+
+pub(super) async fn requests(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    let found = state.management.key_requests(&caller, &key_id(&segments)?).await?;
+    let show = |request: &KeyRequest| {
+        json!({
+            "At": request.at,
+            "Method": request.method,
+            "Route": request.route,
+            "Status": request.status,
+            "IP": request.address,
+        })
+    };
+    Ok(Json(found.iter().map(show).collect::<Vec<_>>()).into_response())
 }
 
 pub(super) async fn get(
@@ -77,6 +118,7 @@ pub(super) async fn patch(
     fields.ignore(&READ_ONLY);
     let mut change = ApiKeyChange {
         name: fields.take("Name", text(100)),
+        description: None,
         permissions: read_permissions(&mut fields),
         allowed_ips: fields.take("AllowedIps", list_of(MAX_ADDRESSES, parsed(Source::parse))),
         state: fields.take("State", one_of("active, inactive")),

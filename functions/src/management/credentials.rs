@@ -21,11 +21,14 @@ use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+/// SFTPGo's `description`, which it is in the other dialect.
+pub(crate) const MAX_ALIAS: usize = 512;
+
 /// More than a node has connections.
 const MAX_SESSIONS: u64 = 10_000;
 
 /// Beyond it JSON's numbers are not exact.
-const MAX_QUOTA: u64 = 1 << 53;
+pub(crate) const MAX_QUOTA: u64 = 1 << 53;
 
 /// What is shown and cannot be set.
 const READ_ONLY: [&str; 9] = [
@@ -125,7 +128,13 @@ fn password(value: &Value) -> Result<Zeroizing<String>, Invalid> {
     value.as_str().map(|text| Zeroizing::new(text.to_owned())).ok_or_else(|| Invalid::new("must be a string"))
 }
 
-fn kilobytes(value: &Value) -> Result<u32, Invalid> {
+/// A number of sessions.
+pub(crate) fn sessions(value: &Value) -> Result<u32, Invalid> {
+    whole(0..=MAX_SESSIONS)(value).map(|most| u32::try_from(most).unwrap_or(u32::MAX))
+}
+
+/// A bandwidth, or 0 for none.
+pub(crate) fn kilobytes(value: &Value) -> Result<u32, Invalid> {
     match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
         Some(limit) if limit == 0 || limit >= LEAST_KILOBYTES => Ok(limit),
         _ => Err(Invalid::new(format!("must be 0 or a whole number from {LEAST_KILOBYTES} to {}", u32::MAX))),
@@ -140,7 +149,7 @@ fn mounted(fields: &mut Fields) -> Option<Mounted> {
 
 fn read(fields: &mut Fields) -> CredentialChange {
     CredentialChange {
-        alias: fields.take_nullable("Alias", text(200)),
+        alias: fields.take_nullable("Alias", text(MAX_ALIAS)),
         user_name: fields.take("UserName", parsed(UserName::parse)),
         // null is what an object that was read shows after a day
         password: fields.take_nullable("Password", password).flatten(),
@@ -157,9 +166,7 @@ fn read(fields: &mut Fields) -> CredentialChange {
         upload_kilobytes: fields.take("UploadBandwidth", kilobytes),
         download_kilobytes: fields.take("DownloadBandwidth", kilobytes),
         key_and_password: fields.take("KeyAndPassword", boolean),
-        max_sessions: fields
-            .take("MaxSessions", whole(0..=MAX_SESSIONS))
-            .map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+        max_sessions: fields.take("MaxSessions", sessions),
     }
 }
 

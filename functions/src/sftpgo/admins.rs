@@ -1,6 +1,6 @@
 //! `/api/v2/admins`.
 
-use super::{message, page};
+use super::{kept, message, page};
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
 use crate::http::fields::{Fields, boolean, lines, list as list_of, parsed, text, whole};
@@ -120,34 +120,30 @@ fn read(fields: &mut Fields) -> AdminChange {
         change.needs_new_password = filters.take("require_password_change", boolean);
         kept_filters = filters.rest();
     });
-    change.kept_filters = filters.map(|()| kept(kept_filters));
-    change.kept = Some(kept(fields.rest()));
+    change.kept_filters = filters.map(|()| text_of(kept_filters));
+    change.kept = Some(text_of(fields.rest()));
     change
 }
 
-fn or_empty(fields: &mut Fields, name: &str, most: usize) -> Option<String> {
+pub(super) fn or_empty(fields: &mut Fields, name: &str, most: usize) -> Option<String> {
     fields.take_nullable(name, text(most)).map(Option::unwrap_or_default)
 }
 
 /// Empty counts as none: SFTPGo shows no password, and who sends that back wants no other.
-fn password(value: &Value) -> Result<Zeroizing<String>, domain::invalid::Invalid> {
+pub(super) fn password(value: &Value) -> Result<Zeroizing<String>, domain::invalid::Invalid> {
     value
         .as_str()
         .map(|text| Zeroizing::new(text.to_owned()))
         .ok_or_else(|| domain::invalid::Invalid::new("must be a string"))
 }
 
-fn kept(fields: Map<String, Value>) -> String {
+fn text_of(fields: Map<String, Value>) -> String {
     if fields.is_empty() { String::new() } else { Value::Object(fields).to_string() }
-}
-
-fn read_kept(text: &str) -> Map<String, Value> {
-    serde_json::from_str(text).unwrap_or_default()
 }
 
 fn show(admin: &Admin) -> Value {
     let addresses: Vec<&str> = admin.allow_list.iter().map(Source::as_str).collect();
-    let mut filters = read_kept(&admin.profile.kept_filters);
+    let mut filters = kept::read(&admin.profile.kept_filters);
     let own_filters = json!({
         "allow_list": addresses,
         "allow_api_key_auth": admin.allow_api_key_auth,
@@ -158,9 +154,9 @@ fn show(admin: &Admin) -> Value {
             Some(_) => json!({ "enabled": true, "config_name": second_factor::CONFIG }),
         },
     });
-    extend(&mut filters, own_filters);
-    let mut shown = read_kept(&admin.profile.kept);
-    extend(
+    kept::extend(&mut filters, own_filters);
+    let mut shown = kept::read(&admin.profile.kept);
+    kept::extend(
         &mut shown,
         json!({
             "id": admin.number(),
@@ -176,10 +172,4 @@ fn show(admin: &Admin) -> Value {
         }),
     );
     Value::Object(shown)
-}
-
-fn extend(fields: &mut Map<String, Value>, more: Value) {
-    if let Value::Object(more) = more {
-        fields.extend(more);
-    }
 }

@@ -3,9 +3,11 @@
 use super::account::passwords;
 use super::message;
 use crate::http::error::ApiError;
-use crate::http::extract::{OwnUser, Texts};
-use crate::http::fields::Fields;
+use crate::http::extract::{ActingUser, OwnUser, Texts};
+use crate::http::fields::{Fields, boolean, list as list_of, parsed, text};
 use crate::management::ManagementState;
+use crate::management::credentials::MAX_ALIAS;
+use app::management::ProfileChange;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -14,11 +16,11 @@ use serde_json::{Value, json};
 
 pub(super) async fn profile(
     State(state): State<ManagementState>,
-    OwnUser(caller): OwnUser,
+    ActingUser(caller): ActingUser,
 ) -> Result<Response, ApiError> {
     let own = state.management().user_profile(&caller).await?;
     let shown = json!({
-        "email": "",
+        "email": own.credential.extra.email,
         "description": own.credential.alias.unwrap_or_default(),
         "allow_api_key_auth": own.credential.allow_api_key_auth,
         "public_keys": keys(&own.keys),
@@ -26,9 +28,26 @@ pub(super) async fn profile(
     Ok(Json(shown).into_response())
 }
 
-pub(super) async fn public_keys(
+pub(super) async fn put_profile(
     State(state): State<ManagementState>,
     OwnUser(caller): OwnUser,
+    mut fields: Fields,
+) -> Result<Response, ApiError> {
+    let change = ProfileChange {
+        email: fields.take_nullable("email", text(254)).map(Option::unwrap_or_default),
+        description: fields.take_nullable("description", text(MAX_ALIAS)).map(Option::unwrap_or_default),
+        allow_api_key_auth: fields.take("allow_api_key_auth", boolean),
+    };
+    let most = usize::try_from(ssh_key::MAX_KEYS).unwrap_or(50);
+    let keys = fields.take_nullable("public_keys", list_of(most, parsed(ssh_key::parse)));
+    fields.finish()?;
+    state.management().change_user_profile(&caller, change, keys.map(Option::unwrap_or_default)).await?;
+    Ok(message("Profile updated"))
+}
+
+pub(super) async fn public_keys(
+    State(state): State<ManagementState>,
+    ActingUser(caller): ActingUser,
 ) -> Result<Response, ApiError> {
     let own = state.management().user_profile(&caller).await?;
     Ok(Json(keys(&own.keys)).into_response())

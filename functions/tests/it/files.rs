@@ -25,7 +25,7 @@ struct User<'a> {
 }
 
 impl World {
-    async fn user(&self, name: &str, fields: Value) -> User<'_> {
+    async fn files_of(&self, name: &str, fields: Value) -> User<'_> {
         let mut body = json!({"UserName": name, "Password": PASSWORD, "Permission": "full"});
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let id = self.call("POST", "/users", &body.to_string()).await.expect(201).text("/Id");
@@ -127,7 +127,7 @@ async fn put_part(part: &Value, bytes: Vec<u8>) -> u16 {
 #[tokio::test]
 async fn a_file_comes_is_seen_moves_and_goes() {
     let world = World::start().await;
-    let user = world.user("partner-one", json!({})).await;
+    let user = world.files_of("partner-one", json!({})).await;
     let made = user.call("POST", "/dirs?path=in/deep&mkdir_parents=true", Value::Null).await.expect(201);
     assert_eq!(made.body, json!({"message": "Directory \"/in/deep\" created"}));
     user.call("POST", "/dirs?path=in", Value::Null).await.expect(409);
@@ -175,7 +175,7 @@ async fn a_file_comes_is_seen_moves_and_goes() {
 #[tokio::test]
 async fn a_form_brings_several_files() {
     let world = World::start().await;
-    let user = world.user("partner-one", json!({})).await;
+    let user = world.files_of("partner-one", json!({})).await;
     let form = |names: &[&str]| {
         let mut body = String::new();
         for name in names {
@@ -200,7 +200,7 @@ async fn a_form_brings_several_files() {
 #[tokio::test]
 async fn an_upload_session_becomes_a_file_when_all_parts_are_there() {
     let world = World::start().await;
-    let user = world.user("partner-one", json!({})).await;
+    let user = world.files_of("partner-one", json!({})).await;
     let content = content(17 * MIB + 5);
     let session = user.begin("big.bin", content.len()).await.expect(201).body;
     assert_eq!((&session["part_count"], &session["part_size"]), (&json!(3), &json!(8 * MIB)));
@@ -221,7 +221,7 @@ async fn an_upload_session_becomes_a_file_when_all_parts_are_there() {
     send_parts(&again, &content, &[3]).await;
 
     // nobody else can see, complete or end it
-    let other = world.user("partner-two", json!({"HomeDirectory": "/home/partner-one"})).await;
+    let other = world.files_of("partner-two", json!({"HomeDirectory": "/home/partner-one"})).await;
     for (method, rest) in [("GET", one.clone()), ("POST", format!("{one}/complete")), ("DELETE", one.clone())] {
         other.call(method, &rest, Value::Null).await.expect(404);
     }
@@ -254,7 +254,7 @@ async fn an_upload_session_becomes_a_file_when_all_parts_are_there() {
 #[tokio::test]
 async fn an_empty_file_and_one_that_is_replaced_by_sessions() {
     let world = World::start().await;
-    let user = world.user("partner-one", json!({})).await;
+    let user = world.files_of("partner-one", json!({})).await;
     for bytes in [0, 5, 0, 9 * MIB] {
         let content = content(bytes);
         let session = user.begin("same", bytes).await.expect(201).body;
@@ -269,7 +269,7 @@ async fn an_empty_file_and_one_that_is_replaced_by_sessions() {
 #[tokio::test]
 async fn a_quota_holds_for_every_way() {
     let world = World::start().await;
-    let user = world.user("partner-one", json!({"QuotaSize": 10 * MIB, "QuotaFiles": 2})).await;
+    let user = world.files_of("partner-one", json!({"QuotaSize": 10 * MIB, "QuotaFiles": 2})).await;
     let too_much = user.begin("big", 10 * MIB + 1).await.expect(413);
     assert!(too_much.text("/message").contains("quota"), "{}", too_much.body);
     let session = user.begin("big", 9 * MIB).await.expect(201).body;
@@ -291,7 +291,7 @@ async fn a_quota_holds_for_every_way() {
 #[tokio::test]
 async fn permissions_are_those_of_sftp() {
     let world = World::start().await;
-    let owner = world.user("owner-of-all", json!({})).await;
+    let owner = world.files_of("owner-of-all", json!({})).await;
     let home = json!({"HomeDirectory": "/home/owner-of-all"});
     let with = |level: &str| {
         let mut fields = home.clone();
@@ -300,7 +300,7 @@ async fn permissions_are_those_of_sftp() {
     };
     assert_eq!(owner.put("a", b"old").await, 201);
     owner.call("POST", "/dirs?path=sub", Value::Null).await.expect(201);
-    let reader = world.user("reader-of-it", with("read-only")).await;
+    let reader = world.files_of("reader-of-it", with("read-only")).await;
     assert_eq!(reader.get("a").await.unwrap().1, b"old");
     assert_eq!(reader.put("a", b"new").await, 403);
     reader.begin("b", 5).await.expect(403);
@@ -313,7 +313,7 @@ async fn permissions_are_those_of_sftp() {
     ] {
         reader.call(method, rest, Value::Null).await.expect(403);
     }
-    let writer = world.user("writer-of-it", with("write-only")).await;
+    let writer = world.files_of("writer-of-it", with("write-only")).await;
     assert!(writer.get("a").await.is_none());
     assert_eq!(writer.put("a", b"new").await, 403, "no overwriting");
     writer.begin("a", 5).await.expect(403);
@@ -322,11 +322,44 @@ async fn permissions_are_those_of_sftp() {
 }
 
 #[tokio::test]
+async fn a_key_leaves_what_both_may() {
+    let world = World::start().await;
+    let user = world.files_of("partner-one", json!({"AllowApiKeyAuth": true})).await;
+    assert_eq!(user.put("a", b"a").await, 201);
+    let made = |permissions: Value| json!({"Name": "k", "Kind": "user", "Scope": 2, "OwnerType": "credential", "OwnerId": user.id, "Expiration": "30d", "Permissions": permissions});
+    let reading = world.admin("POST", "/api-keys", &made(json!(["read:files"])).to_string()).await.expect(201);
+    let call = async |method: &str, rest: &str, key: &str| {
+        send(&world.router, method, &format!("/api/v2/user{rest}"), "", &[("x-api-key", key)]).await
+    };
+    let key = reading.text("/Key");
+    call("GET", "/dirs", &key).await.expect(200);
+    call("GET", "/files?path=a", &key).await.expect(302);
+    for (method, rest) in [("DELETE", "/files?path=a"), ("POST", "/dirs?path=d"), ("POST", "/files/upload?path=b")] {
+        call(method, rest, &key).await.expect(403);
+    }
+    // a ticket carries the key's limits
+    let body = json!({"path": "b", "size": 1}).to_string();
+    send(&world.router, "POST", "/api/v2/user/upload-sessions", &body, &[("x-api-key", &key)]).await.expect(403);
+    let asked =
+        send(&world.router, "POST", "/api/v2/user/streamzip", r#"["a"]"#, &[("x-api-key", &key)]).await.expect(307);
+    let ticket = asked.header("location").rsplit('/').next().unwrap().to_owned();
+    let ticket = Tickets::new(TICKETS).ok().unwrap().read(&ticket, store::clock::now()).unwrap();
+    let limits = ticket.key.unwrap();
+    assert_eq!(limits.id.to_string(), reading.text("/Id"));
+    assert!(!limits.permissions.file_verbs().allows(domain::access::Verb::Upload));
+    // without file scopes nothing, and nothing when the owner withdraws it
+    let other = world.admin("POST", "/api-keys", &made(json!(["read:admin"])).to_string()).await.expect(201);
+    call("GET", "/dirs", &other.text("/Key")).await.expect(403);
+    world.call("PATCH", &format!("/users/{}", user.id), r#"{"AllowApiKeyAuth": false}"#).await.expect(200);
+    call("GET", "/dirs", &key).await.expect(401);
+}
+
+#[tokio::test]
 async fn nothing_outside_can_be_named() {
     let world = World::start().await;
-    let owner = world.user("owner-of-all", json!({})).await;
+    let owner = world.files_of("owner-of-all", json!({})).await;
     assert_eq!(owner.put("secret", b"s").await, 201);
-    let caged = world.user("caged-partner", json!({"ChrootDirectory": "/home/caged-partner"})).await;
+    let caged = world.files_of("caged-partner", json!({"ChrootDirectory": "/home/caged-partner"})).await;
     assert_eq!(caged.put("/home/caged-partner/mine", b"m").await, 201);
     for path in [
         "../owner-of-all/secret",
@@ -356,7 +389,7 @@ async fn nothing_outside_can_be_named() {
 #[tokio::test]
 async fn large_bodies_are_sent_to_a_node_with_a_ticket() {
     let world = World::start().await;
-    let user = world.user("partner-one", json!({})).await;
+    let user = world.files_of("partner-one", json!({})).await;
     let tickets = Tickets::new(TICKETS).ok().unwrap();
     let read = |headers: &HeaderMap| {
         let address = headers["location"].to_str().unwrap();
@@ -381,7 +414,7 @@ async fn large_bodies_are_sent_to_a_node_with_a_ticket() {
 #[tokio::test]
 async fn bad_requests_are_told_apart() {
     let world = World::start().await;
-    let user = world.user("partner-one", json!({})).await;
+    let user = world.files_of("partner-one", json!({})).await;
     for (method, rest) in [
         ("GET", "/files"),
         ("POST", "/dirs"),
@@ -423,12 +456,12 @@ async fn bad_requests_are_told_apart() {
 #[tokio::test]
 async fn many_open_sessions_are_too_many() {
     let world = World::start().await;
-    let user = world.user("partner-one", json!({})).await;
+    let user = world.files_of("partner-one", json!({})).await;
     for at in 0..domain::direct_upload::MAX_OPEN {
         user.begin(&format!("f{at}"), 1).await.expect(201);
     }
     let refused = user.begin("one-more", 1).await.expect(503);
     assert!(refused.text("/message").contains("200 uploads"), "{}", refused.body);
-    let other = world.user("partner-two", json!({})).await;
+    let other = world.files_of("partner-two", json!({})).await;
     other.begin("f", 1).await.expect(201);
 }

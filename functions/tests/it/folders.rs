@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 impl World {
     /// Dialect B with the site-wide key.
-    async fn own(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) async fn own(&self, method: &str, path: &str, body: &str) -> Answer {
         let key = self.secrets.api_key.as_str();
         send(&self.router, method, path, body, &[("x-sftpgo-api-key", key)]).await
     }
 
     /// An admin of another organization.
-    async fn as_stranger(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) async fn as_stranger(&self, method: &str, path: &str, body: &str) -> Answer {
         send(&self.stranger(), method, path, body, &[]).await
     }
 }

@@ -3,17 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod admins;
+mod api_keys;
 mod connections;
 mod defender;
 mod files;
 mod folders;
+mod idempotency;
 mod lambda_events;
 mod local_server;
 mod logins;
+mod organizations;
+mod rate_rules;
 mod rest;
 mod routes;
 mod second_factor;
 mod support;
 mod tokens;
+mod user_second_factor;
 mod user_tokens;
+mod users;
 mod webhook_delivery;

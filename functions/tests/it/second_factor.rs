@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const NONE: Value = Value::Null;
 
 /// The code of a secret some steps from now.
-fn code(secret: &str, steps: u64) -> String {
+pub(crate) fn code(secret: &str, steps: u64) -> String {
     let now = u64::try_from(store::clock::now().seconds()).unwrap() + steps * 30;
     let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
     totp_rs::Builder::new().with_secret(secret).build().unwrap().generate(now).to_string()

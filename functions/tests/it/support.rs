@@ -160,7 +160,7 @@ impl World {
         let stranger = full(&OrganizationId::from_random([99; 16]), "stranger");
         let defender = Defender::new(Scores::new(&aws));
         let node = Places::new(NodeId::from_random([7; 16]), nodes.clone(), places.clone());
-        let accounts = Accounts::new(records.clone(), node, defender, FAST);
+        let accounts = Accounts::new(records.clone(), node, defender, FAST).announced_to(messages.clone());
         Self {
             stranger: routes_for_known_callers(state.clone()).layer(axum::Extension(stranger)),
             router: functions::router(

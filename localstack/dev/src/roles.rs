@@ -81,7 +81,8 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let places = store::places::Places::new(&aws);
     let places = Places::new(NodeId::from_random(store::clock::random()), Nodes::new(&aws), places);
     let defender = Defender::new(Scores::new(&aws));
-    let accounts = Accounts::new(records.clone(), places, defender, LoginTimes::default());
+    let accounts =
+        Accounts::new(records.clone(), places, defender, LoginTimes::default()).announced_to(Messages::new(&aws));
     let files = FilesState::build(&config, &aws)?;
     let router = functions::router(management, TokenState::new(accounts, tokens), files);
     let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);

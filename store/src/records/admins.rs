@@ -89,14 +89,18 @@ impl Records {
 
     /// Deletes an admin, with its tokens.
     pub async fn delete_admin(&self, old: &Versioned<Admin>, fewer: Option<FullAdmins>) -> Result<(), RecordError> {
+        let mut writes = self.delete_admin_writes(old)?;
+        writes.extend(self.fewer_in(&old.value.organization, fewer)?);
+        self.transact(writes).await
+    }
+
+    pub(super) fn delete_admin_writes(&self, old: &Versioned<Admin>) -> Result<Vec<TransactWriteItem>, RecordError> {
         let admin = &old.value;
-        let mut writes = vec![
+        Ok(vec![
             self.delete_in(table::admin(admin.name.as_str()), Some(old.rev))?,
             self.delete_in(table::admin_of(&admin.organization, &admin.name), None)?,
             self.delete_in(table::account_auth(&admin.account()), None)?,
-        ];
-        writes.extend(self.fewer_in(&admin.organization, fewer)?);
-        self.transact(writes).await
+        ])
     }
 
     fn fewer_in(

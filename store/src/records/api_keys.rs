@@ -90,6 +90,28 @@ impl Records {
         Ok(read.saturating_add(1))
     }
 
+    /// Puts a new key in the place of another, which ends: now, or as `ending` says.
+    pub async fn rotate_api_key(
+        &self,
+        old: &Versioned<ApiKey>,
+        ending: Option<&ApiKey>,
+        (new, hash, limit): (&ApiKey, KeyHash, u32),
+        close: &Close,
+    ) -> Result<u64, RecordError> {
+        let mut writes = self.create_api_key_writes(new, hash, limit)?;
+        let place = table::api_key(&new.organization, &old.value.id);
+        match ending {
+            Some(ending) => writes.extend([self.put_in(&place, Some(old.rev), ending)?, self.auth_change(ending)?]),
+            None => {
+                writes.push(self.delete_in(place, Some(old.rev))?);
+                writes.push(self.delete_in(table::auth(&old.value.id), None)?);
+            }
+        }
+        writes.extend(self.close_in(Some(close))?);
+        self.transact(writes).await?;
+        Ok(1)
+    }
+
     /// Deletes a key. Requests with it fail from the next one on; sessions that it opened are ended.
     pub async fn delete_api_key(&self, old: &Versioned<ApiKey>, close: &Close) -> Result<(), RecordError> {
         let key = &old.value;

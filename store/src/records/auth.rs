@@ -26,6 +26,9 @@ use std::collections::HashMap;
 pub(super) struct AuthItem {
     organization: OrganizationId,
     kind: KeyKind,
+    /// Absent in the first ones, none of which is dynamic.
+    #[serde(default)]
+    scope: u8,
     owner: Option<KeyOwner>,
     permissions: Scopes,
     allowed_ips: Vec<Source>,
@@ -45,6 +48,7 @@ impl AuthItem {
         Self {
             organization: key.organization.clone(),
             kind: key.kind,
+            scope: key.scope,
             owner: key.owner.clone(),
             permissions: key.permissions.clone(),
             allowed_ips: key.allowed_ips.clone(),
@@ -75,11 +79,12 @@ impl AuthItem {
         Ok((set, values))
     }
 
-    fn state(self, id: &ApiKeyId, used: u32) -> AuthState {
+    fn state(self, id: &ApiKeyId, used: u32, requests: u64) -> AuthState {
         AuthState {
             id: id.clone(),
             organization: self.organization,
             kind: self.kind,
+            scope: self.scope,
             owner: self.owner,
             permissions: self.permissions,
             allowed_ips: self.allowed_ips,
@@ -88,6 +93,7 @@ impl AuthItem {
             expires_at: self.expires_at,
             limit: self.limit,
             used,
+            requests,
             created_at: self.created_at,
         }
     }
@@ -110,7 +116,7 @@ pub(super) fn counter(minute: Minute) -> String {
 impl Records {
     /// What a key stands for, without a look at its secret. One consistent read.
     pub async fn auth_state(&self, id: &ApiKeyId) -> Result<Option<AuthState>, RecordError> {
-        Ok(self.get::<AuthItem>(table::auth(id)).await?.map(|found| found.value.state(id, 0)))
+        Ok(self.get::<AuthItem>(table::auth(id)).await?.map(|found| found.value.state(id, 0, 0)))
     }
 
     /// Checks a shown key and counts the request: one write unit, whatever the verdict. The outer error is ours, the
@@ -126,7 +132,7 @@ impl Records {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key_attributes(table::auth(id))))
-            .update_expression("ADD #now :one SET last_used = :time REMOVE #before, #long_before")
+            .update_expression("ADD #now :one, requests :one SET last_used = :time REMOVE #before, #long_before")
             .condition_expression(
                 "#hash = :hash AND #state = :active AND (attribute_not_exists(expires_at) OR expires_at > :time) \
                  AND (attribute_not_exists(#now) OR #now < #limit)",
@@ -211,8 +217,9 @@ impl Records {
 fn read(id: &ApiKeyId, item: Item, minute: Minute) -> Result<(AuthState, Vec<String>), RecordError> {
     let name = counter(minute);
     let used = optional_number(&item, &name).and_then(|used| u32::try_from(used).ok()).unwrap_or(0);
+    let requests = optional_number(&item, "requests").unwrap_or(0);
     let old = old_counters(&item, &name);
-    Ok((decode::<AuthItem>(item)?.value.state(id, used), old))
+    Ok((decode::<AuthItem>(item)?.value.state(id, used, requests), old))
 }
 
 /// The counters of other minutes in an item, at most 20, to bound the clean-up.
