@@ -396,8 +396,8 @@ def test_what_cannot_be_made_again_survives_its_stack(offline):
     secrets = [secret["Name"] for secret in offline.client("secretsmanager").list_secrets()["SecretList"]]
     for secret in ["SealingSecret", "SigningPassphrase", "HostKeySecret"]:
         assert kept["", secret] in secrets
-        assert re.fullmatch("[A-Za-z0-9]{64}", offline.client("secretsmanager").get_secret_value(
-            SecretId=kept["", secret])["SecretString"])
+        assert len(offline.client("secretsmanager").get_secret_value(
+            SecretId=kept["", secret])["SecretString"]) >= 32
 
 
 def test_removing_the_deployment_removes_what_runs(deployment):
