@@ -5,6 +5,7 @@ credentials are made up, and the proxies lead nowhere.
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -25,6 +26,19 @@ def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
+
+
+def free_ports(count):
+    """The first of so many in a row, below those that the system gives to whoever asks for any."""
+    for first in random.sample(range(20000, 30000, count), 100):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as found:
+                    found.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise AssertionError(f"no {count} free ports in a row")
 
 
 def wait_for(what, condition, seconds=30):

@@ -18,10 +18,11 @@ import threading
 import time
 import uuid
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from offline import ACCOUNT, Offline, Process, ROOT, free_port, program, request, stripped, wait_for
+from offline import ACCOUNT, Offline, Process, ROOT, free_port, free_ports, program, request, stripped, wait_for
 from templates import INFRA, load
 
 SAM = os.environ["TOWPATH_SAM"]
@@ -47,7 +48,7 @@ class Deployment:
         self.deploy()
         self.outputs = offline.outputs(STACK)
         self.resources = offline.resources(STACK)
-        self.accounts = first_accounts(folder)
+        self.accounts = FirstAccounts(folder)
         self.settle_functions()
         self.copy_accounts()
         api = self.outputs["ApiUrl"].removeprefix("https://").split(".")[0]
@@ -110,16 +111,13 @@ class Deployment:
         return request(self.offline.endpoint + path, method, {"Host": self.host, **(headers or {})}, body)
 
 
-class first_accounts:  # noqa: N801
+class FirstAccounts:
     """What the first start of `make dev` makes, as items of its table."""
 
     def __init__(self, folder):
-        import boto3
         state = folder / "dev"
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TOWPATH_STATE_DIR": str(state)}
-        base = free_port()
-        base = base if base < 65000 else base - 1000
-        dev = Process("towpath-dev", [program("towpath-dev"), "--port-base", str(base)], environment, folder)
+        dev = Process("towpath-dev", [program("towpath-dev"), "--port-base", str(free_ports(10))], environment, folder)
         try:
             wait_for("`make dev`", lambda: dev.alive() and "ready" in dev.text().split(), 60)
             lines = [line.split("=", 1) for line in (state / "dev.env").read_text().splitlines() if "=" in line]

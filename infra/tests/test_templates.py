@@ -221,3 +221,11 @@ def test_parameters_are_documented():
         assert f"`{name}`" in text, name
     for name in re.findall(r"`([A-Z]\w+)=", text):
         assert name in load(INFRA / "template.yaml")["Parameters"], name
+
+
+def test_the_cost_counts_the_alarms_that_there_are():
+    alarms = [resource.get("Condition") for resource in stacks()["watch.yaml"]["Resources"].values()
+              if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    text = source("docs/DEPLOY.md")
+    assert f"| {alarms.count(None)} × 0.10 |" in text and f"| {alarms.count('HasNodes')} × 0.10 |" in text
+    assert alarms.count("Housekeeps") == 3
