@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -94,9 +95,10 @@ class Offline:
             "HTTP_PROXY": NOWHERE, "HTTPS_PROXY": NOWHERE, "http_proxy": NOWHERE, "https_proxy": NOWHERE,
             "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost", "SAM_CLI_TELEMETRY": "0",
         }
+        # AUTH: what no policy allows is refused, but to `test`, whom it takes for the account's root.
         # The functions inherit its environment. Receivers of the tests' webhooks are here, so loopback is allowed to them.
         environment = {**self.environment, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
-                       "TOWPATH_WEBHOOK_LOOPBACK": "1"}
+                       "TOWPATH_WEBHOOK_LOOPBACK": "1", "AUTH": "true"}
         self.process = Process("ministack", [ministack], environment, folder)
         wait_for("ministack", lambda: self.process.alive() and self.answers())
 
@@ -110,6 +112,20 @@ class Offline:
     def client(self, service):
         return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id="test",
                             aws_secret_access_key="test")
+
+    def keys_with_the_rights_of(self, role):
+        """Of a user who has exactly the role's policies, for programs that read no session token from here."""
+        iam = self.client("iam")
+        user = f"as-{role}"[:64]
+        iam.create_user(UserName=user)
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            # ministack asks for an action that AWS does not have: batches need the right to send
+            text = json.dumps(document).replace('"sqs:SendMessage"', '"sqs:SendMessage", "sqs:SendMessageBatch"')
+            text = re.sub(r'"Action": ("sqs:SendMessage", "sqs:SendMessageBatch")', r'"Action": [\1]', text)
+            iam.put_user_policy(UserName=user, PolicyName=name, PolicyDocument=text)
+        key = iam.create_access_key(UserName=user)["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def outputs(self, stack):
         described = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import http.server
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import sys
 import threading
 import time
 import uuid
+import zipfile
 
 import boto3
 import pytest
@@ -34,6 +36,23 @@ LEFT_OUT = {
     "sftp-scaling.yaml": "AWS::ApplicationAutoScaling::ScalableTarget",
     "ftps-slot.yaml": "AWS::EC2::EIP",
 }
+
+
+WITH_KEYS = """#!/bin/sh
+export AWS_ACCESS_KEY_ID=$ITS_AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY=$ITS_AWS_SECRET_ACCESS_KEY
+exec "$LAMBDA_TASK_ROOT/program"
+"""
+
+
+def with_keys(archive):
+    """The archive, its program behind WITH_KEYS."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(made, "w") as new:
+        for name, content in [("bootstrap", WITH_KEYS), ("program", old.read("bootstrap"))]:
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o100755 << 16
+            new.writestr(entry, content)
+    return made.getvalue()
 
 
 class Deployment:
@@ -81,7 +100,7 @@ class Deployment:
         assert deployed.returncode == 0, (deployed.stdout + deployed.stderr)[-4000:] + self.offline.process.text()[-2000:]
 
     def settle_functions(self):
-        """Two things that CloudFormation does and ministack does not in nested stacks."""
+        """What CloudFormation does and ministack does not in nested stacks, and whom the functions are."""
         secrets, functions = self.offline.client("secretsmanager"), self.offline.client("lambda")
         # The first accounts come from a stack of `make dev`, so what they sealed must open here, too.
         secrets.put_secret_value(SecretId=self.outputs["SealingSecretArn"], SecretString=self.accounts.sealing_secret)
@@ -90,13 +109,21 @@ class Deployment:
             return secrets.get_secret_value(SecretId=match.group(1))["SecretString"]
 
         # 1. dynamic references stay as they are: resolved here, as they are written
-        for name in ["Management", "Token", "Webhook"]:
-            name = self.resources["Functions", name]
+        for function in ["Management", "Token", "Webhook"]:
+            name = self.resources["Functions", function]
             variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
             variables = {key: re.sub(r"\{\{resolve:secretsmanager:(.+):SecretString\}\}", resolved, value)
                          for key, value in variables.items()}
             assert not any("{{" in value for value in variables.values()), variables
+            # 3. The credentials of a role come with a session token, which programs do not read beside an endpoint. So each gets
+            # keys of a user with exactly the policies of its role, by a line of shell before the same program.
+            keys = self.offline.keys_with_the_rights_of(self.resources["Functions", f"{function}Role"])
+            variables |= {f"ITS_{key}": value for key, value in keys.items()}
             functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+            archive = self.infra / "build" / f"{function.lower()}.zip"
+            deployed = functions.get_function_configuration(FunctionName=name)["CodeSha256"]
+            assert deployed == base64.b64encode(hashlib.sha256(archive.read_bytes()).digest()).decode()
+            functions.update_function_code(FunctionName=name, ZipFile=with_keys(archive))
         # 2. numbers of parameters stay text, which its poller cannot compare
         for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
             functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 10})
@@ -105,6 +132,12 @@ class Deployment:
         table = self.offline.client("dynamodb")
         for item in self.accounts.items:
             table.put_item(TableName=self.outputs["Table"], Item=item)
+
+    def log(self, function):
+        """The end of a function's log, for whoever reads a failure."""
+        group = self.resources["Functions", f"{function}Log"]
+        events = self.offline.client("logs").filter_log_events(logGroupName=group)["events"]
+        return "\n".join(event["message"] for event in events)[-3000:]
 
     def call(self, path, method="GET", headers=None, body=None):
         """Through API Gateway."""
@@ -183,7 +216,8 @@ def token(deployment):
     pair = f"{env['TOWPATH_ADMIN_USER']}:{env['TOWPATH_ADMIN_PASSWORD']}"
     basic = base64.b64encode(pair.encode()).decode()
     answer = deployment.call("/api/v2/token", headers={"Authorization": f"Basic {basic}"})
-    assert answer.status == 200, answer
+    if answer.status != 200:
+        pytest.fail(f"{answer}\n{deployment.log('Token')}")
     return {"Authorization": f"Bearer {answer.json['access_token']}"}
 
 
@@ -335,11 +369,22 @@ def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webho
     assert environment["TOWPATH_PROXY_TRUSTED"] == "10.87.0.0/24,10.87.1.0/24"
     assert environment["TOWPATH_RESUME_HOURS"] == "72"
     assert environment["TOWPATH_BUCKET_OWNER"] == ACCOUNT
+    keys = offline.keys_with_the_rights_of(deployment.resources["Nodes", "NodeRole"])
+    bucket = deployment.outputs["Bucket"]
+    # AWS is plain HTTP here, which the bucket's policy refuses, as it should; then it is in the way
+    theirs = boto3.client("s3", endpoint_url=offline.endpoint, region_name="us-east-1",
+                          aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"])
+    with pytest.raises(ClientError, match="AccessDenied"):
+        theirs.list_objects_v2(Bucket=bucket)
+    offline.client("s3").delete_bucket_policy(Bucket=bucket)
+    theirs.list_objects_v2(Bucket=bucket)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        theirs.put_object(Bucket=bucket, Key="elsewhere", Body=b"")
     sftp, side = free_port(), free_port()
     environment.update({
         "TOWPATH_SFTP_LISTEN": f"127.0.0.1:{sftp}", "TOWPATH_METRICS_LISTEN": f"127.0.0.1:{side}",
         "TOWPATH_PROXY_TRUSTED": "127.0.0.1", "AWS_ENDPOINT_URL": offline.endpoint,
-        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
+        **keys})
     node = Process("protocol-node", [program("protocol-node")], environment, folder)
     try:
         wait_for("the node", lambda: node.alive() and f"listening sftp 127.0.0.1:{sftp}" in node.text())
@@ -363,7 +408,7 @@ def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webho
             capture_output=True, text=True, timeout=60, check=False)
         assert sent.returncode == 0, sent.stderr + node.text()[-3000:]
         assert (folder / "back.txt").read_text() == "hello\n"
-        listed = offline.client("s3").list_objects_v2(Bucket=deployment.outputs["Bucket"])["Contents"]
+        listed = offline.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
         keys = [entry["Key"] for entry in listed if not entry["Key"].endswith("/")]
         assert keys == [f"{deployment.accounts.organization}/files/home/node-partner/bye.txt"]
         wait_for("the upload's event", lambda: any(b"hello.txt" in body for _, body in webhook.came))
