@@ -398,7 +398,22 @@ def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webho
         askpass.chmod(0o700)
         (folder / "hello.txt").write_text("hello\n")
         batch = folder / "batch"
-        batch.write_text(f"put {folder}/hello.txt hello.txt\nrename hello.txt bye.txt\nget bye.txt {folder}/back.txt\n")
+        with (folder / "large").open("wb") as large:
+            large.truncate(20 << 20)
+        # parts, an append by copying parts, a folder's rename, deletes
+        batch.write_text(f"""put {folder}/hello.txt hello.txt
+            rename hello.txt bye.txt
+            get bye.txt {folder}/back.txt
+            mkdir in
+            put {folder}/large in/large
+            !head -c 1000 /dev/zero >> {folder}/large
+            reput {folder}/large in/large
+            rename in out
+            ls -l out
+            get out/large {folder}/large.back
+            rm out/large
+            rmdir out
+            """)
         # BatchMode would forbid passwords; `-b` sets it, and what comes first counts
         sent = subprocess.run(
             ["sftp", "-o", "BatchMode=no", "-b", batch, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
@@ -408,6 +423,7 @@ def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webho
             capture_output=True, text=True, timeout=60, check=False)
         assert sent.returncode == 0, sent.stderr + node.text()[-3000:]
         assert (folder / "back.txt").read_text() == "hello\n"
+        assert (folder / "large.back").stat().st_size == (20 << 20) + 1000
         listed = offline.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
         keys = [entry["Key"] for entry in listed if not entry["Key"].endswith("/")]
         assert keys == [f"{deployment.accounts.organization}/files/home/node-partner/bye.txt"]
