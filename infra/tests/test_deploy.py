@@ -432,6 +432,7 @@ def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webho
     finally:
         node.stop()
     assert node.child.returncode == 0, node.text()[-2000:]
+    assert "AccessDenied" not in node.text(), "also not where the node goes on without it"
 
 
 def test_what_cannot_be_made_again_survives_its_stack(offline):
