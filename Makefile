@@ -7,7 +7,7 @@ CARGO_TEST  = cargo test --workspace --locked
 
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help dev test test-clients test-full fuzz bench check clean-dev clean deps deps-dev deps-clients deps-bench
+.PHONY: help dev test test-clients test-infra test-deploy test-full fuzz bench check package image clean-dev clean deps deps-dev deps-clients deps-bench
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,11 +34,38 @@ test-clients: deps deps-clients .venv/installed ## More clients, and more of eve
 	.venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv --no-deps -r $<
 	@touch $@
 
+# What runs the templates' tests: the programs as `make test` builds them, and the SAM CLI.
+INFRA_TEST = TOWPATH_PROGRAMS=$(abspath $(TARGET)/debug) TOWPATH_SAM=$(abspath .venv-infra/sam/bin/sam) \
+	.venv-infra/tests/bin/python -B -m pytest -p no:cacheprovider
+
+test-infra: deps-dev .venv-infra/installed ## The deployment's templates: lint, agreement with the programs, each role's permissions
+	$(CARGO_BUILD)
+	$(INFRA_TEST) infra/tests/test_templates.py infra/tests/test_permissions.py
+
+test-deploy: deps .venv-infra/installed ## Deploy the template to an offline AWS, and call each route with the real programs
+	$(CARGO_BUILD)
+	$(INFRA_TEST) infra/tests/test_deploy.py
+
+.venv-infra/installed: infra/tests/requirements.txt infra/tests/requirements-sam.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || ./scripts/need ensurepip:python3-venv
+	python3 -m venv .venv-infra/tests
+	.venv-infra/tests/bin/pip install --quiet --disable-pip-version-check --require-virtualenv --no-deps -r infra/tests/requirements.txt
+	python3 -m venv .venv-infra/sam
+	.venv-infra/sam/bin/pip install --quiet --disable-pip-version-check --require-virtualenv --no-deps -r infra/tests/requirements-sam.txt
+	@touch $@
+
+package: deps-dev ## The functions' archives for a deployment, into infra/build (docs/DEPLOY.md)
+	$(CARGO_BUILD) --profile lambda $(patsubst functions/src/bin/%.rs,--bin %,$(wildcard functions/src/bin/*.rs))
+	python3 -B infra/package.py $(TARGET)/lambda
+
+image: ## The node's image; needs Docker. Another name or kind: make image ARGS="-t name --target bare"
+	docker build -f infra/node/Dockerfile $(or $(ARGS),-t towpath-node) .
+
 SECONDS_OF_FUZZING ?= 600
 fuzz: ## Fuzz the parsers of SFTP, FTPS, PROXY headers, certificates and paths; what it finds is left in fuzz/artifacts
 	cd fuzz && for target in frames lines headers certificates paths; do ./run $$target -max_total_time=$(SECONDS_OF_FUZZING) || exit 1; done
 
-test-full: test test-clients ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
+test-full: test test-clients test-infra test-deploy ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
 	$(CARGO_TEST) --test it -- --ignored --nocapture
 	TOWPATH_TEST_KILLS=300 TOWPATH_TEST_FAULT_SECONDS=60 $(CARGO_TEST) --test crash -- --nocapture --test-threads=1
 	@mkdir -p .towpath/tools

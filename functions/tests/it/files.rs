@@ -324,8 +324,10 @@ async fn permissions_are_those_of_sftp() {
 #[tokio::test]
 async fn a_key_leaves_what_both_may() {
     let world = World::start().await;
-    let user = world.files_of("partner-one", json!({"AllowApiKeyAuth": true})).await;
+    let user = world.files_of("partner-one", json!({})).await;
     assert_eq!(user.put("a", b"a").await, 201);
+    let allow = r#"{"AllowApiKeyAuth": true}"#;
+    world.admin("PATCH", &format!("/users/{}", user.id), allow).await.expect(200);
     let made = |permissions: Value| json!({"Name": "k", "Kind": "user", "Scope": 2, "OwnerType": "credential", "OwnerId": user.id, "Expiration": "30d", "Permissions": permissions});
     let reading = world.admin("POST", "/api-keys", &made(json!(["read:files"])).to_string()).await.expect(201);
     let call = async |method: &str, rest: &str, key: &str| {
