@@ -103,11 +103,9 @@ async fn a_large_file_goes_through_the_door_and_comes_back_from_s3() {
     let received = receiver.wait_for(3).await;
     let topics: Vec<Value> = received.iter().map(|one| one.json()["Topic"].clone()).collect();
     assert_eq!(topics.iter().filter(|topic| **topic == json!("file.downloaded")).count(), 2, "{topics:?}");
-    let created = received.iter().map(|one| one.json()).find(|one| one["Topic"] == "file.created").unwrap();
-    assert_eq!(
-        (&created["Data"]["Path"], &created["Data"]["Metadata"]["Protocol"]),
-        (&json!("big%20one.bin"), &json!("API"))
-    );
+    let of = |topic: &str| received.iter().map(|one| one.json()).find(|one| one["Topic"] == topic).unwrap();
+    assert_eq!(of("file.created")["Data"]["Path"], "big+one.bin");
+    assert_eq!(of("file.downloaded")["Data"]["Metadata"]["Protocol"], "API");
 
     // one that gives up leaves nothing
     let address = script.address("half", 30 << 20);
