@@ -6,6 +6,7 @@
 use crate::aws::Aws;
 use crate::item::{Item, key_attributes, number};
 use crate::patience::{conditionally, patiently};
+use crate::queries::all_of;
 use crate::records::RecordError;
 use crate::table::{self, TTL, VERSION};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -101,32 +102,9 @@ impl DirectUploads {
         prefix: &str,
         most: usize,
     ) -> Result<Vec<DirectUpload>, RecordError> {
-        let mut request = self
-            .dynamodb
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .expression_attribute_values(":pk", AttributeValue::S(table::direct_uploads(organization)));
-        request = if prefix.is_empty() {
-            request.key_condition_expression("pk = :pk")
-        } else {
-            request
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
-        };
-        let mut found = Vec::new();
-        let mut from = None;
-        loop {
-            let page = request.clone().set_exclusive_start_key(from.take());
-            let answer = patiently(|| page.clone().send()).await.map_err(RecordError::unavailable)?;
-            for item in answer.items() {
-                found.push(read(item)?);
-            }
-            match answer.last_evaluated_key {
-                Some(next) if found.len() < most => from = Some(next),
-                _ => return Ok(found),
-            }
-        }
+        let partition = table::direct_uploads(organization);
+        let items = all_of(&self.dynamodb, &self.table, (partition, prefix), most).await;
+        items.map_err(RecordError::unavailable)?.iter().map(read).collect()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod objects;
 pub mod partials;
 mod patience;
 pub mod places;
+mod queries;
 pub mod records;
 pub mod resources;
 pub mod seal;

@@ -6,6 +6,7 @@
 
 use crate::aws::Aws;
 use crate::patience::{conditionally, patiently};
+use crate::queries::all_of;
 use crate::table::{self, PK, SK, TTL, VERSION};
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
@@ -125,32 +126,8 @@ impl Partials {
     }
 
     async fn query(&self, organization: &OrganizationId, prefix: &str) -> Result<Vec<PartialUpload>, PartialError> {
-        let mut request = self
-            .dynamodb
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .expression_attribute_values(":pk", AttributeValue::S(table::partials(organization)));
-        request = if prefix.is_empty() {
-            request.key_condition_expression("pk = :pk")
-        } else {
-            request
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
-        };
-        let mut found = Vec::new();
-        let mut from = None;
-        loop {
-            let page = request.clone().set_exclusive_start_key(from.take());
-            let answer = patiently(|| page.clone().send()).await?;
-            for item in answer.items() {
-                found.push(read(item)?);
-            }
-            match answer.last_evaluated_key {
-                Some(next) if found.len() < MOST => from = Some(next),
-                _ => return Ok(found),
-            }
-        }
+        let items = all_of(&self.dynamodb, &self.table, (table::partials(organization), prefix), MOST).await?;
+        items.iter().map(read).collect()
     }
 }
 

@@ -43,11 +43,11 @@ impl Management {
             tracing::info!(user = %credential.value.user_name, %refusal, "a token is refused");
             return Err(ManagementError::Unauthorized);
         }
-        if let Some(key) = caller.key() {
-            if !credential.value.takes_keys() {
-                tracing::info!(user = %credential.value.user_name, key = %key.id, "API key refused: its owner does not allow it now");
-                return Err(ManagementError::Unauthorized);
-            }
+        if let Some(key) = caller.key()
+            && !credential.value.takes_keys()
+        {
+            tracing::info!(user = %credential.value.user_name, key = %key.id, "API key refused: its owner does not allow it now");
+            return Err(ManagementError::Unauthorized);
         }
         Ok((organization.value, credential))
     }
