@@ -26,10 +26,10 @@ const STANDSTILL: Duration = Duration::from_secs(60);
 /// intent, after the last of those that are taken together within a minute.
 const UNTIL_SWEPT: Duration = Duration::from_secs(200);
 
-/// Records that stay, and those that expire: claims, interrupted uploads, and intents that were given up. Whatever else is in the table was left
-/// behind.
-const KEPT: [&str; 7] = ["ORG#", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#"];
-const EXPIRING: [&str; 6] = ["GONE#", "PARTIAL#", "INTENT#", "NODES", "NODE#", "CLOSE"];
+/// Records that stay, and those that expire: claims, interrupted uploads, intents that were given up, and the last requests of API
+/// keys. Whatever else is in the table was left behind.
+const KEPT: [&str; 8] = ["ORG#", "ORGANIZATIONS", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#"];
+const EXPIRING: [&str; 7] = ["GONE#", "PARTIAL#", "INTENT#", "NODES", "NODE#", "CLOSE", "KEYLOG#"];
 
 /// All checks; every part must run. Panics with everything that is wrong.
 pub(crate) async fn everything(stage: &Stage, ledger: &Ledger) {
