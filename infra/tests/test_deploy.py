@@ -138,11 +138,11 @@ class Deployment:
         for item in self.accounts.items:
             table.put_item(TableName=self.outputs["Table"], Item=item)
 
-    def log(self, function):
+    def log(self, function, most=3000):
         """The end of a function's log, for whoever reads a failure."""
         group = self.resources["Functions", f"{function}Log"]
-        events = self.offline.client("logs").filter_log_events(logGroupName=group)["events"]
-        return "\n".join(event["message"] for event in events)[-3000:]
+        pages = self.offline.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        return "\n".join(event["message"] for page in pages for event in page["events"])[-most:]
 
     def call(self, path, method="GET", headers=None, body=None):
         """Through API Gateway."""
@@ -310,11 +310,11 @@ def test_everything_else_was_deployed(deployment):
     assert not unmade
 
 
-def test_each_route_reaches_its_function(deployment, token, operator):
+def test_each_route_reaches_its_function(deployment, token):
     """An answer of ours carries X-Request-Id, and the routes differ in what only their own function says."""
     organization = deployment.accounts.organization
     asked = {
-        "ANY /organizations": ("/organizations", operator, 200),
+        "ANY /organizations": ("/organizations", {}, 401),
         "ANY /organizations/{proxy+}": (f"/organizations/{organization}/users", token, 200),
         "ANY /api/v2/{proxy+}": ("/api/v2/version", token, 200),
         "ANY /api/v2/token": ("/api/v2/token", {}, 401),
@@ -343,6 +343,17 @@ def test_each_route_reaches_its_function(deployment, token, operator):
     assert [key["crv"] for key in keys] == ["Ed25519"]
     assert deployment.call("/nothing").status == 404
     assert "X-Request-Id" not in deployment.call("/nothing").headers, "unknown paths start no function"
+
+
+def test_lists_that_are_whole_partitions(deployment, token, operator):
+    """DynamoDB takes no empty text for what a key begins with."""
+    keys = f"/organizations/{deployment.accounts.organization}/api-keys"
+    made = deployment.call(keys, "POST", token, {"Name": "ci", "Expiration": "30d"})
+    assert made.status == 201, made
+    listed = [deployment.call("/organizations", headers=operator),
+              deployment.call(f"{keys}/{made.json['Id']}/requests", headers=token)]
+    assert [answer.status for answer in listed] == [200, 200], listed
+    assert deployment.accounts.organization in listed[0].body.decode()
 
 
 def test_a_whole_request_with_a_body(deployment, token):
@@ -574,6 +585,14 @@ def over_https(deployment, token, port):
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         assert opened.read("big.bin") == content
     user.call("files?path=big.bin", 200, "DELETE")
+
+
+def test_no_function_was_refused_anything(deployment):
+    """Also not where it goes on without it."""
+    for function in ["Management", "Token", "Files", "Webhook"]:
+        log = deployment.log(function, 10_000_000)
+        assert "REPORT" in log or "answered" in log, f"{function} has no log"
+        assert "AccessDenied" not in log and "not authorized" not in log, function
 
 
 def test_what_cannot_be_made_again_survives_its_stack(offline):
