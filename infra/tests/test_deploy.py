@@ -277,7 +277,7 @@ class User:
 def webhook(deployment, token):
     receiver = Receiver()
     made = deployment.call(f"/organizations/{deployment.accounts.organization}/webhooks", "POST", token, {
-        "Alias": "mine", "Url": receiver.url, "Type": "webhook", "Topics": ["file.created", "user.login"]})
+        "Alias": "mine", "Url": receiver.url, "Type": "webhook", "Topics": ["file.created", "user.login", "user.login-failed"]})
     assert made.status == 201, made
     receiver.id, receiver.secret = made.json["Id"], made.json["Secret"]
     yield receiver
@@ -396,6 +396,14 @@ def test_a_message_that_fails_stays_and_the_others_go(deployment, webhook):
 
     wait_for("one message to be left", lambda: left() == 1)
     assert len(webhook.came) == before + 9, "none was delivered twice"
+
+
+def test_a_refused_sign_in_is_announced(deployment, token, webhook):
+    """By the token function, which may send to the queue for that alone."""
+    user = User(deployment, token, "refused-partner")
+    basic = base64.b64encode(f"{user.name}:wrong".encode()).decode()
+    assert deployment.call("/api/v2/user/token", headers={"Authorization": f"Basic {basic}"}).status == 401
+    wait_for("the event", lambda: "user.login-failed" in webhook.topics())
 
 
 def test_queue_and_table_are_as_the_programs_need_them(deployment):
