@@ -85,7 +85,7 @@ class Offline:
     """ministack, and what a test asks of it."""
 
     def __init__(self, folder, ministack):
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self.keys = folder, free_port(), {}
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder),
@@ -115,6 +115,8 @@ class Offline:
 
     def keys_with_the_rights_of(self, role):
         """Of a user who has exactly the role's policies, for programs that read no session token from here."""
+        if role in self.keys:
+            return self.keys[role]
         iam = self.client("iam")
         user = f"as-{role}"[:64]
         iam.create_user(UserName=user)
@@ -125,7 +127,8 @@ class Offline:
             text = re.sub(r'"Action": ("sqs:SendMessage", "sqs:SendMessageBatch")', r'"Action": [\1]', text)
             iam.put_user_policy(UserName=user, PolicyName=name, PolicyDocument=text)
         key = iam.create_access_key(UserName=user)["AccessKey"]
-        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        self.keys[role] = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        return self.keys[role]
 
     def outputs(self, stack):
         described = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
@@ -158,11 +161,20 @@ class Answer:
         return f"{self.status} {self.body[:300]!r}"
 
 
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Are answers."""
+
+    def redirect_request(self, *_):
+        return None
+
+
 def request(url, method="GET", headers=None, body=None):
-    data = json.dumps(body).encode() if body is not None else None
-    headers = {"Content-Type": "application/json", **(headers or {})}
+    """`body`: bytes as they are, anything else as JSON."""
+    raw = isinstance(body, bytes)
+    data = body if raw or body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/octet-stream" if raw else "application/json", **(headers or {})}
     asked = urllib.request.Request(url, method=method, headers=headers, data=data)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Redirects)
     try:
         with opener.open(asked, timeout=40) as answer:
             return Answer(answer.status, answer.headers, answer.read())

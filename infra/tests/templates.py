@@ -30,6 +30,11 @@ def load(path):
     return yaml.load(path.read_text(), Loader)
 
 
+def unwrapped(entries):
+    """The entries of a list, also those that a condition may leave out."""
+    return [entry["Fn::If"][1] if "Fn::If" in entry else entry for entry in entries]
+
+
 def stacks():
     """{file name: template} of the nested ones."""
     return {path.name: load(path) for path in sorted((INFRA / "stacks").glob("*.yaml"))}

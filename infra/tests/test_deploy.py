@@ -7,16 +7,19 @@ What the offline AWS cannot do is left out by name below, and a test says so whe
 import base64
 import hashlib
 import hmac
+import http.client
 import http.server
 import io
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import uuid
 import zipfile
 
@@ -25,10 +28,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from offline import ACCOUNT, Offline, Process, ROOT, free_port, free_ports, program, request, stripped, wait_for
-from templates import INFRA, load
+from templates import INFRA, load, unwrapped
 
 SAM = os.environ["TOWPATH_SAM"]
 STACK = "towpath"
+HTTPS = "door.example.com"
 
 # Stacks that ministack 1.5.33 cannot make, with the resource type that it does not know. cfn-lint and the other tests
 # read them; nothing runs them.
@@ -82,7 +86,7 @@ class Deployment:
     def package(self):
         programs = self.folder / "programs"
         programs.mkdir()
-        for name in ["management", "token", "webhook", "housekeeping"]:
+        for name in ["management", "token", "files", "webhook", "housekeeping"]:
             if (ROOT / "functions/src/bin" / f"{name}.rs").exists():
                 stripped(name, programs)
         subprocess.run([sys.executable, INFRA / "package.py", programs, self.infra / "build"], check=True)
@@ -94,7 +98,8 @@ class Deployment:
             [SAM, "deploy", "--template-file", self.infra / "template.yaml", "--stack-name", STACK, "--s3-bucket", "artefacts",
              "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides",
              "NodeRepository=towpath-node", "NodeTag=1", "ResumeDays=3", "AlarmEmail=operator@example.com",
-             "CorsOrigin=https://files.example.com"],
+             "CorsOrigin=https://files.example.com", f"HttpsDomain={HTTPS}",
+             f"HttpsCertificateArn=arn:aws:acm:us-east-1:{ACCOUNT}:certificate/{uuid.UUID(int=1)}"],
             env=self.offline.environment, cwd=self.folder, text=True, capture_output=True, timeout=300, check=False)
         (self.folder / "sam.log").write_text(deployed.stdout + deployed.stderr)
         assert deployed.returncode == 0, (deployed.stdout + deployed.stderr)[-4000:] + self.offline.process.text()[-2000:]
@@ -109,7 +114,7 @@ class Deployment:
             return secrets.get_secret_value(SecretId=match.group(1))["SecretString"]
 
         # 1. dynamic references stay as they are: resolved here, as they are written
-        for function in ["Management", "Token", "Webhook"]:
+        for function in ["Management", "Token", "Files", "Webhook"]:
             name = self.resources["Functions", function]
             variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
             variables = {key: re.sub(r"\{\{resolve:secretsmanager:(.+):SecretString\}\}", resolved, value)
@@ -133,11 +138,11 @@ class Deployment:
         for item in self.accounts.items:
             table.put_item(TableName=self.outputs["Table"], Item=item)
 
-    def log(self, function):
+    def log(self, function, most=3000):
         """The end of a function's log, for whoever reads a failure."""
         group = self.resources["Functions", f"{function}Log"]
-        events = self.offline.client("logs").filter_log_events(logGroupName=group)["events"]
-        return "\n".join(event["message"] for event in events)[-3000:]
+        pages = self.offline.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        return "\n".join(event["message"] for page in pages for event in page["events"])[-most:]
 
     def call(self, path, method="GET", headers=None, body=None):
         """Through API Gateway."""
@@ -210,22 +215,69 @@ def deployment(offline, tmp_path_factory):
     return Deployment(offline, tmp_path_factory.mktemp("deployment"))
 
 
-@pytest.fixture(scope="module")
-def token(deployment):
-    env = deployment.accounts.env
-    pair = f"{env['TOWPATH_ADMIN_USER']}:{env['TOWPATH_ADMIN_PASSWORD']}"
-    basic = base64.b64encode(pair.encode()).decode()
-    answer = deployment.call("/api/v2/token", headers={"Authorization": f"Basic {basic}"})
+def sign_in(deployment, path, name, password):
+    """The headers of who has signed in."""
+    basic = base64.b64encode(f"{name}:{password}".encode()).decode()
+    answer = deployment.call(path, headers={"Authorization": f"Basic {basic}"})
     if answer.status != 200:
         pytest.fail(f"{answer}\n{deployment.log('Token')}")
     return {"Authorization": f"Bearer {answer.json['access_token']}"}
 
 
 @pytest.fixture(scope="module")
+def token(deployment):
+    env = deployment.accounts.env
+    return sign_in(deployment, "/api/v2/token", env["TOWPATH_ADMIN_USER"], env["TOWPATH_ADMIN_PASSWORD"])
+
+
+@pytest.fixture(scope="module")
+def operator(deployment):
+    env = deployment.accounts.env
+    return sign_in(deployment, "/api/v2/token", env["TOWPATH_OPERATOR_USER"], env["TOWPATH_OPERATOR_PASSWORD"])
+
+
+@pytest.fixture(scope="module")
+def bucket(deployment):
+    """Its name. AWS is plain HTTP here, which the bucket's policy refuses, as it should; then it is in the way."""
+    name, s3 = deployment.outputs["Bucket"], deployment.offline.client("s3")
+    [statement] = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
+    assert statement["Effect"] == "Deny" and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    keys = deployment.offline.keys_with_the_rights_of(deployment.resources["Functions", "FilesRole"])
+    theirs = boto3.client("s3", endpoint_url=deployment.offline.endpoint, region_name="us-east-1",
+                          aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"])
+    with pytest.raises(ClientError, match="AccessDenied"):
+        theirs.list_objects_v2(Bucket=name)
+    s3.delete_bucket_policy(Bucket=name)
+    theirs.list_objects_v2(Bucket=name)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        theirs.put_object(Bucket=name, Key="elsewhere", Body=b"")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        theirs.list_multipart_uploads(Bucket=name)
+    return name
+
+
+class User:
+    """A credential that is signed in to the API."""
+
+    def __init__(self, deployment, admin, name):
+        self.deployment, self.name = deployment, name
+        users = f"/organizations/{deployment.accounts.organization}/users"
+        made = deployment.call(users, "POST", admin, {"UserName": name, "Permission": "full"})
+        assert made.status == 201, made
+        self.token = sign_in(deployment, "/api/v2/user/token", name, made.json["Password"])
+
+    def call(self, rest, status, method="GET", headers=None, body=None):
+        answer = self.deployment.call(f"/api/v2/user/{rest}", method, {**self.token, **(headers or {})}, body)
+        if answer.status != status:
+            pytest.fail(f"{method} {rest}: {answer}\n{self.deployment.log('Files')}")
+        return answer
+
+
+@pytest.fixture(scope="module")
 def webhook(deployment, token):
     receiver = Receiver()
     made = deployment.call(f"/organizations/{deployment.accounts.organization}/webhooks", "POST", token, {
-        "Alias": "mine", "Url": receiver.url, "Type": "webhook", "Topics": ["file.created", "user.login"]})
+        "Alias": "mine", "Url": receiver.url, "Type": "webhook", "Topics": ["file.created", "user.login", "user.login-failed"]})
     assert made.status == 201, made
     receiver.id, receiver.secret = made.json["Id"], made.json["Secret"]
     yield receiver
@@ -262,6 +314,7 @@ def test_each_route_reaches_its_function(deployment, token):
     """An answer of ours carries X-Request-Id, and the routes differ in what only their own function says."""
     organization = deployment.accounts.organization
     asked = {
+        "ANY /organizations": ("/organizations", {}, 401),
         "ANY /organizations/{proxy+}": (f"/organizations/{organization}/users", token, 200),
         "ANY /api/v2/{proxy+}": ("/api/v2/version", token, 200),
         "ANY /api/v2/token": ("/api/v2/token", {}, 401),
@@ -269,18 +322,38 @@ def test_each_route_reaches_its_function(deployment, token):
         "ANY /api/v2/user/token": ("/api/v2/user/token", {}, 401),
         "ANY /api/v2/user/logout": ("/api/v2/user/logout", {}, 401),
         "ANY /.well-known/jwks.json": ("/.well-known/jwks.json", {}, 200),
+        # management knows none of these: it would say 404
+        "ANY /api/v2/user/dirs": ("/api/v2/user/dirs", {}, 401),
+        "ANY /api/v2/user/files": ("/api/v2/user/files", {}, 401),
+        "ANY /api/v2/user/files/{proxy+}": ("/api/v2/user/files/metadata", {}, 401),
+        "ANY /api/v2/user/file-actions/{proxy+}": ("/api/v2/user/file-actions/move", {}, 405),
+        "ANY /api/v2/user/streamzip": ("/api/v2/user/streamzip", {}, 405),
+        "ANY /api/v2/user/upload-sessions": ("/api/v2/user/upload-sessions", {}, 405),
+        "ANY /api/v2/user/upload-sessions/{proxy+}": ("/api/v2/user/upload-sessions/1", {}, 401),
     }
     gateway = deployment.offline.client("apigatewayv2")
     routes = {route["RouteKey"] for route in gateway.get_routes(ApiId=deployment.resources["Api", "Api"])["Items"]}
     assert routes == set(asked), "a route that this test does not ask, or the other way round"
     for key, (path, headers, status) in asked.items():
         answer = deployment.call(path, headers=headers)
-        assert answer.status == status, (key, answer)
+        if answer.status != status:
+            pytest.fail(f"{key}: {answer}\n{deployment.log('Management')}\n{deployment.log('Files')}")
         assert answer.headers["X-Request-Id"], (key, "was not answered by the program")
     keys = deployment.call("/.well-known/jwks.json").json["keys"]
     assert [key["crv"] for key in keys] == ["Ed25519"]
     assert deployment.call("/nothing").status == 404
     assert "X-Request-Id" not in deployment.call("/nothing").headers, "unknown paths start no function"
+
+
+def test_lists_that_are_whole_partitions(deployment, token, operator):
+    """DynamoDB takes no empty text for what a key begins with."""
+    keys = f"/organizations/{deployment.accounts.organization}/api-keys"
+    made = deployment.call(keys, "POST", token, {"Name": "ci", "Expiration": "30d"})
+    assert made.status == 201, made
+    listed = [deployment.call("/organizations", headers=operator),
+              deployment.call(f"{keys}/{made.json['Id']}/requests", headers=token)]
+    assert [answer.status for answer in listed] == [200, 200], listed
+    assert deployment.accounts.organization in listed[0].body.decode()
 
 
 def test_a_whole_request_with_a_body(deployment, token):
@@ -325,6 +398,14 @@ def test_a_message_that_fails_stays_and_the_others_go(deployment, webhook):
     assert len(webhook.came) == before + 9, "none was delivered twice"
 
 
+def test_a_refused_sign_in_is_announced(deployment, token, webhook):
+    """By the token function, which may send to the queue for that alone."""
+    user = User(deployment, token, "refused-partner")
+    basic = base64.b64encode(f"{user.name}:wrong".encode()).decode()
+    assert deployment.call("/api/v2/user/token", headers={"Authorization": f"Basic {basic}"}).status == 401
+    wait_for("the event", lambda: "user.login-failed" in webhook.topics())
+
+
 def test_queue_and_table_are_as_the_programs_need_them(deployment):
     sqs = deployment.offline.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=deployment.outputs["EventsQueueUrl"], AttributeNames=["All"])["Attributes"]
@@ -333,6 +414,73 @@ def test_queue_and_table_are_as_the_programs_need_them(deployment):
     dynamodb = deployment.offline.client("dynamodb")
     table = dynamodb.describe_table(TableName=deployment.outputs["Table"])["Table"]
     assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["sweep"]
+
+
+def test_a_file_comes_and_goes_through_the_gateway(deployment, token, webhook, bucket):
+    """Each with the rights of the function's role: folders, small files, copies, addresses at S3, both ways."""
+    user, s3 = User(deployment, token, "rest-partner"), deployment.offline.client("s3")
+    user.call("dirs?path=in/deep&mkdir_parents=true", 201, "POST")
+    content = bytes(range(256)) * 2000
+    user.call("files/upload?path=in/data.bin", 201, "POST", {"X-SFTPGO-MTIME": "1603696766908"}, content)
+    [folder, file] = sorted(user.call("dirs?path=in", 200).json, key=lambda entry: "size" in entry)
+    assert folder["name"] == "deep" and (file["name"], file["size"]) == ("data.bin", len(content))
+    assert file["last_modified"] == "2020-10-26T07:19:26Z"
+    key = f"{deployment.accounts.organization}/files/home/{user.name}/in/data.bin"
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == content, "bytes survive base64"
+    wait_for("its event", lambda: any(b"in/data.bin" in body for _, body in webhook.came))
+
+    redirect = user.call("files?path=in/data.bin", 302)
+    address = redirect.headers["Location"]
+    assert "X-Amz-Signature=" in address and urllib.parse.urlparse(address).port == deployment.offline.port, address
+    got = request(address)
+    assert got.status == 200 and got.body == content, got
+    assert 'filename="data.bin"' in got.headers["Content-Disposition"]
+    assert request(address.replace("in/data.bin", "in/other.bin").replace("in%2Fdata.bin", "in%2Fother.bin")).status == 403
+
+    user.call("file-actions/copy?path=in/data.bin&target=in/copy.bin", 200, "POST")
+    user.call("files?path=in/copy.bin&target=in/deep/moved.bin", 200, "PATCH")
+    user.call("files/metadata?path=in/deep/moved.bin", 200, "PATCH", None, {"modification_time": 1603696766000})
+    user.call("dirs?path=in&target=out", 200, "PATCH")
+    assert user.call("files/metadata?path=out/deep/moved.bin", 200).json["size"] == len(content)
+    user.call("files?path=out/data.bin", 200, "DELETE")
+    user.call("files?path=out/data.bin", 404)
+    user.call("dirs?path=out", 200, "DELETE")
+    assert user.call("dirs?path=/", 200).json == []
+
+
+def test_a_large_file_goes_to_s3_in_parts(deployment, token, bucket):
+    user = User(deployment, token, "parts-partner")
+    content = os.urandom(1 << 20) * 9
+    session = user.call("upload-sessions", 201, "POST", None, {"path": "large.bin", "size": len(content)}).json
+    at = f"upload-sessions/{session['id']}"
+    assert session["part_count"] == len(session["parts"]) == 2
+    size = session["part_size"]
+    for part in session["parts"]:
+        piece = content[(part["number"] - 1) * size:][:size]
+        sent = request(part["url"], "PUT", None, piece)
+        assert sent.status == 200 and sent.headers["ETag"], sent
+        assert user.call(at, 200).json["received"] == list(range(1, part["number"] + 1))
+    user.call("files/metadata?path=large.bin", 404)
+    user.call(f"{at}/complete", 201, "POST")
+    assert request(user.call("files?path=large.bin", 302).headers["Location"]).body == content
+    given_up = user.call("upload-sessions", 201, "POST", None, {"path": "other.bin", "size": len(content)}).json
+    user.call(f"upload-sessions/{given_up['id']}", 200, "DELETE")
+    assert "Uploads" not in deployment.offline.client("s3").list_multipart_uploads(Bucket=bucket)
+    user.call("files?path=large.bin", 200, "DELETE")
+
+
+def through_the_balancer(port, method, address, body=b"", headers=None):
+    """What the balancer makes of a request to the HTTPS door: the same in HTTP, behind a PROXY header."""
+    assert address.startswith(f"https://{HTTPS}/"), address
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.sock.sendall(b"PROXY TCP4 203.0.113.8 203.0.113.1 40000 443\r\n")
+    connection.request(method, address.removeprefix(f"https://{HTTPS}"), body, {"Host": HTTPS, **(headers or {})})
+    answer = connection.getresponse()
+    try:
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 # A balancer: writes who the client is, then passes everything on.
@@ -352,9 +500,9 @@ threading.Event().wait(20)
 """
 
 
-def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webhook):
+def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webhook, bucket):
     """The real program with exactly that environment, but for what must differ here: the ports, where AWS is, and that the balancer is
-    this machine. A file goes in over SFTP, comes to the bucket, and is announced."""
+    this machine. A file goes in over SFTP, comes to the bucket, and is announced; the HTTPS door knows the tickets of the API."""
     offline, folder = deployment.offline, deployment.folder
     task = offline.client("ecs").describe_task_definition(taskDefinition=deployment.resources["Sftp", "Task"])
     container = task["taskDefinition"]["containerDefinitions"][0]
@@ -362,26 +510,18 @@ def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webho
     secrets = offline.client("secretsmanager")
     # ministack loses which secrets a container gets, so the template is asked; the root's outputs have the same names
     template = load(INFRA / "stacks/sftp.yaml")["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0]
-    assert len(template["Secrets"]) == len(container["secrets"]) == 2
-    for secret in template["Secrets"]:
+    assert len(template["Secrets"]) == len(container["secrets"]) == 3
+    for secret in unwrapped(template["Secrets"]):
         value = secrets.get_secret_value(SecretId=deployment.outputs[secret["ValueFrom"]["Ref"]])
         environment[secret["Name"]] = value["SecretString"]
     assert environment["TOWPATH_PROXY_TRUSTED"] == "10.87.0.0/24,10.87.1.0/24"
     assert environment["TOWPATH_RESUME_HOURS"] == "72"
     assert environment["TOWPATH_BUCKET_OWNER"] == ACCOUNT
+    assert environment["TOWPATH_HTTPS_LISTEN"] == "0.0.0.0:8443"
     keys = offline.keys_with_the_rights_of(deployment.resources["Nodes", "NodeRole"])
-    bucket = deployment.outputs["Bucket"]
-    # AWS is plain HTTP here, which the bucket's policy refuses, as it should; then it is in the way
-    theirs = boto3.client("s3", endpoint_url=offline.endpoint, region_name="us-east-1",
-                          aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"])
-    with pytest.raises(ClientError, match="AccessDenied"):
-        theirs.list_objects_v2(Bucket=bucket)
-    offline.client("s3").delete_bucket_policy(Bucket=bucket)
-    theirs.list_objects_v2(Bucket=bucket)
-    with pytest.raises(ClientError, match="AccessDenied"):
-        theirs.put_object(Bucket=bucket, Key="elsewhere", Body=b"")
-    sftp, side = free_port(), free_port()
+    sftp, side, https = free_port(), free_port(), free_port()
     environment.update({
+        "TOWPATH_HTTPS_LISTEN": f"127.0.0.1:{https}",
         "TOWPATH_SFTP_LISTEN": f"127.0.0.1:{sftp}", "TOWPATH_METRICS_LISTEN": f"127.0.0.1:{side}",
         "TOWPATH_PROXY_TRUSTED": "127.0.0.1", "AWS_ENDPOINT_URL": offline.endpoint,
         **keys})
@@ -428,6 +568,7 @@ def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webho
         keys = [entry["Key"] for entry in listed if not entry["Key"].endswith("/")]
         assert keys == [f"{deployment.accounts.organization}/files/home/node-partner/bye.txt"]
         wait_for("the upload's event", lambda: any(b"hello.txt" in body for _, body in webhook.came))
+        over_https(deployment, token, https)
         assert '"source-ip":"203.0.113.7"' in node.text(), "the client's address is the one that the balancer named"
     finally:
         node.stop()
@@ -435,12 +576,39 @@ def test_a_node_runs_with_what_its_task_definition_says(deployment, token, webho
     assert "AccessDenied" not in node.text(), "also not where the node goes on without it"
 
 
+def over_https(deployment, token, port):
+    """Through the API to the node's door: the two share a secret, and nobody comes past the balancer."""
+    user = User(deployment, token, "door-partner")
+    content = os.urandom(1 << 20) * 10
+    address = user.call(f"files/upload?path=big.bin&size={len(content)}", 307, "POST").headers["Location"]
+    with pytest.raises(OSError):
+        request(f"http://127.0.0.1:{port}{urllib.parse.urlparse(address).path}", "PUT", None, content)
+    assert through_the_balancer(port, "PUT", address[:-2] + "AA", content[:10])[0] in (401, 403, 404)
+    status, said = through_the_balancer(port, "PUT", address, content)
+    assert status == 201, said
+    assert user.call("files/metadata?path=big.bin", 200).json["size"] == len(content)
+    address = user.call("streamzip", 307, "POST", None, ["/big.bin"]).headers["Location"]
+    status, archive = through_the_balancer(port, "POST", address, b'["/big.bin"]', {"Content-Type": "application/json"})
+    assert status == 200
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert opened.read("big.bin") == content
+    user.call("files?path=big.bin", 200, "DELETE")
+
+
+def test_no_function_was_refused_anything(deployment):
+    """Also not where it goes on without it."""
+    for function in ["Management", "Token", "Files", "Webhook"]:
+        log = deployment.log(function, 10_000_000)
+        assert "REPORT" in log or "answered" in log, f"{function} has no log"
+        assert "AccessDenied" not in log and "not authorized" not in log, function
+
+
 def test_what_cannot_be_made_again_survives_its_stack(offline):
     """Each by itself: ministack forgets DeletionPolicy in nested stacks."""
     cloudformation = offline.client("cloudformation")
     kept = {}
     for name, parameters in [("data", {"ExistingBucket": "", "ResumeDays": "1", "CorsOrigin": "", "Housekeeping": "yes"}),
-                             ("secrets", {})]:
+                             ("secrets", {"HttpsDoor": "yes"})]:
         cloudformation.create_stack(
             StackName=f"kept-{name}", TemplateBody=(INFRA / "stacks" / f"{name}.yaml").read_text(),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
@@ -455,7 +623,7 @@ def test_what_cannot_be_made_again_survives_its_stack(offline):
         assert (kept["", queue].split("/")[-1] in queues) == stays, queue
     secrets = [secret["Name"] for secret in offline.client("secretsmanager").list_secrets()["SecretList"]]
     for secret in ["SealingSecret", "SigningPassphrase", "HostKeySecret"]:
-        assert kept["", secret] in secrets
+        assert kept["", secret] in secrets, secret
         assert len(offline.client("secretsmanager").get_secret_value(
             SecretId=kept["", secret])["SecretString"]) >= 32
 

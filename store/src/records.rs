@@ -174,22 +174,25 @@ impl Records {
         limit: u16,
     ) -> Result<Page<T>, RecordError> {
         let start = after.map(|id| key_attributes(Key { pk: partition.clone(), sk: format!("{prefix}{id}") }));
-        let answer = self
+        let mut request = self
             .client
             .query()
             .table_name(&self.table)
             .consistent_read(true)
-            .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
             .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
             .expression_attribute_values(":pk", text(partition))
-            .expression_attribute_values(":prefix", text(prefix))
             .set_exclusive_start_key(start)
-            .limit(i32::from(limit))
-            .send()
-            .boxed()
-            .await
-            .map_err(RecordError::unavailable)?;
+            .limit(i32::from(limit));
+        // DynamoDB takes no empty text for a key, also not as what one begins with
+        request = if prefix.is_empty() {
+            request.key_condition_expression("#pk = :pk")
+        } else {
+            request
+                .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
+                .expression_attribute_names("#sk", SK)
+                .expression_attribute_values(":prefix", text(prefix))
+        };
+        let answer = request.send().boxed().await.map_err(RecordError::unavailable)?;
         let next = answer.last_evaluated_key.as_ref().and_then(sort_key);
         let next = next.and_then(|key| key.strip_prefix(prefix)).map(str::to_owned);
         let records = answer.items.unwrap_or_default().into_iter().map(decode).collect::<Result<_, _>>()?;
