@@ -328,7 +328,7 @@ async fn a_key_leaves_what_both_may() {
     assert_eq!(user.put("a", b"a").await, 201);
     let allow = r#"{"AllowApiKeyAuth": true}"#;
     world.admin("PATCH", &format!("/users/{}", user.id), allow).await.expect(200);
-    let made = |permissions: Value| json!({"Name": "k", "Kind": "user", "Scope": 2, "OwnerType": "credential", "OwnerId": user.id, "Expiration": "30d", "Permissions": permissions});
+    let made = |permissions: Value| json!({"Name": "k", "OwnerType": "credential", "OwnerId": user.id, "Expiration": "30d", "Permissions": permissions});
     let reading = world.admin("POST", "/api-keys", &made(json!(["read:files"])).to_string()).await.expect(201);
     let call = async |method: &str, rest: &str, key: &str| {
         send(&world.router, method, &format!("/api/v2/user{rest}"), "", &[("x-api-key", key)]).await
