@@ -61,6 +61,11 @@ pub struct WriteMode {
     pub append: bool,
 }
 
+impl WriteMode {
+    /// A whole file, in the place of what is there.
+    pub const WHOLE: Self = Self { create: true, exclusive: false, truncate: true, append: false };
+}
+
 /// What a credential has stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {

@@ -7,6 +7,7 @@ mod changes;
 mod contents;
 mod direct;
 mod folders;
+mod opened;
 mod query;
 
 use crate::config::{Config, ConfigError};
@@ -27,6 +28,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, patch, post};
+use domain::event::Protocol;
 use domain::id::NodeId;
 use domain::ticket::{Errand, Ticket};
 use std::sync::Arc;
@@ -110,7 +112,6 @@ impl FilesState {
         Self { door, ..self }
     }
 
-    /// The caller's files. The session ends when it is dropped.
     async fn open(&self, caller: &UserCaller) -> Result<(FileSession, Session), ApiError> {
         let origin = caller.origin();
         let login = self.known.log_in(caller.organization(), (caller.credential(), caller.key()), &origin).await;
@@ -131,7 +132,7 @@ impl FilesState {
         let ticket = Ticket {
             organization: caller.organization().clone(),
             credential: caller.credential().clone(),
-            protocol: caller.origin().protocol,
+            protocol: Protocol::Api,
             key: caller.key().cloned(),
             errand,
         };

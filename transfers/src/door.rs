@@ -123,22 +123,24 @@ fn client(request: &Request) -> Option<Client> {
 
 /// The paths that a body lists.
 async fn paths(files: &FileSession, body: Body) -> Result<Vec<VPath>, Refused> {
-    let bad = |text| Refused::new(StatusCode::BAD_REQUEST, text);
-    let body = to_bytes(body, MAX_LIST).await.map_err(|_| bad("the list of paths is too long"))?;
+    let bad = |text: String| Refused::new(StatusCode::BAD_REQUEST, text);
+    let body =
+        to_bytes(body, MAX_LIST).await.map_err(|_| bad(format!("the list of paths is over {MAX_LIST} bytes")))?;
     parse_paths(&files.login_folder(), &body).map_err(bad)
 }
 
 /// The paths in a JSON list, as seen from `home`.
-pub fn parse_paths(home: &VPath, body: &[u8]) -> Result<Vec<VPath>, &'static str> {
-    let texts: Vec<String> = serde_json::from_slice(body).map_err(|_| "the body must be a JSON list of paths")?;
+pub fn parse_paths(home: &VPath, body: &[u8]) -> Result<Vec<VPath>, String> {
+    let texts: Vec<String> =
+        serde_json::from_slice(body).map_err(|_| "the body must be a JSON list of paths".to_owned())?;
     if texts.is_empty() || texts.len() > MAX_PATHS {
-        return Err("the body must list 1 to 1000 paths");
+        return Err(format!("the body must list 1 to {MAX_PATHS} paths"));
     }
-    texts.iter().map(|text| home.resolve(text).map_err(|_| "a path in the list cannot be used")).collect()
+    texts.iter().map(|text| home.resolve(text).map_err(|problem| problem.to_string())).collect()
 }
 
 /// An archive as an answer.
-pub fn archive_answer<K: Send + 'static>(archive: Archive, keep: K, end: CancellationToken) -> Response {
+fn archive_answer<K: Send + 'static>(archive: Archive, keep: K, end: CancellationToken) -> Response {
     let (disposition, _) = Shown::Saved.headers(&archive.name());
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));

@@ -13,9 +13,6 @@ use std::time::Duration;
 /// A client that sends nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// How a file that is sent is stored: whole, in the place of what is there.
-const WHOLE: WriteMode = WriteMode { create: true, exclusive: false, truncate: true, append: false };
-
 /// The size that a request says its body has.
 pub fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
@@ -29,7 +26,7 @@ pub async fn receive(
     bytes: Option<u64>,
     modified: Option<Timestamp>,
 ) -> Result<(), FileError> {
-    let mut upload = session.open_write(path, WHOLE).await?;
+    let mut upload = session.open_write(path, WriteMode::WHOLE).await?;
     match fill(&mut upload, body, bytes, modified).await {
         Ok(()) => upload.finish().await,
         Err(error) => {

@@ -4,6 +4,7 @@
 //! file only by [`FileSession::finish_direct`], which looks at what S3 has, and then goes the way of every other
 //! upload: intent, room in the quota, one conditional call, settling.
 
+use super::partial::unfinished;
 use super::upload::too_large;
 use super::{FileSession, WriteMode, file_subject, new_operation, object_failure};
 use crate::activity::{Mode, Moved, Operation};
@@ -53,7 +54,7 @@ impl FileSession {
     ) -> Result<DirectUpload, FileError> {
         let begun = self.begin_direct_now(path, bytes, modified).await;
         match &begun {
-            Ok(_) => self.who().opened(path, Mode::Write(WHOLE)),
+            Ok(_) => self.who().opened(path, Mode::Write(WriteMode::WHOLE)),
             Err(error) => self.who().failed(Operation::Open, path, None, error),
         }
         begun
@@ -190,9 +191,6 @@ impl FileSession {
     }
 }
 
-/// As an upload is opened that replaces what is there.
-const WHOLE: WriteMode = WriteMode { create: true, exclusive: false, truncate: true, append: false };
-
 impl FileSession {
     /// An address at S3 that gives a file for a minute, and the download's event.
     pub async fn download_address(&self, path: &VPath, inline: bool) -> Result<String, FileError> {
@@ -205,35 +203,27 @@ impl FileSession {
     }
 
     async fn download_address_now(&self, path: &VPath, inline: bool) -> Result<String, FileError> {
-        let entry = self.stat_file(path).await?;
+        // the right to read first: who has none must not learn what is there
         let proof = self.allowed(path, access::authorize(&self.principal, access::Download, path))?;
+        let (file, _) = tokio::join!(self.shared.objects.head(&proof), self.partials());
+        let file = file.map_err(object_failure)?;
+        let modified = file.as_ref().map(|info| info.modified);
+        if self.partial_at(proof.location().file_key().as_ref(), modified).await.is_some() {
+            return Err(unfinished());
+        }
+        let Some(info) = file else {
+            // a folder says so, and what is not there as well
+            self.stat(path).await?;
+            return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file"));
+        };
         let shown = inline.then(|| shown_as(path.name().unwrap_or_default())).flatten();
         let shown = shown.map_or(Shown::Saved, Shown::As);
         let address = self.shared.objects.presign_get(&proof, shown, GET_LIFE).await.map_err(object_failure)?;
         self.shared.meters.downloads.add(1);
-        let event = self.event(&new_operation(), Topic::FileDownloaded, file_subject(proof.location(), Some(entry)));
+        let file = file_subject(proof.location(), Some(info.bytes));
+        let event = self.event(&new_operation(), Topic::FileDownloaded, file);
         self.shared.settler.hand_over(Done::announcing(event, &self.principal)).await;
         Ok(address)
-    }
-
-    /// The size of a file that can be read.
-    async fn stat_file(&self, path: &VPath) -> Result<u64, FileError> {
-        // the right to read first: who has none must not learn what is there
-        let proof = self.allowed(path, access::authorize(&self.principal, access::Download, path))?;
-        let key = proof.location().file_key();
-        let (file, _) = tokio::join!(self.shared.objects.head(&proof), self.partials());
-        let file = file.map_err(object_failure)?;
-        if self.partial_at(key.as_ref(), file.as_ref().map(|info| info.modified)).await.is_some() {
-            return Err(super::partial::unfinished());
-        }
-        match file {
-            Some(info) => Ok(info.bytes),
-            None => {
-                // a folder says so
-                let download = self.open_read(path).await?;
-                Ok(download.entry().bytes)
-            }
-        }
     }
 }
 

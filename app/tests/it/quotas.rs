@@ -8,6 +8,8 @@ use domain::id::NodeId;
 use domain::quota::{Amount, Quota};
 use offline_aws::FaultPlan;
 use std::time::{Duration, Instant};
+use store::clock;
+use store::intents::LEASE_MILLIS;
 use store::leases::{Leased, Leases};
 
 const MIB: usize = 1024 * 1024;
@@ -53,6 +55,26 @@ impl World {
 
 async fn small(session: &FileSession, name: &str, bytes: usize) -> Result<(), domain::file_error::FileErrorKind> {
     put(session, name, &content(bytes), WHOLE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes two minutes: make test-full"]
+async fn what_the_settler_gives_up_on_does_not_stay_reserved() {
+    let world = World::start().await;
+    let ana = world.session_within(bytes(1000));
+    let mut plan = FaultPlan::default();
+    plan.sqs.down = true;
+    world.offline.faults().set(plan);
+    small(&ana, "/a", 600).await.unwrap();
+    assert!(world.vfs.settled(Duration::from_secs(180)).await);
+    world.offline.faults().set(FaultPlan::default());
+    // the sweep counts it, and knows nothing of the lease
+    world.sweep().round(clock::now().plus_millis(LEASE_MILLIS + 1)).await;
+    assert_eq!(world.usage().await.bytes, 600);
+    assert_eq!(world.leased().await, Amount { bytes: 600, files: 1 });
+    world.stores.leases.pay(Duration::ZERO).await;
+    world.nothing_leased().await;
+    small(&ana, "/b", 400).await.unwrap();
 }
 
 #[tokio::test]

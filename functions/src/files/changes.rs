@@ -1,14 +1,10 @@
 //! Renaming, copying and deleting; times.
 
-use super::FilesState;
-use super::query::Query;
+use super::opened::Opened;
 use crate::http::error::ApiError;
-use crate::http::extract::ActingUser;
 use crate::http::fields::{Fields, time};
 use crate::sftpgo::message;
-use app::management::UserCaller;
 use app::vfs::{EntryKind, FileSession, WriteMode};
-use axum::extract::State;
 use axum::response::Response;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
@@ -21,43 +17,25 @@ enum What {
     Either,
 }
 
-pub(super) async fn rename_file(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (from, to) = renamed(&state, &caller, &query, What::File).await?;
+pub(super) async fn rename_file(opened: Opened) -> Result<Response, ApiError> {
+    let (from, to) = renamed(&opened, What::File).await?;
     Ok(message(&format!("File {from:?} renamed to {to:?}")))
 }
 
-pub(super) async fn rename_folder(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (from, to) = renamed(&state, &caller, &query, What::Folder).await?;
+pub(super) async fn rename_folder(opened: Opened) -> Result<Response, ApiError> {
+    let (from, to) = renamed(&opened, What::Folder).await?;
     Ok(message(&format!("Directory {from:?} renamed to {to:?}")))
 }
 
-pub(super) async fn rename(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (from, to) = renamed(&state, &caller, &query, What::Either).await?;
+pub(super) async fn rename(opened: Opened) -> Result<Response, ApiError> {
+    let (from, to) = renamed(&opened, What::Either).await?;
     Ok(message(&format!("{from:?} renamed to {to:?}")))
 }
 
-async fn renamed(
-    state: &FilesState,
-    caller: &UserCaller,
-    query: &Query,
-    what: What,
-) -> Result<(String, String), ApiError> {
-    let (files, _session) = state.open(caller).await?;
-    let (from, to) = (query.path("path", &files)?, query.path("target", &files)?);
+async fn renamed(opened: &Opened, what: What) -> Result<(String, String), ApiError> {
+    let (from, to) = (opened.path("path")?, opened.path("target")?);
     if what != What::Either {
-        let is_folder = files.stat(&from).await?.kind == EntryKind::Folder;
+        let is_folder = opened.files.stat(&from).await?.kind == EntryKind::Folder;
         if is_folder && what == What::File {
             return Err(FileError::new(FileErrorKind::IsAFolder, "this is a folder, not a file").into());
         }
@@ -65,34 +43,24 @@ async fn renamed(
             return Err(FileError::new(FileErrorKind::NotAFolder, "this is a file, not a folder").into());
         }
     }
-    files.rename(&from, &to, true).await?;
+    opened.files.rename(&from, &to, true).await?;
     Ok((from.to_string(), to.to_string()))
 }
 
-pub(super) async fn delete_file(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
-    let path = query.path("path", &files)?;
-    files.delete_file(&path).await?;
+pub(super) async fn delete_file(opened: Opened) -> Result<Response, ApiError> {
+    let path = opened.path("path")?;
+    opened.files.delete_file(&path).await?;
     Ok(message(&format!("File {path:?} deleted", path = path.to_string())))
 }
 
 /// Copies a file; S3 does, where it is large enough to matter.
-pub(super) async fn copy(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
-    let (from, to) = (query.path("path", &files)?, query.path("target", &files)?);
-    if files.stat(&from).await?.kind == EntryKind::Folder {
+pub(super) async fn copy(opened: Opened) -> Result<Response, ApiError> {
+    let (from, to) = (opened.path("path")?, opened.path("target")?);
+    if opened.files.stat(&from).await?.kind == EntryKind::Folder {
         let text = "folders are not copied in one request: copy the files in it";
         return Err(FileError::new(FileErrorKind::Unsupported, text).into());
     }
-    copy_file(&files, &from, &to).await?;
+    copy_file(&opened.files, &from, &to).await?;
     Ok(message(&format!("{from:?} copied to {to:?}", from = from.to_string(), to = to.to_string())))
 }
 
@@ -101,8 +69,7 @@ async fn copy_file(files: &FileSession, from: &VPath, to: &VPath) -> Result<(), 
         return Err(FileError::new(FileErrorKind::BadRequest, "a file cannot be copied onto itself"));
     }
     let source = files.open_read(from).await?;
-    let whole = WriteMode { create: true, truncate: true, ..WriteMode::default() };
-    let mut target = files.open_write(to, whole).await?;
+    let mut target = files.open_write(to, WriteMode::WHOLE).await?;
     let bytes = source.entry().bytes;
     match target.copy_from(&source, 0..bytes, 0).await {
         Ok(()) => target.finish().await?,
@@ -116,18 +83,12 @@ async fn copy_file(files: &FileSession, from: &VPath, to: &VPath) -> Result<(), 
 }
 
 /// Sets the time that a file shows.
-pub(super) async fn set_times(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-    mut fields: Fields,
-) -> Result<Response, ApiError> {
+pub(super) async fn set_times(opened: Opened, mut fields: Fields) -> Result<Response, ApiError> {
     let modified = fields.require("modification_time", time);
     fields.finish()?;
-    let (files, _session) = state.open(&caller).await?;
-    let path = query.path("path", &files)?;
+    let path = opened.path("path")?;
     if let Some(modified) = modified {
-        files.set_modified(&path, modified).await?;
+        opened.files.set_modified(&path, modified).await?;
     }
     Ok(message("OK"))
 }

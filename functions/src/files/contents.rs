@@ -1,10 +1,9 @@
 //! The bytes of files: small ones through here, the others past us.
 
 use super::folders::make_parents;
-use super::query::Query;
+use super::opened::Opened;
 use super::{FilesState, MAX_RAW};
 use crate::http::error::ApiError;
-use crate::http::extract::ActingUser;
 use crate::sftpgo::message;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Multipart, Request, State};
@@ -21,61 +20,52 @@ const MTIME: &str = "x-sftpgo-mtime";
 /// Files in one form.
 const MAX_FORM_FILES: usize = 100;
 
-pub(super) async fn download(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
-    let path = query.path("path", &files)?;
-    let inline = query.get("inline").is_some();
+pub(super) async fn download(State(state): State<FilesState>, opened: Opened) -> Result<Response, ApiError> {
+    let path = opened.path("path")?;
+    let inline = opened.query.get("inline").is_some();
     if state.door.as_ref().is_some_and(|door| door.downloads) {
         // so that what is not there is told here
-        files.stat(&path).await?;
-        if let Some(address) = state.ticket(&caller, Errand::Download { path, inline })? {
+        opened.files.stat(&path).await?;
+        if let Some(address) = state.ticket(&opened.caller, Errand::Download { path, inline })? {
             return redirect(StatusCode::FOUND, &address);
         }
         return Err(ApiError::unavailable());
     }
-    redirect(StatusCode::FOUND, &files.download_address(&path, inline).await?)
+    redirect(StatusCode::FOUND, &opened.files.download_address(&path, inline).await?)
 }
 
 pub(super) async fn upload(
     State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
+    opened: Opened,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
-    let path = query.path("path", &files)?;
+    let path = opened.path("path")?;
     let modified = modified(request.headers())?;
     let bytes = announced(request.headers());
-    let size = query.number("size")?;
-    if query.is_on("mkdir_parents") {
-        make_parents(&files, &path).await?;
+    // who names a size asks where to send the file, whatever it is: no body that did not come may become an empty file
+    let asks = opened.query.number("size")?.is_some();
+    if opened.query.is_on("mkdir_parents") {
+        make_parents(&opened.files, &path).await?;
     }
-    if size.or(bytes).is_some_and(|bytes| bytes > MAX_RAW as u64) {
-        return match state.ticket(&caller, Errand::Upload { path, modified })? {
+    if asks || bytes.is_some_and(|bytes| bytes > MAX_RAW as u64) {
+        return match state.ticket(&opened.caller, Errand::Upload { path, modified })? {
             Some(address) => redirect(StatusCode::TEMPORARY_REDIRECT, &address),
+            None if asks => Err(ApiError::not_here(
+                "`size` asks for an address at a node, and this deployment has no HTTPS door: send the body, or use an upload session",
+            )),
             None => Err(too_large()),
         };
     }
-    receive(&files, &path, limited(request.into_body()), bytes, modified).await?;
+    receive(&opened.files, &path, limited(request.into_body()), bytes, modified).await?;
     Ok((StatusCode::CREATED, message("Upload completed")).into_response())
 }
 
 /// Files of a form, each under its own name.
-pub(super) async fn upload_form(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(super) async fn upload_form(opened: Opened, request: Request) -> Result<Response, ApiError> {
     if announced(request.headers()).is_some_and(|bytes| bytes > MAX_RAW as u64) {
         return Err(too_large());
     }
-    let (files, _session) = state.open(&caller).await?;
-    let folder = query.folder(&files)?;
+    let folder = opened.folder()?;
     let (parts, body) = request.into_parts();
     let form = Multipart::from_request(Request::from_parts(parts, limited(body)), &()).await;
     let mut form = form.map_err(|_| ApiError::bad_request("", "must be a form (multipart/form-data)"))?;
@@ -92,12 +82,12 @@ pub(super) async fn upload_form(
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
         let path = Name::parse(&name).and_then(|name| folder.child(&name));
         let path = path.map_err(|problem| ApiError::bad_request("filenames", &problem.to_string()))?;
-        if stored == 0 && query.is_on("mkdir_parents") {
-            make_parents(&files, &path).await?;
+        if stored == 0 && opened.query.is_on("mkdir_parents") {
+            make_parents(&opened.files, &path).await?;
         }
         let data = field.bytes().await.map_err(broken)?;
         let bytes = Some(data.len() as u64);
-        receive(&files, &path, Body::from(data), bytes, None).await?;
+        receive(&opened.files, &path, Body::from(data), bytes, None).await?;
         stored += 1;
     }
     if stored == 0 {
@@ -109,18 +99,17 @@ pub(super) async fn upload_form(
 /// A ZIP is written by a node.
 pub(super) async fn archive(
     State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
+    opened: Opened,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
     let body = axum::body::to_bytes(request.into_body(), MAX_RAW).await.map_err(|_| ApiError::too_large(MAX_RAW))?;
-    let paths = transfers::door::parse_paths(&files.login_folder(), &body);
-    let paths = paths.map_err(|problem| ApiError::bad_request("", problem))?;
+    let paths = transfers::door::parse_paths(&opened.files.login_folder(), &body);
+    let paths = paths.map_err(|problem| ApiError::bad_request("", &problem))?;
     // so that what is not there is told here
     for path in &paths {
-        files.stat(path).await?;
+        opened.files.stat(path).await?;
     }
-    match state.ticket(&caller, Errand::Archive)? {
+    match state.ticket(&opened.caller, Errand::Archive)? {
         Some(address) => redirect(StatusCode::TEMPORARY_REDIRECT, &address),
         None => Err(ApiError::not_here(
             "a ZIP is written by a node, and this deployment has no HTTPS door: get the files one by one",

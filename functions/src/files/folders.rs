@@ -1,13 +1,10 @@
 //! Looking into folders, making and deleting them.
 
-use super::FilesState;
-use super::query::Query;
+use super::opened::Opened;
 use crate::http::error::ApiError;
-use crate::http::extract::ActingUser;
 use crate::sftpgo::message;
 use app::vfs::{Entry, EntryKind, FileSession, place};
 use axum::Json;
-use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::{Name, VPath};
@@ -40,14 +37,8 @@ fn shown(entry: &Entry) -> Value {
     }
 }
 
-pub(super) async fn list(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-    uri: Uri,
-) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
-    let mut listing = files.list_after(&query.folder(&files)?, query.get("after")).await?;
+pub(super) async fn list(opened: Opened, uri: Uri) -> Result<Response, ApiError> {
+    let mut listing = opened.files.list_after(&opened.folder()?, opened.query.get("after")).await?;
     let (mut body, mut behind) = (String::from("["), None);
     while let Some(page) = listing.next_page().await? {
         for entry in &page {
@@ -81,27 +72,17 @@ fn next_link(uri: &Uri, behind: &str) -> Option<HeaderValue> {
 }
 
 /// One file or folder, as a list shows it.
-pub(super) async fn stat(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
-    let entry = files.stat(&query.path("path", &files)?).await?;
+pub(super) async fn stat(opened: Opened) -> Result<Response, ApiError> {
+    let entry = opened.files.stat(&opened.path("path")?).await?;
     Ok(Json(shown(&entry)).into_response())
 }
 
-pub(super) async fn make(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
-    let path = query.path("path", &files)?;
-    if query.is_on("mkdir_parents") {
-        make_parents(&files, &path).await?;
+pub(super) async fn make(opened: Opened) -> Result<Response, ApiError> {
+    let path = opened.path("path")?;
+    if opened.query.is_on("mkdir_parents") {
+        make_parents(&opened.files, &path).await?;
     }
-    files.make_folder(&path).await?;
+    opened.files.make_folder(&path).await?;
     Ok((StatusCode::CREATED, message(&format!("Directory {path:?} created", path = path.to_string()))).into_response())
 }
 
@@ -132,16 +113,11 @@ pub(super) async fn make_parents(files: &FileSession, path: &VPath) -> Result<()
 }
 
 /// Deletes a folder with what is in it.
-pub(super) async fn delete(
-    State(state): State<FilesState>,
-    ActingUser(caller): ActingUser,
-    query: Query,
-) -> Result<Response, ApiError> {
-    let (files, _session) = state.open(&caller).await?;
-    let path = query.path("path", &files)?;
-    let (inside, folders) = everything_in(&files, &path).await?;
+pub(super) async fn delete(opened: Opened) -> Result<Response, ApiError> {
+    let path = opened.path("path")?;
+    let (inside, folders) = everything_in(&opened.files, &path).await?;
     let deleting = futures_util::stream::iter(inside.iter().map(Ok)).try_for_each_concurrent(PARALLEL, async |file| {
-        match files.delete_file(file).await {
+        match opened.files.delete_file(file).await {
             // somebody else was faster
             Err(error) if error.kind() == FileErrorKind::NoSuchFile => Ok(()),
             deleted => deleted,
@@ -149,7 +125,7 @@ pub(super) async fn delete(
     });
     deleting.await?;
     for folder in folders.iter().rev() {
-        match files.delete_folder(folder).await {
+        match opened.files.delete_folder(folder).await {
             // one that was only known by its files went with the last of them
             Err(error) if error.kind() == FileErrorKind::NoSuchFile => {}
             deleted => deleted?,

@@ -1,21 +1,22 @@
 //! The query of a request about files: `path`, `target` and switches. Unknown parameters are ignored, as SFTPGo ignores them.
 
 use crate::http::error::ApiError;
-use app::vfs::FileSession;
-use axum::extract::FromRequestParts;
-use domain::path::VPath;
-use http::request::Parts;
 use std::collections::HashMap;
 
 /// The parameters; of one that stands there twice, the first.
 pub(super) struct Query(HashMap<String, String>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Query {
-    type Rejection = ApiError;
+/// A name or value as forms encode them. Strictly: a name that is not UTF-8 must not become another one.
+fn decode(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+impl Query {
+    /// Reads them.
+    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
         let mut found = HashMap::new();
-        for pair in parts.uri.query().unwrap_or_default().split('&') {
+        for pair in text.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).unwrap_or_default();
             let Some(value) = decode(value) else {
@@ -25,32 +26,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
         }
         Ok(Self(found))
     }
-}
 
-/// A name or value as forms encode them. Strictly: a name that is not UTF-8 must not become another one.
-fn decode(text: &str) -> Option<String> {
-    let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
-}
-
-impl Query {
     /// A parameter that is there and not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// A path that must be there, as seen from where the caller starts.
-    pub(super) fn path(&self, name: &str, files: &FileSession) -> Result<VPath, ApiError> {
-        let text = self.get(name).ok_or_else(|| ApiError::bad_request(name, "is needed"))?;
-        resolve(name, text, files)
-    }
-
-    /// The folder that is meant: where the caller starts, if none is named.
-    pub(super) fn folder(&self, files: &FileSession) -> Result<VPath, ApiError> {
-        match self.get("path") {
-            Some(text) => resolve("path", text, files),
-            None => Ok(files.login_folder()),
-        }
     }
 
     /// A switch as Go's `ParseBool` reads it; anything else is off.
@@ -63,8 +42,4 @@ impl Query {
         let number = self.get(name).map(str::parse).transpose();
         number.map_err(|_| ApiError::bad_request(name, "must be a whole number"))
     }
-}
-
-fn resolve(name: &str, text: &str, files: &FileSession) -> Result<VPath, ApiError> {
-    files.login_folder().resolve(text).map_err(|problem| ApiError::bad_request(name, &problem.to_string()))
 }

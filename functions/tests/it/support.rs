@@ -61,7 +61,7 @@ pub(crate) struct World {
     pub(crate) aws: Aws,
     admin_router: Router,
     stranger: Router,
-    _offline: offline_aws::OfflineAws,
+    pub(crate) offline: offline_aws::OfflineAws,
 }
 
 pub(crate) struct Answer {
@@ -177,8 +177,13 @@ impl World {
             organization: made.organization,
             secrets: made.secrets.unwrap(),
             aws,
-            _offline: offline,
+            offline,
         }
+    }
+
+    /// The function for files.
+    pub(crate) fn files(&self) -> FilesState {
+        FilesState::build(&config(&self.aws.settings), &self.aws).unwrap()
     }
 
     /// The logins of a node.

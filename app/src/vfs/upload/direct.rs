@@ -30,8 +30,7 @@ impl FileSession {
         direct: &DirectUpload,
         upload: MultipartUpload,
     ) -> Result<Upload, FileError> {
-        let mode = WriteMode { create: true, exclusive: false, truncate: true, append: false };
-        let mut writer = self.writer(&direct.path, mode).await?;
+        let mut writer = self.writer(&direct.path, WriteMode::WHOLE).await?;
         writer.reserve(direct.bytes).await?;
         if let Some(modified) = direct.modified {
             writer.progress.set_modified(modified);
