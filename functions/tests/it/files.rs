@@ -2,16 +2,15 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test ends at what it did not expect")]
 
+mod large;
+mod upload_sessions;
+
 use crate::rest::with;
 use crate::support::{Answer, TICKETS, World, send};
 use app::tickets::Tickets;
 use axum::body::{Body, to_bytes};
 use domain::id::CredentialId;
-use domain::ticket::Errand;
-use functions::files;
-use futures_util::StreamExt as _;
 use http::{HeaderMap, Request, StatusCode};
-use offline_aws::FaultPlan;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use store::settling::{Settling, Usage};
@@ -201,75 +200,6 @@ async fn a_form_brings_several_files() {
 }
 
 #[tokio::test]
-async fn an_upload_session_becomes_a_file_when_all_parts_are_there() {
-    let world = World::start().await;
-    let user = world.files_of("partner-one", json!({})).await;
-    let content = content(17 * MIB + 5);
-    let session = user.begin("big.bin", content.len()).await.expect(201).body;
-    assert_eq!((&session["part_count"], &session["part_size"]), (&json!(3), &json!(8 * MIB)));
-    assert_eq!(session["path"], "/big.bin");
-    let id = session["id"].as_str().unwrap().to_owned();
-    let one = format!("/upload-sessions/{id}");
-
-    // a part has the length that was signed
-    let first = &session["parts"][0];
-    assert_ne!(put_part(first, content[..8 * MIB - 1].to_vec()).await, 200);
-    assert_ne!(put_part(first, content[..8 * MIB + 1].to_vec()).await, 200);
-    send_parts(&session, &content, &[2]).await;
-    let early = user.call("POST", &format!("{one}/complete"), Value::Null).await.expect(400);
-    assert!(early.text("/message").contains("2 of 3 parts"), "{}", early.body);
-    assert!(user.names("").await.is_empty(), "nothing is visible yet");
-    let again = user.call("GET", &format!("{one}?part=2"), Value::Null).await.expect(200).body;
-    assert_eq!((&again["received"], &again["parts"][0]["number"]), (&json!([1, 3]), &json!(2)));
-    send_parts(&again, &content, &[3]).await;
-
-    // nobody else can see, complete or end it
-    let other = world.files_of("partner-two", json!({"HomeDirectory": "/home/partner-one"})).await;
-    for (method, rest) in [("GET", one.clone()), ("POST", format!("{one}/complete")), ("DELETE", one.clone())] {
-        other.call(method, &rest, Value::Null).await.expect(404);
-    }
-
-    // of several who complete it, one does
-    let complete = format!("{one}/complete");
-    let both = tokio::join!(
-        user.call("POST", &complete, Value::Null),
-        user.call("POST", &complete, Value::Null),
-        user.call("POST", &complete, Value::Null)
-    );
-    let mut statuses = [both.0.status, both.1.status, both.2.status].map(|status| status.as_u16());
-    statuses.sort_unstable();
-    assert_eq!(statuses, [201, 404, 404]);
-    assert_eq!(user.get("big.bin").await.unwrap().1, content);
-    user.counted((i64::try_from(content.len()).unwrap(), 1)).await;
-    user.call("GET", &one, Value::Null).await.expect(404);
-
-    // one that is thrown away leaves nothing
-    let session = user.begin("gone.bin", 9 * MIB).await.expect(201).body;
-    let one = format!("/upload-sessions/{}", session["id"].as_str().unwrap());
-    assert_eq!(put_part(&session["parts"][0], vec![0; 8 * MIB]).await, 200);
-    user.call("DELETE", &one, Value::Null).await.expect(200);
-    user.call("DELETE", &one, Value::Null).await.expect(404);
-    assert_ne!(put_part(&session["parts"][1], vec![0; MIB]).await, 200);
-    let open = world.aws.s3.list_multipart_uploads().bucket("files").send().await.unwrap();
-    assert!(open.uploads().is_empty());
-}
-
-#[tokio::test]
-async fn an_empty_file_and_one_that_is_replaced_by_sessions() {
-    let world = World::start().await;
-    let user = world.files_of("partner-one", json!({})).await;
-    for bytes in [0, 5, 0, 9 * MIB] {
-        let content = content(bytes);
-        let session = user.begin("same", bytes).await.expect(201).body;
-        send_parts(&session, &content, &[]).await;
-        let id = session["id"].as_str().unwrap();
-        user.call("POST", &format!("/upload-sessions/{id}/complete"), Value::Null).await.expect(201);
-        assert_eq!(user.get("same").await.unwrap().1, content);
-        user.counted((i64::try_from(bytes).unwrap(), 1)).await;
-    }
-}
-
-#[tokio::test]
 async fn a_quota_holds_for_every_way() {
     let world = World::start().await;
     let user = world.files_of("partner-one", json!({"QuotaSize": 10 * MIB, "QuotaFiles": 2})).await;
@@ -392,36 +322,6 @@ async fn nothing_outside_can_be_named() {
 }
 
 #[tokio::test]
-async fn large_bodies_are_sent_to_a_node_with_a_ticket() {
-    let world = World::start().await;
-    let user = world.files_of("partner-one", json!({})).await;
-    let tickets = Tickets::new(TICKETS).ok().unwrap();
-    let read = |headers: &HeaderMap| {
-        let address = headers["location"].to_str().unwrap();
-        let ticket = address.strip_prefix("https://node.example.com/tickets/").unwrap();
-        let ticket = tickets.read(ticket, store::clock::now()).unwrap();
-        assert_eq!((ticket.organization, ticket.credential.as_str()), (world.organization.clone(), user.id.as_str()));
-        ticket.errand
-    };
-    let (status, headers) = user.raw("POST", "/files/upload?path=big&size=5000000000", &[], Vec::new()).await;
-    assert_eq!(status, 307);
-    assert!(matches!(read(&headers), Errand::Upload { path, modified: None } if path.to_string() == "/big"));
-    // also for what is small: who asks has sent nothing that could be stored
-    let (status, headers) = user.raw("POST", "/files/upload?path=small&size=5", &[], Vec::new()).await;
-    assert_eq!(status, 307);
-    assert!(matches!(read(&headers), Errand::Upload { path, .. } if path.to_string() == "/small"));
-    user.call("GET", "/files/metadata?path=small", Value::Null).await.expect(404);
-    assert_eq!(user.put("a", b"a").await, 201);
-    let (status, headers) = user.raw("POST", "/streamzip", &[], br#"["a"]"#.to_vec()).await;
-    assert_eq!((status, read(&headers)), (StatusCode::TEMPORARY_REDIRECT, Errand::Archive));
-    for (body, expected) in [("[]", 400), ("{}", 400), ("", 400), (r#"["a\u0000"]"#, 400), (r#"["missing"]"#, 404)] {
-        assert_eq!(user.raw("POST", "/streamzip", &[], body.into()).await.0, expected, "{body}");
-    }
-    let many = serde_json::to_vec(&vec!["a"; 1001]).unwrap();
-    assert_eq!(user.raw("POST", "/streamzip", &[], many).await.0, 400);
-}
-
-#[tokio::test]
 async fn bad_requests_are_told_apart() {
     let world = World::start().await;
     let user = world.files_of("partner-one", json!({})).await;
@@ -461,80 +361,4 @@ async fn bad_requests_are_told_apart() {
     user.call("GET", "/dirs?path=missing", Value::Null).await.expect(404);
     // a form and a PATCH with nothing in it
     user.call("PATCH", "/files/metadata?path=x", json!({})).await.expect(400);
-}
-
-impl World {
-    /// Puts objects into a credential's home, past everything.
-    async fn objects(&self, home: &str, names: impl Iterator<Item = String>) {
-        let put = async |name: String| {
-            let key = format!("{}/files/home/{home}/{name}", self.organization);
-            self.aws.s3.put_object().bucket("files").key(key).send().await.unwrap();
-        };
-        futures_util::stream::iter(names).for_each_concurrent(32, put).await;
-    }
-}
-
-#[tokio::test]
-async fn a_long_list_is_cut_and_goes_on() {
-    let world = World::start().await;
-    let user = world.files_of("partner-one", json!({})).await;
-    let name = |at: usize| format!("{at:04}-{}", "x".repeat(800));
-    // every third is a folder, and so is the last one of a page of S3
-    let key = |at: usize| if (at + 1).is_multiple_of(3) { format!("{}/inside", name(at)) } else { name(at) };
-    world.objects("partner-one", (0..3500).map(key)).await;
-    let (mut names, mut next, mut answers) = (Vec::new(), "/dirs?path=/".to_owned(), 0);
-    loop {
-        let listed = user.call("GET", &next, Value::Null).await.expect(200);
-        answers += 1;
-        assert!(listed.body.to_string().len() < 4_400_000);
-        let page = listed.body.as_array().unwrap();
-        names.extend(page.iter().map(|one| one["name"].as_str().unwrap().to_owned()));
-        let link = listed.header("link").to_owned();
-        let Some(rest) = link.strip_prefix("</api/v2/user") else { break };
-        next = rest.strip_suffix(">; rel=\"next\"").unwrap().to_owned();
-    }
-    assert!(answers > 1, "the list was not cut");
-    let found = names.len();
-    names.sort();
-    names.dedup();
-    assert_eq!((found, names.len()), (3500, 3500), "each name once");
-}
-
-#[tokio::test]
-async fn a_large_folder_is_not_deleted_half() {
-    let world = World::start().await;
-    let user = world.files_of("partner-one", json!({})).await;
-    world.objects("partner-one", (0..501).map(|at| format!("d/{at}"))).await;
-    let refused = user.call("DELETE", "/dirs?path=d", Value::Null).await.expect(409);
-    assert!(refused.text("/message").contains("500"), "{}", refused.body);
-    assert_eq!(user.names("d").await.len(), 501);
-}
-
-#[tokio::test]
-async fn a_process_that_may_stop_answers_when_it_is_done() {
-    let world = World::start().await;
-    let user = world.files_of("partner-one", json!({})).await;
-    let mut plan = FaultPlan::default();
-    // settling takes longer than a test that does not wait
-    plan.sqs.latency_ms = 300;
-    world.offline.faults().set(plan);
-    let request = Request::builder().method("POST").uri("/api/v2/user/files/upload?path=a");
-    let request = request.header("authorization", format!("Bearer {}", user.token)).body(Body::from("hello")).unwrap();
-    let answer = files::router_that_settles(world.files()).oneshot(request).await.unwrap();
-    assert_eq!(answer.status(), 201);
-    let usage = Settling::new(&world.aws).usage(&world.organization, &CredentialId::parse(&user.id).unwrap()).await;
-    assert_eq!(usage.unwrap(), Usage { bytes: 5, files: 1 });
-}
-
-#[tokio::test]
-async fn many_open_sessions_are_too_many() {
-    let world = World::start().await;
-    let user = world.files_of("partner-one", json!({})).await;
-    for at in 0..domain::direct_upload::MAX_OPEN {
-        user.begin(&format!("f{at}"), 1).await.expect(201);
-    }
-    let refused = user.begin("one-more", 1).await.expect(503);
-    assert!(refused.text("/message").contains("200 uploads"), "{}", refused.body);
-    let other = world.files_of("partner-two", json!({})).await;
-    other.begin("f", 1).await.expect(201);
 }
