@@ -12,6 +12,7 @@ mod idempotency;
 mod lambda_events;
 mod local_server;
 mod logins;
+mod openapi;
 mod organizations;
 mod rate_rules;
 mod rest;
