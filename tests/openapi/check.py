@@ -23,7 +23,7 @@ SEED = os.environ.get("TOWPATH_TEST_SEED", "20261122")
 EXAMPLES = os.environ.get("TOWPATH_TEST_EXAMPLES", "12")
 
 CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
-          "response_schema_conformance", "unsupported_method", "allow_header_conformance", "ignored_auth"]
+          "response_schema_conformance", "unsupported_method", "allow_header_conformance"]
 
 
 def valid():

@@ -68,7 +68,7 @@ class Api:
     def must(self, method, path, body=None, headers=None):
         status, answer = self.call(method, path, body, headers)
         if status >= 300:
-            raise SystemExit(f"{method} {path}: {status} {answer}")
+            raise RuntimeError(f"{method} {path}: {status} {answer}")
         return answer
 
     def token(self, path, user, password):

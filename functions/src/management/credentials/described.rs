@@ -146,7 +146,8 @@ fn given() -> crate::openapi::shape::Record {
 }
 
 fn changed() -> crate::openapi::shape::Record {
-    given().may("UserName", user_name()).ignores(&READ_ONLY)
+    let levels = one_of(LEVELS.into_iter().chain(["custom"])).about("`custom` is only taken where it is so, and leaves it.");
+    given().may("UserName", user_name()).may("Permission", levels).ignores(&READ_ONLY)
 }
 
 fn shown() -> crate::openapi::shape::Record {
