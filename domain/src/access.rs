@@ -31,6 +31,8 @@ pub struct Principal {
     pub api_key: Option<ApiKeyId>,
     /// How much it may store.
     pub quota: Quota,
+    /// How much its organization may store.
+    pub organization_quota: Quota,
     /// How fast its files may move.
     pub bandwidth: Bandwidth,
 }

@@ -47,13 +47,20 @@ pub enum Right {
     DisableSecondFactors,
     /// The state of the services.
     SeeStatus,
+    /// What takes long, and how far it is.
+    SeeJobs,
+    /// Recounts of what is stored.
+    SeeQuotaScans,
+    /// Begins such.
+    StartQuotaScans,
 }
 
 impl Right {
     /// What an API key needs.
     pub const fn scope(self) -> Scope {
         match self {
-            Self::SeeConnections => Scope::ReadAnalyze,
+            Self::SeeConnections | Self::SeeQuotaScans => Scope::ReadAnalyze,
+            Self::StartQuotaScans => Scope::WriteAnalyze,
             Self::SeeOrganization
             | Self::SeeCredentials
             | Self::SeeWebhooks
@@ -61,7 +68,8 @@ impl Right {
             | Self::SeeFolders
             | Self::SeeDefender
             | Self::SeeAdmins
-            | Self::SeeStatus => Scope::ReadAdmin,
+            | Self::SeeStatus
+            | Self::SeeJobs => Scope::ReadAdmin,
             Self::ChangeOrganization
             | Self::AddCredentials
             | Self::ChangeCredentials
@@ -79,7 +87,8 @@ impl Right {
     /// What an admin needs.
     pub const fn permission(self) -> Permission {
         match self {
-            Self::SeeOrganization | Self::SeeStatus => Permission::ViewStatus,
+            Self::SeeOrganization | Self::SeeStatus | Self::SeeJobs => Permission::ViewStatus,
+            Self::SeeQuotaScans | Self::StartQuotaScans => Permission::QuotaScans,
             Self::ChangeOrganization | Self::SeeWebhooks | Self::ChangeWebhooks => Permission::ManageSystem,
             Self::SeeCredentials => Permission::ViewUsers,
             Self::AddCredentials => Permission::AddUsers,

@@ -4,9 +4,14 @@ use crate::files::Door;
 use app::signing::{SigningError, SigningKeys};
 use app::tickets::{SecretTooShort, Tickets};
 use domain::webhook::address::AddressPolicy;
+use std::time::Duration;
 use store::aws::{Aws, AwsSettings, AwsSettingsError};
 use store::seal::{Sealer, SealerError};
 use zeroize::Zeroizing;
+
+/// `TOWPATH_RESUME_HOURS`, where it is not set.
+const RESUME_HOURS: u64 = 24;
+const MOST_RESUME_HOURS: u64 = 8760;
 
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,7 @@ pub struct Config {
     pub sftp_host: String,
     /// `TOWPATH_SFTP_PORT`, 22 by default.
     pub sftp_port: u16,
+    resume: Duration,
     /// `TOWPATH_WEBHOOK_LOOPBACK=1` allows http targets on loopback; only with an offline endpoint.
     pub address_policy: AddressPolicy,
 }
@@ -84,6 +90,14 @@ impl Config {
             None => 22,
             Some(text) => text.parse().map_err(|_| ConfigError::Invalid("TOWPATH_SFTP_PORT", "a port number"))?,
         };
+        let hours = match optional("TOWPATH_RESUME_HOURS") {
+            None => RESUME_HOURS,
+            Some(text) => {
+                let hours = text.parse().ok().filter(|hours| *hours <= MOST_RESUME_HOURS);
+                hours.ok_or(ConfigError::Invalid("TOWPATH_RESUME_HOURS", "a whole number of hours, at most 8760"))?
+            }
+        };
+        let resume = Duration::from_secs(hours * 3600);
         let loopback = optional("TOWPATH_WEBHOOK_LOOPBACK").is_some_and(|value| value == "1");
         if loopback && endpoint.is_none() {
             return Err(ConfigError::Invalid("TOWPATH_WEBHOOK_LOOPBACK", "unset unless AWS_ENDPOINT_URL is set"));
@@ -100,6 +114,7 @@ impl Config {
                 secret: optional("TOWPATH_TICKET_SECRET").map(Zeroizing::new),
                 downloads: optional("TOWPATH_DOWNLOADS"),
             },
+            resume,
             sftp_host: required("TOWPATH_SFTP_HOST")?,
             sftp_port,
             address_policy: if loopback { AddressPolicy::PublicAndLoopback } else { AddressPolicy::PublicOnly },
@@ -111,6 +126,7 @@ impl Config {
                 bucket_owner: optional("TOWPATH_BUCKET_OWNER"),
                 table: required("TOWPATH_TABLE")?,
                 events_queue_url: required("TOWPATH_EVENTS_QUEUE_URL")?,
+                jobs_queue_url: optional("TOWPATH_JOBS_QUEUE_URL").unwrap_or_default(),
             },
         })
     }
@@ -121,6 +137,17 @@ impl Config {
         let passphrase = passphrase.as_ref().ok_or(ConfigError::Missing("TOWPATH_SIGNING_PASSPHRASE"))?;
         let api = api.as_ref().ok_or(ConfigError::Missing("TOWPATH_API_URL"))?;
         Ok(SigningKeys::new(passphrase, previous.as_ref().map(|previous| previous.as_str()), api)?)
+    }
+
+    /// Where jobs are asked for and worked on.
+    pub fn jobs_queue(&self) -> Result<&str, ConfigError> {
+        let url = self.aws.jobs_queue_url.as_str();
+        if url.is_empty() { Err(ConfigError::Missing("TOWPATH_JOBS_QUEUE_URL")) } else { Ok(url) }
+    }
+
+    /// How long interrupted uploads are kept for who goes on: `TOWPATH_RESUME_HOURS`, as the nodes have it.
+    pub fn resume(&self) -> Duration {
+        self.resume
     }
 
     /// The HTTPS door of nodes, if there is one.

@@ -37,16 +37,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::aws::Aws;
 use store::clock;
-use store::direct_uploads::DirectUploads;
-use store::intents::Intents;
-use store::leases::Leases;
-use store::messages::Messages;
 use store::nodes::Nodes;
 use store::objects::Objects;
-use store::partials::Partials;
 use store::records::Records;
-use store::settling::Settling;
-use store::times::Times;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use described::describe;
@@ -93,18 +86,11 @@ impl FilesState {
     /// As the settings say. Sends no request.
     pub fn build(config: &Config, aws: &Aws) -> Result<Self, ConfigError> {
         let records = Records::new(aws, config.sealer.clone());
-        let stores = SettlingStores {
-            intents: Intents::new(aws),
-            settling: Settling::new(aws),
-            queue: Messages::new(aws),
-            times: Times::new(aws),
-            leases: Leases::new(aws),
-        };
+        let stores = SettlingStores::new(aws);
         let settler = Settler::start(stores.clone());
         let sessions = Sessions::new(NodeId::from_random(clock::random()));
         let quotas = Quotas::new(sessions.node().clone(), Nodes::new(aws), stores.leases.clone(), SWEPT);
-        let resuming =
-            Resuming { partials: Partials::new(aws), direct: DirectUploads::new(aws), keep_for: Duration::ZERO };
+        let resuming = Resuming::new(aws, Duration::ZERO);
         let vfs = Vfs::new(Objects::new(aws), stores, settler, Budget::least(), quotas.clone(), resuming);
         let tokens = Tokens::new(records.clone(), config.signing()?);
         Ok(Self::new(records, tokens, vfs, sessions, quotas).with_door(config.door()?))

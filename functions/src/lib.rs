@@ -4,6 +4,7 @@
 pub mod config;
 pub mod docs;
 pub mod files;
+pub mod housekeeping;
 pub mod http;
 pub mod local;
 pub mod management;

@@ -2,6 +2,7 @@
 
 mod api_keys;
 pub(crate) mod credentials;
+pub(crate) mod jobs;
 mod organization;
 mod organizations;
 mod rules;
@@ -68,6 +69,9 @@ fn resources(state: &ManagementState) -> Routes<ManagementState> {
     sftpgo::resources()
         .route("/organizations", get(organizations::list).post(organizations::post))
         .route(one, get(organization::get).patch(organization::patch).delete(organizations::delete))
+        .route(&path("/jobs"), get(jobs::list))
+        .route(&path("/jobs/{id}"), get(jobs::get))
+        .route(&path("/quota-scans"), post(jobs::scan))
         .route(&path("/users"), get(credentials::list).post(credentials::post))
         .route(&path("/users/{id}"), get(credentials::get).patch(credentials::patch).delete(credentials::delete))
         .route(&path("/users/{id}/credential-rotations"), post(credentials::rotate))
@@ -91,4 +95,5 @@ pub(crate) fn describe(api: &mut Api) {
     api_keys::describe(api);
     organization::describe(api);
     organizations::describe(api);
+    jobs::describe(api);
 }

@@ -62,6 +62,7 @@ impl Accounts {
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
             quota: domain::quota::Quota::default(),
+            organization_quota: domain::quota::Quota::default(),
             bandwidth: domain::bandwidth::Bandwidth::default(),
         };
         let grounds = Grounds { credential_rev: 1, ends_at: None };
@@ -181,7 +182,7 @@ impl FileSession {
         tree.insert(to.clone(), moved);
         Ok(())
     }
-    pub async fn space(&self) -> Result<Space, FileError> {
+    pub async fn space(&self, _path: &VPath) -> Result<Space, FileError> {
         Ok(Space { used_bytes: 10_000, used_files: 3, quota: domain::quota::Quota::default() })
     }
     pub async fn set_modified(&self, path: &VPath, modified: Timestamp) -> Result<(), FileError> {

@@ -67,6 +67,11 @@ pub(crate) fn whole(range: RangeInclusive<u64>) -> Shape {
     })
 }
 
+/// The same where -1 means something else.
+pub(crate) fn from_minus_one(most: u64) -> Shape {
+    whole(0..=most).change(|object| object.minimum = Some((-1_i64).into()))
+}
+
 /// A number that only grows.
 pub(crate) fn count() -> Shape {
     of(Type::Integer).format("int64").change(|object| object.minimum = Some(0_u64.into()))

@@ -35,6 +35,7 @@ impl Accounts {
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
             quota: domain::quota::Quota::default(),
+            organization_quota: domain::quota::Quota::default(),
             bandwidth: domain::bandwidth::Bandwidth::default(),
         };
         let grounds = Grounds { credential_rev: 1, ends_at: None };
@@ -85,7 +86,7 @@ impl FileSession {
     pub async fn rename(&self, _from: &VPath, _to: &VPath, _replace: bool) -> Result<(), FileError> {
         Ok(())
     }
-    pub async fn space(&self) -> Result<Space, FileError> {
+    pub async fn space(&self, _path: &VPath) -> Result<Space, FileError> {
         Ok(Space { used_bytes: 0, used_files: 0, quota: domain::quota::Quota::default() })
     }
     pub async fn set_modified(&self, _path: &VPath, _modified: Timestamp) -> Result<(), FileError> {

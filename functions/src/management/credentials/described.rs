@@ -90,8 +90,15 @@ fn quota(what: &str) -> Shape {
 }
 
 /// What requests bring and answers show.
-fn settable() -> Vec<(&'static str, Shape)> {
+fn settable(shown: bool) -> Vec<(&'static str, Shape)> {
+    let limit = |what: &str| {
+        let about =
+            format!("{what} that it may store in this folder; null counts them for its own quota, 0 is no limit.");
+        whole(0..=MAX_QUOTA).or_null().about(&about)
+    };
+    let limits = [("QuotaSize", limit("Bytes")), ("QuotaFiles", limit("Files"))];
     let mounted = record().has("Name", folder_name()).has("VirtualPath", path().about("Where it is seen."));
+    let mounted = if shown { mounted.has_all(limits) } else { mounted.may_all(limits) };
     vec![
         ("Alias", short(MAX_ALIAS).or_null().about("A name for people; not used for logging in.")),
         ("UserName", user_name().about("Unique in the deployment.")),
@@ -133,7 +140,7 @@ fn chroot() -> Shape {
 
 fn given() -> crate::openapi::shape::Record {
     record()
-        .may_all(settable())
+        .may_all(settable(false))
         .may(
             "UserName",
             like(r"^(?!\.+$)[A-Za-z0-9_.-]{10,100}$")
@@ -146,7 +153,8 @@ fn given() -> crate::openapi::shape::Record {
 }
 
 fn changed() -> crate::openapi::shape::Record {
-    let levels = one_of(LEVELS.into_iter().chain(["custom"])).about("`custom` is only taken where it is so, and leaves it.");
+    let levels =
+        one_of(LEVELS.into_iter().chain(["custom"])).about("`custom` is only taken where it is so, and leaves it.");
     given().may("UserName", user_name()).may("Permission", levels).ignores(&READ_ONLY)
 }
 
@@ -154,7 +162,7 @@ fn shown() -> crate::openapi::shape::Record {
     let levels = LEVELS.into_iter().chain(["custom"]);
     let custom = "`custom` is what SFTPGo's dialect has set and no level says.";
     record()
-        .has_all(settable())
+        .has_all(settable(true))
         .has("Id", credential_id())
         .has("OrganizationId", uuid())
         .has("UserName", user_name())

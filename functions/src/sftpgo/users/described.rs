@@ -5,7 +5,8 @@ use crate::management::credentials::{MAX_ALIAS, MAX_QUOTA, MAX_SESSIONS};
 use crate::openapi::Api;
 use crate::openapi::call::{Call, delete, get, post, put};
 use crate::openapi::shape::{
-    Record, Shape, anything, boolean, count, like, list, nothing, one_of, record, short, text, time, whole,
+    Record, Shape, anything, boolean, count, from_minus_one, like, list, nothing, one_of, record, short, text, time,
+    whole,
 };
 use crate::openapi::values::{
     filesystem, folder_name, given_sftpgo_time, password, path, sftpgo_time, source, user_name,
@@ -111,7 +112,7 @@ fn verb() -> Shape {
 }
 
 fn mounted() -> Record {
-    let quota = || anything().among([json!(-1), json!(0)]).about("What is in a folder counts for who writes it.");
+    let quota = || limit().about("-1, in both, counts it for the user; 0 is no limit.");
     record()
         .has("name", folder_name())
         .has("virtual_path", like("^/"))
@@ -189,8 +190,8 @@ fn shown() -> Record {
     let mounted = record()
         .has("name", folder_name())
         .has("virtual_path", path())
-        .has("quota_size", whole_or_minus_one())
-        .has("quota_files", whole_or_minus_one())
+        .has("quota_size", limit())
+        .has("quota_files", limit())
         .may("mapped_path", path())
         .may("description", text())
         .open();
@@ -226,6 +227,7 @@ fn shown() -> Record {
         .open()
 }
 
-fn whole_or_minus_one() -> Shape {
-    anything().among([json!(-1)])
+/// Of a virtual folder.
+fn limit() -> Shape {
+    from_minus_one(MAX_QUOTA)
 }

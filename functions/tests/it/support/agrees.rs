@@ -179,7 +179,10 @@ fn keyword(
         "maxProperties" => holds(value.as_object().is_none_or(|fields| fields.len() as u64 <= number())),
         "minLength" => holds(value.as_str().is_none_or(|text| text.chars().count() as u64 >= number())),
         "maxLength" => holds(value.as_str().is_none_or(|text| text.chars().count() as u64 <= number())),
-        "minimum" => holds(value.as_i64().is_none_or(|value| i128::from(value) >= i128::from(number()))),
+        "minimum" => {
+            let least = said.as_i64().unwrap_or_else(|| panic!("{word}: {said}"));
+            holds(value.as_i64().is_none_or(|value| value >= least))
+        }
         "maximum" => holds(value.as_u64().is_none_or(|value| value <= number())),
         "description" | "examples" | "default" | "format" | "pattern" => Ok(()),
         other => panic!("this check does not know the word {other}"),
