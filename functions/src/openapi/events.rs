@@ -29,7 +29,11 @@ pub(super) fn webhooks(api: &mut Api) -> Value {
     for (name, summary, of_kind) in KINDS {
         let topics = Topic::ALL.iter().copied().filter(|topic| of_kind(*topic)).map(Topic::as_str);
         let (resource, data) = subject(name);
-        let schema = api.schema(&schema_name(name), event(topics, resource, data).about(summary));
+        let mut schema = event(topics, resource, data).about(summary);
+        if name == "fileEvent" {
+            schema = schema.example(example());
+        }
+        let schema = api.schema(&schema_name(name), schema);
         let operation = received(name, summary, schema).build();
         all.insert(name.to_owned(), json!({ "post": operation }));
     }
@@ -49,7 +53,7 @@ fn received(name: &str, summary: &str, schema: Shape) -> OperationBuilder {
         let made = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).description(Some(about));
         made.required(required).schema(Some(text())).build()
     };
-    let content = ContentBuilder::new().schema(Some(schema)).example(example(name)).build();
+    let content = ContentBuilder::new().schema(Some(schema)).build();
     let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build();
     let received = ResponseBuilder::new().description("Received.").build();
     OperationBuilder::new()
@@ -131,16 +135,16 @@ fn event<'a>(topics: impl IntoIterator<Item = &'a str>, resource: Shape, data: S
         .has("Metadata", metadata)
 }
 
-fn example(kind: &str) -> Option<Value> {
-    let ids = |topic: &str| {
-        json!({ "Organization": { "Id": "120ffd28-f115-7ce2-abc4-1e168c57c88a" }, "Webhook": { "Id": "6b1c6f0c-52c1-47a6-9344-57a4579ced68" },
-            "Delivery": { "Id": "0d8f6fa5c9a14f0f8be1" }, "Attempt": { "Id": "c1d91788-e46f-45a0-9c7b-386e90db000a" },
-            "Event": { "Id": "5a1c1e0a-9c1e-4d59-9c39-0c2d8b1a7f11", "Topic": topic } })
-    };
-    (kind == "fileEvent").then(|| {
-        json!({ "Id": "5a1c1e0a-9c1e-4d59-9c39-0c2d8b1a7f11", "Topic": "file.created",
-            "CreatedAt": 1_739_120_350_624_i64, "UpdatedAt": 1_739_120_350_624_i64,
-            "Actor": { "Type": "User", "Id": "partner-one" }, "Resource": "File", "PreviousData": null,
-            "Data": { "Path": "home/partner-one/in/file+1.txt", "Size": 357_464 }, "Metadata": ids("file.created") })
-    })
+fn example() -> Value {
+    let metadata = json!({
+        "Organization": { "Id": "120ffd28-f115-7ce2-abc4-1e168c57c88a" },
+        "Webhook": { "Id": "6b1c6f0c-52c1-47a6-9344-57a4579ced68" },
+        "Delivery": { "Id": "0d8f6fa5c9a14f0f8be1" },
+        "Attempt": { "Id": "c1d91788-e46f-45a0-9c7b-386e90db000a" },
+        "Event": { "Id": "5a1c1e0a-9c1e-4d59-9c39-0c2d8b1a7f11", "Topic": "file.created" },
+    });
+    json!({ "Id": "5a1c1e0a-9c1e-4d59-9c39-0c2d8b1a7f11", "Topic": "file.created",
+        "CreatedAt": 1_739_120_350_624_i64, "UpdatedAt": 1_739_120_350_624_i64,
+        "Actor": { "Type": "User", "Id": "partner-one" }, "Resource": "File", "PreviousData": null,
+        "Data": { "Path": "home/partner-one/in/file+1.txt", "Size": 357_464 }, "Metadata": metadata })
 }

@@ -73,8 +73,8 @@ pub(crate) fn describe(api: &mut Api) {
     );
     let pinged = record().has("Id", text()).has("Status", one_of(["Pending"]));
     api.call(
-        one(post("/organizations/{organization}/webhooks/{id}/ping", "pingWebhook", "Sends a `webhook.ping`"))
-            .about("Once, even to a webhook that is paused.")
+        one(post("/organizations/{organization}/webhooks/{id}/ping", "pingWebhook", "Sends a ping"))
+            .about("`webhook.ping`, once, even to a webhook that is paused.")
             .needs(Right::ChangeWebhooks)
             .takes(record(), false)
             .answers(202, "It is on its way.", pinged)
