@@ -45,7 +45,7 @@ impl FileSession {
             return Err(already_exists());
         }
         // two names may lead to one file where folders appear twice
-        let same = source.location() == target.location();
+        let same = source.location().folder_key() == target.location().folder_key();
         let mut rounds = Rounds::new();
         while rounds.another().await {
             let objects = &self.shared.objects;
