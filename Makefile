@@ -44,7 +44,7 @@ test-clients: deps deps-clients .venv/installed ## More clients, and more of eve
 	@touch $@
 
 test-openapi: deps-dev .venv-openapi/installed ## The API's document is valid, a stack answers as it says, and a client made of it works; needs PyPI the first time
-	$(CARGO_BUILD)
+	$(CARGO_BUILD) --bin towpath-dev --bin protocol-node
 	.venv-openapi/bin/python -B tests/openapi/check.py $(TARGET)/debug $(ARGS)
 
 .venv-openapi/installed: tests/openapi/requirements.txt

@@ -13,7 +13,7 @@ pub(crate) mod values;
 
 use call::Call;
 pub use older::older;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shape::{Shape, named};
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::schema::ComponentsBuilder;
@@ -114,8 +114,8 @@ pub fn document() -> Value {
         .build();
     // what it is made of are texts, numbers and maps by texts
     let mut document = serde_json::to_value(&whole).unwrap_or_default();
-    if let Some(webhooks) = webhooks.as_object().filter(|webhooks| !webhooks.is_empty()) {
-        document["webhooks"] = json!(webhooks);
+    if let Some(whole) = document.as_object_mut() {
+        whole.insert("webhooks".to_owned(), webhooks);
     }
     with_common_headers(&mut document);
     document
@@ -148,18 +148,24 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
 
 /// Every answer of ours has them, so they stand once and are named by all.
 fn with_common_headers(document: &mut Value) {
-    document["components"]["headers"] = answers::headers();
     let add = |answer: &mut Value| {
         if let Some(answer) = answer.as_object_mut().filter(|answer| !answer.contains_key("$ref")) {
             let headers = answer.entry("headers").or_insert_with(|| json!({}));
-            for (header, name) in answers::EVERYWHERE {
-                headers[header] = json!({ "$ref": format!("#/components/headers/{name}") });
-            }
+            let named = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
+            let all = answers::EVERYWHERE.iter().map(|(header, name)| ((*header).to_owned(), named(name)));
+            headers.as_object_mut().into_iter().for_each(|headers| headers.extend(all.clone()));
         }
     };
-    let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
-    for operation in operations.filter_map(Value::as_object_mut).flat_map(|methods| methods.values_mut()) {
-        operation["responses"].as_object_mut().into_iter().flat_map(|all| all.values_mut()).for_each(add);
+    if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
+        components.insert("headers".to_owned(), answers::headers());
+        fields(components.get_mut("responses")).for_each(add);
     }
-    document["components"]["responses"].as_object_mut().into_iter().flat_map(|all| all.values_mut()).for_each(add);
+    for operation in fields(document.get_mut("paths")).flat_map(|methods| fields(Some(methods))) {
+        fields(operation.get_mut("responses")).for_each(add);
+    }
+}
+
+/// What an object holds.
+fn fields(object: Option<&mut Value>) -> impl Iterator<Item = &mut Value> {
+    object.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
 }

@@ -14,8 +14,10 @@ Sent to each webhook that has subscribed to the topic. 2xx within 10 s is succes
 after 5 s at first and 24 h at last, `Retry-After` honoured; redirects are not followed. Delivery is at least once and in no \
 order: a repeat has the same `webhook-id`.";
 
-/// Kinds of events: their name in the document, what they are about, and which topics.
-const KINDS: [(&str, &str, fn(Topic) -> bool); 4] = [
+/// A kind of events: its name in the document, what it is about, and which topics.
+type Kind = (&'static str, &'static str, fn(Topic) -> bool);
+
+const KINDS: [Kind; 4] = [
     ("fileEvent", "Something happened to a file or folder", |topic| topic.as_str().starts_with("file.")),
     ("userEvent", "A credential came, went or was refused, or has another password", |topic| {
         topic.as_str().starts_with("user.")

@@ -155,7 +155,9 @@ fn given() -> crate::openapi::shape::Record {
 fn changed() -> crate::openapi::shape::Record {
     let levels =
         one_of(LEVELS.into_iter().chain(["custom"])).about("`custom` is only taken where it is so, and leaves it.");
-    let other = password().or_null().about("Another one, which must meet the organization's policy; null and the one that is shown leave it.");
+    let other = password()
+        .or_null()
+        .about("Another one, which must meet the organization's policy; null and the one that is shown leave it.");
     given().may("Password", other).may("UserName", user_name()).may("Permission", levels).ignores(&READ_ONLY)
 }
 

@@ -171,8 +171,8 @@ fn keyword(
             }
         }
         "items" => {
-            let entries = value.as_array().into_iter().flatten().enumerate();
-            entries.map(|(at, value)| within(&at.to_string(), fits(said, value))).collect()
+            let mut entries = value.as_array().into_iter().flatten().enumerate();
+            entries.try_for_each(|(at, value)| within(&at.to_string(), fits(said, value)))
         }
         "minItems" => holds(value.as_array().is_none_or(|list| list.len() as u64 >= number())),
         "maxItems" => holds(value.as_array().is_none_or(|list| list.len() as u64 <= number())),
