@@ -1,4 +1,5 @@
-"""Who calls, for schemathesis: a caller that may, so that more is answered than refusals. Read by `check.py`."""
+"""Who calls, and about what, for schemathesis: a caller that may, and things that are there, so that more is answered than
+refusals. Read by what `check.py` starts."""
 
 import base64
 import itertools
@@ -14,11 +15,12 @@ API = Api(json.loads(os.environ["TOWPATH_STACK"]))
 PASSWORD = "a long password for 1 test"
 # what ends the tokens of whoever calls it, or asks for another second factor from then on
 ENDING = ("/logout", "/totp/save", "/changepwd", "/recoverycodes")
+OURS = f"/organizations/{API.organization}"
 COUNT = itertools.count()
 LOCK = threading.Lock()
 TOKENS = {}
-# accounts that are needed to the end
-KEPT = {API.env["TOWPATH_ADMIN_USER"], API.env["TOWPATH_API_KEY"].split(".")[0]}
+# who is needed to the end
+KEPT = {API.env["TOWPATH_USER"], API.env["TOWPATH_ADMIN_USER"], API.env["TOWPATH_API_KEY"].split(".")[0]}
 
 
 def bearer(token):
@@ -32,14 +34,77 @@ def new_admin():
     return API.token("/api/v2/token", name, PASSWORD)
 
 
+def new_credential():
+    body = {"UserName": f"credential-{next(COUNT)}", "Password": PASSWORD, "Permission": "full", "AllowApiKeyAuth": True}
+    return made("POST", OURS + "/users", body)
+
+
 def new_user():
-    name = f"credential-{next(COUNT)}"
-    body = {"UserName": name, "Password": PASSWORD, "Permission": "full"}
-    API.must("POST", f"/organizations/{API.organization}/users", body, bearer(token_of("first")))
-    return API.token("/api/v2/user/token", name, PASSWORD)
+    return API.token("/api/v2/user/token", new_credential()["UserName"], PASSWORD)
 
 
-MAKE = {"first": API.admin, "operator": API.operator, "admin": new_admin, "user": new_user}
+def made(method, path, body):
+    return API.must(method, path, body, bearer(token_of("first")))
+
+
+def new_key():
+    return made("POST", OURS + "/api-keys", {"Name": "one"})["Id"]
+
+
+def new_admin_name():
+    body = {"username": f"other-{next(COUNT)}", "password": PASSWORD, "permissions": ["view_users"]}
+    return made("POST", "/api/v2/admins", body)["username"]
+
+
+def new_folder():
+    return made("POST", "/api/v2/folders", {"name": f"folder-{next(COUNT)}"})["name"]
+
+
+def new_webhook():
+    return made("POST", OURS + "/webhooks", {"Url": "https://203.0.113.9/hook"})["Id"]
+
+
+def new_job():
+    return made("POST", f"/api/v2/quotas/folders/{new_folder()}/scan", None)["job"]
+
+
+# What the path of a call names: how one is made that is there. (What happens at the doors, none can make here.)
+THINGS = {
+    "/organizations/{organization}/users/{id}": ("id", lambda: new_credential()["Id"]),
+    "/organizations/{organization}/webhooks/{id}": ("id", new_webhook),
+    "/organizations/{organization}/api-keys/{id}": ("id", new_key),
+    "/organizations/{organization}/jobs/{id}": ("id", new_job),
+    "/api/v2/users/{username}": ("username", lambda: new_credential()["UserName"]),
+    "/api/v2/quotas/users/{username}": ("username", lambda: new_credential()["UserName"]),
+    "/api/v2/quotas/folders/{name}": ("name", new_folder),
+    "/api/v2/admins/{username}": ("username", new_admin_name),
+    "/api/v2/apikeys/{id}": ("id", new_key),
+    "/api/v2/folders/{name}": ("name", new_folder),
+}
+THERE = {}
+
+
+def there(path):
+    """One of the things that a path names, while it is there: calls that end it are given one of their own."""
+    start = next((start for start in THINGS if path.startswith(start)), None)
+    if start is None:
+        return None
+    name, make = THINGS[start]
+    if start not in THERE:
+        THERE[start] = make()
+    return name, start
+
+
+def admin_of_settings():
+    """An admin of an organization of its own: limits and rules that somebody thought of end no other call."""
+    body = {"Name": "Settings", "AdminUserName": f"settings-{next(COUNT)}", "AdminPassword": PASSWORD}
+    organization = API.must("POST", "/organizations", body, bearer(token_of("operator")))
+    TOKENS["organization of settings"] = organization["Id"]
+    return API.token("/api/v2/token", body["AdminUserName"], PASSWORD)
+
+
+MAKE = {"first": API.admin, "operator": API.operator, "admin": new_admin, "user": new_user, "settings": admin_of_settings}
+SETTINGS = ("PATCH", "/organizations/{organization}")
 
 
 def token_of(who):
@@ -62,6 +127,8 @@ def caller(operation):
         return "new user" if any(part in path for part in ENDING) else "user"
     if any(part in path for part in ENDING) or path == "/api/v2/admin/profile":
         return "new admin"
+    if (operation.method.upper(), path) == SETTINGS:
+        return "settings"
     if path == "/organizations" or (operation.method.upper(), path) == ("DELETE", "/organizations/{organization}"):
         return "operator"
     return "admin"
@@ -75,10 +142,12 @@ class Caller:
             if who is None:
                 return None
             if who == "basic":
-                shown = f"{API.env['TOWPATH_ADMIN_USER']}:{API.env['TOWPATH_ADMIN_PASSWORD']}"
+                kind = "USER" if "/user/" in context.operation.path else "ADMIN_USER"
+                user, password = API.env[f"TOWPATH_{kind}"], API.env[f"TOWPATH_{kind.removesuffix('USER')}PASSWORD"]
+                shown = f"{user}:{password}"
                 return "Basic " + base64.b64encode(shown.encode()).decode()
-            made = {"new admin": new_admin, "new user": new_user}
-            return "Bearer " + (made[who]() if who in made else token_of(who))
+            once = {"new admin": new_admin, "new user": new_user}
+            return "Bearer " + (once[who]() if who in once else token_of(who))
 
     def set(self, case, data, context):
         if data:
@@ -87,10 +156,19 @@ class Caller:
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """The caller's organization, but where another one is what is tried; and never the end of who makes all these calls."""
+    """The caller's organization and a thing that is there, but now and then what was thought of; and never the end of who makes
+    all these calls."""
     parameters = case.path_parameters or {}
     if "organization" in parameters and next(COUNT) % 10:
-        parameters["organization"] = API.organization
+        own = (case.method.upper(), case.operation.path) == SETTINGS
+        parameters["organization"] = TOKENS.get("organization of settings") if own else API.organization
+    with LOCK:
+        found = there(case.operation.path) if next(COUNT) % 4 else None
+    if found:
+        name, start = found
+        parameters[name] = THERE[start]
+        if case.method.upper() == "DELETE" or case.operation.path.endswith("/rotations"):
+            del THERE[start]
     if case.method.upper() != "GET":
         for name in parameters:
             if parameters[name] in KEPT:
