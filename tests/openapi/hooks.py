@@ -17,6 +17,8 @@ PASSWORD = "a long password for 1 test"
 ENDING = ("/logout", "/totp/save", "/changepwd", "/recoverycodes")
 OURS = f"/organizations/{API.organization}"
 COUNT = itertools.count()
+# nobody listens there; nothing may be sent to another machine
+NOWHERE = "http://127.0.0.1:9/hook"
 LOCK = threading.Lock()
 TOKENS = {}
 # who is needed to the end
@@ -61,7 +63,7 @@ def new_folder():
 
 
 def new_webhook():
-    return made("POST", OURS + "/webhooks", {"Url": "https://203.0.113.9/hook"})["Id"]
+    return made("POST", OURS + "/webhooks", {"Url": NOWHERE})["Id"]
 
 
 def new_job():
@@ -158,6 +160,8 @@ class Caller:
 def before_call(context, case, kwargs):
     """The caller's organization and a thing that is there, but now and then what was thought of; and never the end of who makes
     all these calls."""
+    if isinstance(case.body, dict) and str(case.body.get("Url", "")).startswith("http"):
+        case.body["Url"] = NOWHERE
     parameters = case.path_parameters or {}
     if "organization" in parameters and next(COUNT) % 10:
         own = (case.method.upper(), case.operation.path) == SETTINGS
