@@ -2,11 +2,13 @@
 //! settings, make the state and run; [`local`] runs the same code without Lambda.
 
 pub mod config;
+pub mod docs;
 pub mod files;
 pub mod housekeeping;
 pub mod http;
 pub mod local;
 pub mod management;
+pub mod openapi;
 mod sftpgo;
 pub mod token;
 pub mod webhook;
@@ -17,5 +19,14 @@ pub fn router(
     token: token::TokenState,
     files: files::FilesState,
 ) -> axum::Router {
-    http::frame::framed(management::routes(management).merge(token::routes(token)).merge(files::routes(files)))
+    http::frame::framed(routes(management, token, files))
+}
+
+/// The same without what stands around them, which know their paths.
+pub fn routes(
+    management: management::ManagementState,
+    token: token::TokenState,
+    files: files::FilesState,
+) -> http::routes::Routes {
+    management::routes(management).merge(token::routes(token)).merge(files::routes(files))
 }

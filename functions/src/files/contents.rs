@@ -1,5 +1,7 @@
 //! The bytes of files: small ones through here, the others past us.
 
+mod described;
+
 use super::folders::make_parents;
 use super::opened::Opened;
 use super::{FilesState, MAX_RAW};
@@ -13,6 +15,8 @@ use domain::ticket::Errand;
 use domain::time::Timestamp;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use transfers::receive::{announced, receive};
+
+pub(super) use described::describe_in;
 
 /// The time that a client gives a file, in milliseconds.
 const MTIME: &str = "x-sftpgo-mtime";

@@ -76,6 +76,7 @@ Towpath runs on this machine. Nothing leaves it.
 
   REST API     curl -H 'Authorization: Bearer {key}' \\
                  {api}/organizations/{organization}/users
+  Its routes   {api}/docs
 
   For scripts  . {env}
   Stop         Ctrl-C (everything is kept; make clean-dev removes it)
