@@ -402,7 +402,7 @@ def test_a_message_that_fails_stays_and_the_others_go(deployment, webhook):
     assert len(webhook.came) == before + 9, "none was delivered twice"
 
 
-def test_a_job_is_done(deployment, token):
+def test_a_job_is_done(deployment, token, bucket):
     jobs = f"/organizations/{deployment.accounts.organization}"
     started = deployment.call(f"{jobs}/quota-scans", "POST", token)
     assert started.status == 202, started
@@ -410,7 +410,7 @@ def test_a_job_is_done(deployment, token):
 
     def over():
         shown = deployment.call(job, "GET", token).json
-        assert shown["State"] != "Failed", shown
+        assert shown["State"] != "Failed" and shown["Failures"] == 0, f"{shown}\n{deployment.log('Housekeeping')}"
         return shown["State"] == "Succeeded" and shown
     assert wait_for("the recount", over)["Failures"] == 0
 
