@@ -2,6 +2,7 @@
 
 use crate::records::RecordError;
 use crate::table::{Key, PK, REV, SK, VERSION};
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +43,17 @@ pub(crate) fn decode<T: DeserializeOwned>(item: Item) -> Result<Versioned<T>, Re
     }
     let rev = read_number(&item, REV)?;
     Ok(Versioned { value: from_item(item).map_err(RecordError::internal)?, rev })
+}
+
+/// A put that happens only over the revision that was read, or where nothing is if none was.
+pub(crate) fn on_revision(put: PutItemFluentBuilder, read: Option<u64>) -> PutItemFluentBuilder {
+    match read {
+        None => put.condition_expression("attribute_not_exists(pk)"),
+        Some(rev) => put
+            .condition_expression("#rev = :rev")
+            .expression_attribute_names("#rev", REV)
+            .expression_attribute_values(":rev", number(rev)),
+    }
 }
 
 /// A string attribute.

@@ -2,10 +2,10 @@
 //! over, so that one whose word got lost, or whose worker died, is found when it is due.
 
 use crate::aws::Aws;
-use crate::item::{Item, Versioned, decode, encode, key_attributes, number, text};
+use crate::item::{Item, Versioned, decode, encode, key_attributes, number, on_revision, text};
 use crate::patience::{conditionally, patiently};
 use crate::records::RecordError;
-use crate::table::{self, REV, SWEEP_AT, SWEEP_INDEX, SWEEP_SHARD, SWEPT_JOBS, TTL};
+use crate::table::{self, SWEEP_AT, SWEEP_INDEX, SWEEP_SHARD, SWEPT_JOBS, TTL};
 use domain::id::OrganizationId;
 use domain::job::{Job, JobId, KEPT_SECONDS};
 use domain::time::Timestamp;
@@ -38,13 +38,7 @@ impl Jobs {
             item.insert(SWEEP_AT.to_owned(), number(job.due.millis()));
         }
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let request = match read {
-            None => request.condition_expression("attribute_not_exists(pk)"),
-            Some(rev) => request
-                .condition_expression("#rev = :rev")
-                .expression_attribute_names("#rev", REV)
-                .expression_attribute_values(":rev", number(rev)),
-        };
+        let request = on_revision(request, read);
         if conditionally(|| request.clone().send()).await.map_err(RecordError::unavailable)? {
             return Ok(Some(rev));
         }

@@ -6,9 +6,8 @@
 
 use crate::aws::Aws;
 use crate::item::{Item, key_attributes, number, optional_number};
-use crate::patience::{conditionally, patiently};
+use crate::patience::{conditionally, once, patiently};
 use crate::records::RecordError;
-use crate::scans::once;
 use crate::table;
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use domain::id::{NodeId, OrganizationId, uuid_text};

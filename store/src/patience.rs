@@ -2,8 +2,12 @@
 //! (`TransactionConflictException`) may simply be sent again, and what an operation's intent needs is worth waiting longer
 //! for than the SDK's shared allowance of retries under a storm of throttling.
 
+use crate::clock;
+use crate::records::RecordError;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use domain::id::uuid_text;
 use futures_util::FutureExt as _;
 use rand::Rng as _;
 use std::time::{Duration, Instant};
@@ -100,5 +104,26 @@ pub(crate) fn was_cancelled_by<R>(error: &SdkError<TransactWriteItemsError, R>, 
             cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code))
         }
         _ => false,
+    }
+}
+
+/// An update that happens once, though its answer gets lost: a transaction, which DynamoDB knows by its token for ten minutes.
+/// `false` if its condition did not hold.
+pub(crate) async fn once(client: &aws_sdk_dynamodb::Client, update: Update) -> Result<bool, RecordError> {
+    let request = client
+        .transact_write_items()
+        .transact_items(TransactWriteItem::builder().update(update).build())
+        .client_request_token(uuid_text(clock::random()));
+    let mut collisions = 0;
+    loop {
+        match patiently(|| request.clone().send()).await {
+            Ok(_) => return Ok(true),
+            Err(error) if was_cancelled_by(&error, "ConditionalCheckFailed") => return Ok(false),
+            Err(error) if collisions < COLLISIONS && was_cancelled_by(&error, "TransactionConflict") => {
+                collisions += 1;
+                tokio::time::sleep(AFTER_A_COLLISION * collisions).await;
+            }
+            Err(error) => return Err(RecordError::unavailable(error)),
+        }
     }
 }

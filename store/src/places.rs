@@ -4,7 +4,7 @@
 //! session names the revision that it has read, so that two nodes cannot both take the last place.
 
 use crate::aws::Aws;
-use crate::item::{decode, encode, key_attributes, number};
+use crate::item::{decode, encode, key_attributes, number, on_revision};
 use crate::patience::{conditionally, patiently};
 use crate::records::RecordError;
 use crate::table::{self, REV};
@@ -60,13 +60,7 @@ impl Places {
         let item =
             encode(&table::places(organization, credential), read.map_or(1, |rev| rev.saturating_add(1)), taken)?;
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let request = match read {
-            None => request.condition_expression("attribute_not_exists(pk)"),
-            Some(rev) => request
-                .condition_expression("#rev = :rev")
-                .expression_attribute_names("#rev", REV)
-                .expression_attribute_values(":rev", number(rev)),
-        };
+        let request = on_revision(request, read);
         conditionally(|| request.clone().send()).await.map_err(RecordError::unavailable)
     }
 

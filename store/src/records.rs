@@ -29,7 +29,7 @@ pub use idempotency::{Claim, Claimed};
 
 use crate::aws::Aws;
 use crate::intents::{self, LEASE_MILLIS};
-use crate::item::{Item, decode, encode, key_attributes, number, sort_key, text};
+use crate::item::{Item, decode, encode, key_attributes, number, on_revision, sort_key, text};
 use crate::nodes;
 use crate::patience::{AFTER_A_COLLISION, COLLISIONS, patiently, was_cancelled_by};
 use crate::seal::Sealer;
@@ -133,13 +133,7 @@ impl Records {
             .table_name(&self.table)
             .set_item(Some(item.clone()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let request = match read {
-            None => request.condition_expression("attribute_not_exists(pk)"),
-            Some(rev) => request
-                .condition_expression("#rev = :rev")
-                .expression_attribute_names("#rev", REV)
-                .expression_attribute_values(":rev", number(rev)),
-        };
+        let request = on_revision(request, read);
         match patiently(|| request.clone().send()).await {
             Ok(_) => Ok(rev),
             Err(error) => match error.as_service_error() {

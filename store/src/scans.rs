@@ -10,11 +10,11 @@
 
 use crate::aws::Aws;
 use crate::item::{Item, key_attributes, number, text};
-use crate::patience::{AFTER_A_COLLISION, COLLISIONS, patiently, was_cancelled_by};
+use crate::patience::{once, patiently};
 use crate::records::RecordError;
 use crate::table;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-use domain::id::{OrganizationId, uuid_text};
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
+use domain::id::OrganizationId;
 use domain::intent::UsageChange;
 use domain::quota::Holder;
 use domain::time::Timestamp;
@@ -235,27 +235,6 @@ fn run(item: &Item) -> Option<&str> {
 fn log(item: Option<&Item>) -> Vec<String> {
     let notes = item.and_then(|item| item.get(LOG)).and_then(|log| log.as_l().ok()).cloned().unwrap_or_default();
     notes.into_iter().filter_map(|note| note.as_s().ok().cloned()).collect()
-}
-
-/// An update that happens once, though its answer gets lost: a transaction, which DynamoDB knows by its token for ten minutes.
-/// `false` if its condition did not hold.
-pub(crate) async fn once(client: &aws_sdk_dynamodb::Client, update: Update) -> Result<bool, RecordError> {
-    let request = client
-        .transact_write_items()
-        .transact_items(TransactWriteItem::builder().update(update).build())
-        .client_request_token(uuid_text(crate::clock::random()));
-    let mut collisions = 0;
-    loop {
-        match patiently(|| request.clone().send()).await {
-            Ok(_) => return Ok(true),
-            Err(error) if was_cancelled_by(&error, "ConditionalCheckFailed") => return Ok(false),
-            Err(error) if collisions < COLLISIONS && was_cancelled_by(&error, "TransactionConflict") => {
-                collisions += 1;
-                tokio::time::sleep(AFTER_A_COLLISION * collisions).await;
-            }
-            Err(error) => return Err(RecordError::unavailable(error)),
-        }
-    }
 }
 
 #[cfg(test)]

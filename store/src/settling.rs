@@ -9,24 +9,28 @@
 //! While a holder's files are recounted ([`crate::scans`]), what is counted is also noted in its usage record, so that the recount
 //! does not lose it. Nobody knows beforehand: a transaction says that there is no recount, and is made again if there is.
 
+mod sums;
+mod usage;
+
+pub use usage::Usage;
+
 use crate::aws::Aws;
 use crate::clock;
 use crate::intents::{claim_ttl, item_key};
-use crate::item::{Item, key_attributes, number, sort_key, text};
-use crate::leases::{Leased, Less};
+use crate::leases::Leased;
 use crate::patience::patiently;
-use crate::scans::{self, LOG, Scans};
-use crate::table::{self, FOLDER_USAGE, PK, SK, TTL, VERSION};
+use crate::scans::Scans;
+use crate::table::{self, PK, SK, TTL, VERSION};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
-use domain::folder::FolderName;
-use domain::id::{NodeId, OperationId, OrganizationId, uuid_text};
+use domain::id::{OperationId, OrganizationId, uuid_text};
 use domain::intent::{Delta, UsageChange};
-use domain::quota::{Amount, Holder};
+use domain::quota::Holder;
 use domain::time::Timestamp;
 use futures_util::FutureExt as _;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use sums::sums;
 
 /// How many operations one transaction settles at most: DynamoDB takes 100 items, ten are usage records, and an
 /// operation has up to three: its intent, and for a rename the versions at both names.
@@ -89,23 +93,6 @@ pub enum Gone {
     },
     /// A conditional delete succeeded, which it also does where nothing was.
     Removed,
-}
-
-/// What a holder's files take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// Bytes.
-    pub bytes: i64,
-    /// Files.
-    pub files: i64,
-    /// When that last changed.
-    pub updated_at: Timestamp,
-}
-
-impl Default for Usage {
-    fn default() -> Self {
-        Self { bytes: 0, files: 0, updated_at: Timestamp::from_millis(0) }
-    }
 }
 
 /// One try to count a batch, which may be sent several times. Without it a batch that was counted, and whose answer got lost,
@@ -209,9 +196,10 @@ impl Settling {
             }
         }
         let usages = items.len();
-        let counted: Vec<(Holder, Sum)> = sums(operations).into_iter().filter(|(_, sum)| !sum.is_zero()).collect();
+        let counted = sums(operations);
         for (holder, sum) in &counted {
-            let update = self.usage_update(organization, holder, sum, attempt).map_err(broken)?;
+            let update = Update::builder().table_name(&self.table);
+            let update = sum.update(update, (organization, holder), attempt).map_err(broken)?;
             items.push(TransactWriteItem::builder().update(update).build());
         }
         let request = self.dynamodb.transact_write_items().set_transact_items(Some(items));
@@ -239,45 +227,6 @@ impl Settling {
             });
         }
         Err(SettleError::Unavailable(DisplayErrorContext(&error).to_string()))
-    }
-
-    /// Adds to a holder's usage, takes off its leases, and notes what was added if its files are being recounted.
-    fn usage_update(
-        &self,
-        organization: &OrganizationId,
-        holder: &Holder,
-        sum: &Sum,
-        attempt: &Attempt,
-    ) -> Result<Update, aws_sdk_dynamodb::error::BuildError> {
-        let mut update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(table::usage(organization, holder))))
-            .expression_attribute_values(":v", number(1))
-            .expression_attribute_values(":at", number(attempt.at.millis()))
-            .expression_attribute_values(":bytes", number(sum.change.bytes))
-            .expression_attribute_values(":files", number(sum.change.files));
-        let mut set = "SET v = :v, updated_at = :at".to_owned();
-        let mut add = "ADD bytes :bytes, files :files".to_owned();
-        for (at, (node, amount)) in sum.leased.iter().enumerate() {
-            let less = Less::of(node, *amount);
-            for (part, value) in [(format!("bytes{at}"), &less.values[0]), (format!("files{at}"), &less.values[1])] {
-                add.push_str(&format!(", #lease_{part} :less_{part}"));
-                update = update.expression_attribute_values(format!(":less_{part}"), value.1.clone());
-            }
-            let [(_, bytes), (_, files)] = less.names;
-            update = update.expression_attribute_names(format!("#lease_bytes{at}"), bytes);
-            update = update.expression_attribute_names(format!("#lease_files{at}"), files);
-        }
-        let condition = if attempt.recounted.contains(holder) {
-            set.push_str(&format!(", {LOG} = list_append({LOG}, :noted)"));
-            update = update
-                .expression_attribute_values(":noted", sum.noted())
-                .expression_attribute_values(":most", number(scans::MOST_NOTES));
-            scans::NOTES
-        } else {
-            scans::NONE
-        };
-        update.update_expression(format!("{set} {add}")).condition_expression(condition).build()
     }
 
     /// Which of these are being recounted. A recount that nobody reads the notes of is given up here.
@@ -366,90 +315,4 @@ impl Settling {
         let same = made.is_some_and(|made| made == -taken.part.bytes);
         Ok(by.filter(|_| same).map(|by| Taken { version: by.clone(), ..taken.clone() }))
     }
-
-    /// What a holder's files take, as counted, and when that last changed.
-    pub async fn usage(&self, organization: &OrganizationId, holder: &Holder) -> Result<Usage, SettleError> {
-        let key = key_attributes(table::usage(organization, holder));
-        let request =
-            self.dynamodb.get_item().table_name(&self.table).consistent_read(true).set_key(Some(key)).send().boxed();
-        let answer =
-            request.await.map_err(|error| SettleError::Unavailable(DisplayErrorContext(&error).to_string()))?;
-        Ok(answer.item.as_ref().map_or_else(Usage::default, Usage::read))
-    }
-
-    /// The same for all virtual folders of an organization that have any: one Query.
-    pub async fn usage_of_folders(
-        &self,
-        organization: &OrganizationId,
-    ) -> Result<BTreeMap<FolderName, Usage>, SettleError> {
-        let mut pages = self
-            .dynamodb
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(table::usage_partition(organization)))
-            .expression_attribute_values(":prefix", text(FOLDER_USAGE))
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = BTreeMap::new();
-        while let Some(item) = pages.next().boxed().await {
-            let item = item.map_err(|error| SettleError::Unavailable(DisplayErrorContext(&error).to_string()))?;
-            let name = sort_key(&item).and_then(|sk| FolderName::parse(sk.strip_prefix(FOLDER_USAGE)?).ok());
-            found.extend(name.map(|name| (name, Usage::read(&item))));
-        }
-        Ok(found)
-    }
-}
-
-impl Usage {
-    fn read(item: &Item) -> Self {
-        let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse::<i64>().ok()).unwrap_or(0);
-        Self {
-            bytes: number("bytes"),
-            files: number("files"),
-            updated_at: Timestamp::from_millis(number("updated_at")),
-        }
-    }
-}
-
-/// What a batch does to one holder's usage.
-#[derive(Default)]
-struct Sum {
-    change: UsageChange,
-    leased: BTreeMap<NodeId, Amount>,
-    /// At which keys.
-    at: Vec<(String, UsageChange)>,
-}
-
-impl Sum {
-    /// Whether nothing is to be written. A batch that only moves files about is noted all the same, where they are.
-    fn is_zero(&self) -> bool {
-        self.at.is_empty() && self.leased.is_empty()
-    }
-
-    /// As a recount reads it.
-    fn noted(&self) -> AttributeValue {
-        let notes = self.at.iter().map(|(key, change)| text(scans::note(key, *change)));
-        AttributeValue::L(notes.collect())
-    }
-}
-
-fn sums(operations: &[Settled]) -> BTreeMap<Holder, Sum> {
-    let mut sums = BTreeMap::<Holder, Sum>::new();
-    for one in operations {
-        for delta in one.deltas.iter().filter(|delta| delta.change != UsageChange::default()) {
-            for holder in &delta.holders {
-                let sum = sums.entry(holder.clone()).or_default();
-                sum.change = sum.change.plus(delta.change);
-                sum.at.push((delta.key.clone(), delta.change));
-            }
-        }
-        for leased in &one.leased {
-            let lease = sums.entry(leased.holder.clone()).or_default().leased.entry(leased.node.clone()).or_default();
-            *lease = lease.plus(leased.amount);
-        }
-    }
-    sums
 }
