@@ -8,7 +8,7 @@ use super::{FilesState, MAX_RAW};
 use crate::http::error::ApiError;
 use crate::sftpgo::message;
 use axum::body::Body;
-use axum::extract::{FromRequest as _, Multipart, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::path::Name;
 use domain::ticket::Errand;
@@ -71,7 +71,10 @@ pub(super) async fn upload_form(opened: Opened, request: Request) -> Result<Resp
     }
     let folder = opened.folder()?;
     let (parts, body) = request.into_parts();
-    let form = Multipart::from_request(Request::from_parts(parts, limited(body)), &()).await;
+    let mut request = Request::from_parts(parts, limited(body));
+    // axum's own limit is 2 MB
+    DefaultBodyLimit::disable().apply(&mut request);
+    let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|_| ApiError::bad_request("", "must be a form (multipart/form-data)"))?;
     let mut stored = 0;
     while let Some(field) = form.next_field().await.map_err(broken)? {
