@@ -21,7 +21,7 @@ use store::times::TimesError;
 use tracing::{info, warn};
 
 /// A multipart upload without an intent, and without a record that it is kept, is ended when it is an hour old.
-pub const ORPHANED_AFTER_MILLIS: i64 = 3600 * 1000;
+const ORPHANED_AFTER_MILLIS: i64 = 3600 * 1000;
 
 /// How many intents of a shard one round takes.
 const ROUND: i32 = 100;
@@ -66,6 +66,14 @@ impl Sweep {
     /// Over these stores.
     pub fn new(objects: Objects, stores: SettlingStores, resuming: Resuming) -> Self {
         Self { objects, stores, resuming }
+    }
+
+    /// What is to be done now and then: a round, and an end to parts that nobody will use. What fails is for the next time.
+    pub async fn everything(&self, now: Timestamp) {
+        self.round(now).await;
+        if let Err(error) = self.abort_orphans(now.plus_millis(-ORPHANED_AFTER_MILLIS), now).await {
+            warn!(%error, "multipart uploads that were left behind cannot be ended now");
+        }
     }
 
     /// One round over all shards: what was due before `now`.

@@ -5,12 +5,12 @@
 //! that nobody works on.
 
 use crate::config::{Config, ConfigError};
-use crate::local::Handler;
+use crate::queue::Handler;
 use app::jobs::{JobQueue, Pauses, Worker};
 use app::settler::SettlingStores;
-use app::sweep::{ORPHANED_AFTER_MILLIS, Sweep};
+use app::sweep::Sweep;
 use app::vfs::Resuming;
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::SqsBatchResponse;
 use domain::queue_message::JobMessage;
 use serde_json::Value;
 use std::time::Duration;
@@ -81,36 +81,21 @@ impl HousekeepingState {
     /// What the schedule is for. What fails is tried again a minute later.
     pub async fn tick(&self) {
         let now = clock::now();
-        self.sweep.round(now).await;
-        if let Err(error) = self.sweep.abort_orphans(now.plus_millis(-ORPHANED_AFTER_MILLIS), now).await {
-            tracing::warn!(%error, "multipart uploads that were left behind cannot be ended now");
-        }
+        self.sweep.everything(now).await;
         match self.worker.wake(now).await {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "sent word again of jobs"),
             Err(error) => tracing::warn!(%error, "jobs that wait cannot be found now"),
         }
     }
-
-    async fn one(&self, message: SqsMessage) -> Result<(), String> {
-        let body = message.body.unwrap_or_default();
-        let JobMessage { organization, job, .. } = serde_json::from_str(&body).map_err(|error| error.to_string())?;
-        self.worker.work(&organization, &job).await.map_err(|error| error.to_string())
-    }
 }
 
 impl Handler for HousekeepingState {
-    async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        for message in batch.records {
-            let id = message.message_id.clone().unwrap_or_default();
-            if let Err(error) = self.one(message).await {
-                tracing::error!(message = id, error, "a job could not be begun");
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = id;
-                response.batch_item_failures.push(failure);
-            }
-        }
-        response
+    /// Each may take all the time that there is.
+    const AT_ONCE: usize = 1;
+
+    async fn one(&self, body: &str) -> Result<(), String> {
+        let JobMessage { organization, job, .. } = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        self.worker.work(&organization, &job).await.map_err(|error| error.to_string())
     }
 }

@@ -9,6 +9,7 @@ pub mod http;
 pub mod local;
 pub mod management;
 pub mod openapi;
+pub mod queue;
 mod sftpgo;
 pub mod token;
 pub mod webhook;

@@ -4,7 +4,8 @@
 use crate::http::auth::PeerAddress;
 use crate::http::error::ApiError;
 use crate::http::frame::dress;
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use crate::queue::Handler;
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -82,12 +83,6 @@ async fn gateway(State(limits): State<Limits>, request: Request, next: Next) -> 
         Ok(response) => response,
         Err(_) => gateways_own(ApiError::unavailable(), "a request took longer than API Gateway waits"),
     }
-}
-
-/// A function that is given messages.
-pub trait Handler {
-    /// Handles a batch; answers the messages that SQS must give again.
-    fn handle(&self, batch: SqsEvent) -> impl Future<Output = SqsBatchResponse> + Send;
 }
 
 /// Gives a queue's messages to a function until `stop` ends, as Lambda's event source does, so many at a time: what was

@@ -10,17 +10,12 @@ mod egress;
 
 pub use egress::{Egress, EgressError};
 
-use crate::local::Handler;
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use crate::queue::Handler;
 use domain::event::Event;
 use domain::queue_message::{Content, Delivery, QueueMessage};
 use domain::webhook::delivery_id;
-use futures_util::StreamExt as _;
 use store::messages::{MAX_DELAY_SECONDS, Messages};
 use store::records::Records;
-
-/// Messages of one batch that are worked on side by side: one dead receiver (10 s) must not hold up the other nine.
-const AT_ONCE: usize = 10;
 
 /// What the function needs.
 #[derive(Clone)]
@@ -37,15 +32,6 @@ impl WebhookState {
     /// On these records and this queue, with this way out.
     pub fn new(records: Records, messages: Messages, egress: Egress) -> Self {
         Self { records, messages, egress }
-    }
-
-    async fn handle_message(&self, message: SqsMessage) -> Result<(), Failed> {
-        let body = message.body.unwrap_or_default();
-        let message: QueueMessage = serde_json::from_str(&body).map_err(|error| error.to_string())?;
-        match message {
-            QueueMessage::Event { event, .. } => self.fan_out(&event).await,
-            QueueMessage::Delivery { delivery, .. } => self.deliver(delivery).await,
-        }
     }
 
     /// One message for each webhook that wants to hear of the event.
@@ -80,25 +66,13 @@ impl WebhookState {
 }
 
 impl Handler for WebhookState {
-    async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
-        let handled = batch.records.into_iter().map(|message| async move {
-            let id = message.message_id.clone().unwrap_or_default();
-            match self.handle_message(message).await {
-                Ok(()) => None,
-                Err(error) => {
-                    tracing::error!(message = id, error, "a queue message was not handled");
-                    Some(id)
-                }
-            }
-        });
-        let outcomes: Vec<Option<String>> =
-            futures_util::stream::iter(handled).buffer_unordered(AT_ONCE).collect().await;
-        let mut response = SqsBatchResponse::default();
-        for id in outcomes.into_iter().flatten() {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
-            response.batch_item_failures.push(failure);
+    /// One dead receiver (10 s) must not hold up the other nine.
+    const AT_ONCE: usize = 10;
+
+    async fn one(&self, body: &str) -> Result<(), Failed> {
+        match serde_json::from_str(body).map_err(|error| error.to_string())? {
+            QueueMessage::Event { event, .. } => self.fan_out(&event).await,
+            QueueMessage::Delivery { delivery, .. } => self.deliver(delivery).await,
         }
-        response
     }
 }

@@ -1,6 +1,6 @@
 //! The protocol node: settings, state, doors, and the signal to stop.
 
-use app::sweep::{ORPHANED_AFTER_MILLIS, Sweep};
+use app::sweep::Sweep;
 use protocol_node::config::{Config, LogFormat};
 use protocol_node::door::Doors;
 use protocol_node::operation::SidePort;
@@ -102,12 +102,7 @@ async fn sweep_on(sweep: Sweep, every: Duration) {
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        let now = clock::now();
-        sweep.round(now).await;
-        let long_ago = now.plus_millis(-ORPHANED_AFTER_MILLIS);
-        if let Err(error) = sweep.abort_orphans(long_ago, now).await {
-            tracing::warn!(%error, "multipart uploads that were left behind cannot be ended now");
-        }
+        sweep.everything(clock::now()).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, World, housekeeping, send};
 use app::jobs::Pauses;
-use functions::local::Handler as _;
+use functions::queue::Handler as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 

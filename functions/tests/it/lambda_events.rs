@@ -4,7 +4,7 @@ use crate::support::World;
 use aws_lambda_events::sqs::SqsEvent;
 use axum::body::to_bytes;
 use domain::webhook::address::AddressPolicy;
-use functions::local::Handler as _;
+use functions::queue::Handler as _;
 use functions::webhook::{Egress, WebhookState};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
