@@ -2,8 +2,8 @@
 //!
 //! Who asks for one writes its record and sends word of it. A worker claims the record under a lease, which it renews with its
 //! progress, and works for a *slice*: what a function may take. At the end of a slice it notes where it is and sends word again.
-//! Word that is lost, and a worker that dies, are found by [`Worker::wake`], which is to be called once a minute. A failure
-//! begins again after a pause, [`MOST_FAILURES`] times.
+//! Word that is lost, and a worker that dies, are found by [`Worker::wake`], which is to be called once a minute. After a failure,
+//! as which a dead worker counts, a job begins again when a pause has passed; after [`MOST_FAILURES`] it has failed.
 
 mod recount;
 mod run;
@@ -81,6 +81,19 @@ impl JobQueue {
     }
 }
 
+/// Notes a failure: it begins again after a pause, or has failed for good.
+fn fail(job: &mut Job, why: String, now: Timestamp) {
+    job.place.clear();
+    job.note = why;
+    let pause = PAUSE_MILLIS << job.failures.min(8);
+    job.failures += 1;
+    if job.failures >= MOST_FAILURES {
+        job.state = State::Failed;
+    } else {
+        (job.state, job.due) = (State::Queued, now.plus_millis(pause));
+    }
+}
+
 /// What is left of a job after a slice.
 enum Slice {
     /// Nothing: it has ended, with this note for people.
@@ -121,16 +134,21 @@ impl Worker {
         if !job.is_free(now) {
             return Ok(());
         }
-        if job.state == State::Running {
-            // its worker died: what it had taken in since its last note is lost
-            job.place.clear();
-        }
-        job.state = State::Running;
         job.updated_at = now;
-        job.due = now.plus_millis(LEASE_MILLIS);
+        if job.state == State::Running {
+            // what it had taken in since its last note is lost
+            fail(&mut job, "its worker died".to_owned(), now);
+        }
+        if !job.state.is_over() {
+            (job.state, job.due) = (State::Running, now.plus_millis(LEASE_MILLIS));
+        }
+        let is_over = job.state.is_over();
         let Some(rev) = self.queue.jobs.save(&job, Some(rev)).await? else {
             return Ok(());
         };
+        if is_over {
+            return Ok(());
+        }
         let mut run = Run::new(self.queue.jobs.clone(), Versioned { value: job, rev });
         let outcome = self.slice_of(&mut run).await;
         self.note(run, outcome).await
@@ -163,15 +181,7 @@ impl Worker {
             }
             Err(error) => {
                 tracing::warn!(error, job = %job.id, kind = job.task.kind(), failures = job.failures, "a job failed");
-                job.failures += 1;
-                job.place.clear();
-                job.note = error;
-                if job.failures >= MOST_FAILURES {
-                    job.state = State::Failed;
-                } else {
-                    let pause = PAUSE_MILLIS << job.failures.min(8);
-                    (job.state, job.due) = (State::Queued, now.plus_millis(pause));
-                }
+                fail(&mut job, error, now);
             }
         }
         if self.queue.jobs.save(&job, Some(rev)).await?.is_none() {

@@ -241,6 +241,7 @@ impl FileSession {
         };
         let mut asked: Vec<_> = self.allowances(&counted).map(|one| (one.holder().clone(), one.quota())).collect();
         if asked.is_empty() {
+            // without any limit: what is stored here, and not all of the organization's
             let whose = counted.holders(&self.principal.credential).into_iter().nth(1);
             asked.extend(whose.map(|holder| (holder, Quota::default())));
         }

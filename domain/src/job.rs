@@ -11,7 +11,7 @@ use std::fmt;
 /// A worker that gives no sign of life for so long is taken for dead, in milliseconds.
 pub const LEASE_MILLIS: i64 = 60_000;
 
-/// How often a job is begun, or gone on with after a failure, before it has failed.
+/// How many failures, or deaths of its worker, end a job.
 pub const MOST_FAILURES: u32 = 5;
 
 /// How long the record of a job that has ended is kept, in seconds.

@@ -202,7 +202,7 @@ impl Recount<'_> {
             let end = (sum.place.run.as_str(), total, clock::now());
             match self.scans.end(&self.organization, &self.holder, end).await? {
                 End::Counted => {
-                    let note = format!("{} files with {} bytes", total.files, total.bytes);
+                    let note = format!("files: {}, bytes: {}", total.files, total.bytes);
                     return Ok(Slice::Ended(note));
                 }
                 End::Notes => {}

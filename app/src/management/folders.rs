@@ -6,6 +6,7 @@ use domain::credential::Credential;
 use domain::credential::extra::MAX_KEPT;
 use domain::event::{ChangedHow, ChangedKind};
 use domain::folder::{FolderName, Mounted, VirtualFolder};
+use domain::intent::UsageChange;
 use domain::invalid::Invalid;
 use domain::path::VPath;
 use domain::quota::Holder;
@@ -13,6 +14,7 @@ use domain::right::Right;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use store::records::{RecordError, Versioned};
+use store::scans::Set;
 use store::settling::{SettleError, Usage};
 
 /// The most folders of an organization, and so of an answer.
@@ -99,7 +101,15 @@ impl Management {
         let announced = self.announcing(vec![announced::by(caller, made)]);
         let written = announced.records.save_folder(&folder, None).await;
         match announced.told(written).await {
-            Ok(_) => Ok(ShownFolder { folder, users: Vec::new(), usage: Usage::default() }),
+            Ok(_) => {
+                // what was counted for an earlier folder of this name is not its own
+                let holder = Holder::Folder(folder.name.clone());
+                let counted = self.settling.usage(&caller.organization, &holder).await.map_err(unavailable)?;
+                if (counted.bytes, counted.files) != (0, 0) {
+                    self.scans.set(&caller.organization, &holder, Set::To(UsageChange::default()), now).await?;
+                }
+                Ok(ShownFolder { folder, users: Vec::new(), usage: Usage::default() })
+            }
             Err(RecordError::Conflict) => Err(ManagementError::Conflict("a folder of this name exists")),
             Err(error) => Err(error.into()),
         }

@@ -5,6 +5,7 @@
 //! upload: intent, room in the quota, one conditional call, settling.
 
 use super::partial::unfinished;
+use super::upload::room::exceeded;
 use super::upload::too_large;
 use super::{FileSession, WriteMode, file_subject, new_operation, object_failure};
 use crate::activity::{Mode, Moved, Operation};
@@ -17,6 +18,7 @@ use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
 use domain::preview::shown_as;
+use domain::quota::Quota;
 use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
 use std::time::Duration;
@@ -86,10 +88,9 @@ impl FileSession {
             return Err(FileError::new(FileErrorKind::PermissionDenied, text));
         }
         // room is taken when it is complete; what can never fit fails now
-        let space = self.space(path).await?;
-        if space.quota.bytes > 0 && bytes > space.quota.bytes {
-            let text = format!("the quota of {} bytes would be exceeded", space.quota.bytes);
-            return Err(FileError::new(FileErrorKind::QuotaExceeded, text));
+        let too_small = |quota: Quota| quota.bytes > 0 && bytes > quota.bytes;
+        if let Some(never) = self.allowances(proof.location().counted()).find(|one| too_small(one.quota())) {
+            return Err(exceeded(never.holder(), never.quota()));
         }
         let operation = new_operation();
         let upload = self.shared.objects.begin_direct(&proof, &operation).await.map_err(object_failure)?;

@@ -7,7 +7,7 @@ use domain::file_error::FileErrorKind::QuotaExceeded;
 use domain::folder::FolderName;
 use domain::id::CredentialId;
 use domain::intent::UsageChange;
-use domain::job::{Job, State, Task};
+use domain::job::{Job, MOST_FAILURES, State, Task};
 use domain::path::{VPath, View};
 use domain::quota::{Counted, Holder, Quota};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use store::clock;
 use store::jobs::Jobs;
 use store::messages::JobMessages;
 use store::scans::{Scans, Set};
+use tokio_util::sync::CancellationToken;
 
 const QUICK: Pauses =
     Pauses { held: Duration::from_millis(150), look: Duration::from_millis(10), restless: Duration::from_secs(2) };
@@ -136,8 +137,8 @@ async fn a_folder_has_a_quota_of_its_own_whoever_writes() {
 async fn an_organization_has_a_quota_over_all_its_credentials() {
     let world = World::start().await;
     let limit = Quota { bytes: 100, files: 0 };
-    let ana = world.session_of_limited(world.credential.clone(), limit);
-    let ben = world.session_of_limited(CredentialId::from_random([9; 15]), limit);
+    let ana = world.session_of_limited(world.credential.clone(), Quota::default(), limit);
+    let ben = world.session_of_limited(CredentialId::from_random([9; 15]), Quota::default(), limit);
     put(&ana, "/a", &content(60), WHOLE).await.unwrap();
     assert_eq!(put(&ben, "/b", &content(41), WHOLE).await, Err(QuotaExceeded));
     put(&ben, "/b", &content(40), WHOLE).await.unwrap();
@@ -145,6 +146,10 @@ async fn an_organization_has_a_quota_over_all_its_credentials() {
     upload.write(0, content(1)).await.ok();
     let refused = upload.finish().await.unwrap_err();
     assert_eq!(refused.to_string(), "the organization's quota of 100 bytes would be exceeded");
+    // what can never fit is refused before it is sent, though another limit leaves less
+    let both = world.session_of_limited(world.credential.clone(), Quota { bytes: 70, files: 0 }, limit);
+    let refused = both.begin_direct(&path("/d"), 80, None).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the quota of 70 bytes would be exceeded");
     ana.delete_file(&path("/a")).await.unwrap();
     assert!(world.vfs.settled(Duration::from_secs(20)).await);
     put(&ben, "/c", &content(60), WHOLE).await.unwrap();
@@ -201,22 +206,27 @@ async fn changes_while_it_is_counted_are_neither_lost_nor_counted_twice() {
     let credential = Holder::Credential(world.credential.clone());
     world.miscount(&credential).await;
     let job = world.ask(credential.clone(), &["/home/ana"]).await;
+    let stop = CancellationToken::new();
     let changing = tokio::spawn({
-        let ana = ana.clone();
+        let (ana, stop) = (ana.clone(), stop.clone());
         async move {
-            for round in 0..120_usize {
+            for round in 0..usize::MAX {
+                if stop.is_cancelled() {
+                    return round;
+                }
                 let n = (round * 617) % 2500;
                 put(&ana, &name(n), &content(3 + round % 5), WHOLE).await.unwrap();
                 ana.delete_file(&path(&name((n + 300) % 2500))).await.ok();
                 ana.rename(&path(&name((n + 900) % 2500)), &path(&format!("/moved{round}")), true).await.ok();
             }
+            0
         }
     });
     // slices that end in the middle
     let job = world.work_on(&job, Duration::from_millis(30)).await;
     assert_eq!(job.state, State::Succeeded, "{}", job.note);
-    assert!(!changing.is_finished(), "the recount has to be over first: make the rounds more");
-    changing.await.unwrap();
+    stop.cancel();
+    assert!(changing.await.unwrap() > 10, "too little was changed meanwhile");
     assert!(world.vfs.settled(Duration::from_secs(20)).await);
     let keys = world.keys().await;
     let bytes: i64 = keys.iter().map(|(_, bytes)| bytes).sum();
@@ -248,6 +258,52 @@ async fn a_recount_whose_worker_died_begins_again_when_its_lease_has_passed() {
     worker.work(&world.organization, &job.id).await.unwrap();
     assert_eq!(world.job(&job).await.state, State::Succeeded);
     assert_eq!(world.stored(&credential).await, (20, 2));
+}
+
+#[tokio::test]
+async fn the_deaths_of_a_jobs_workers_are_counted() {
+    let world = World::start().await;
+    let worker = world.worker(Duration::from_secs(60));
+    for (failures, expected) in [(MOST_FAILURES - 2, State::Succeeded), (MOST_FAILURES - 1, State::Failed)] {
+        let job = world.ask(Holder::Organization, &["/"]).await;
+        let mut dead = world.queue().jobs().get(&world.organization, &job.id).await.unwrap().unwrap();
+        (dead.value.state, dead.value.due, dead.value.failures) = (State::Running, clock::now(), failures);
+        world.queue().jobs().save(&dead.value, Some(dead.rev)).await.unwrap().unwrap();
+        worker.work(&world.organization, &job.id).await.unwrap();
+        let job = world.job(&job).await;
+        assert_eq!((job.state, job.failures), (expected, failures + 1), "{}", job.note);
+        assert_eq!(worker.wake(clock::now().plus_millis(1_000_000)).await.unwrap(), 0, "it is over");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_changed_all_the_time_counts_in_the_end() {
+    let world = World::start().await;
+    let ana = world.session(domain::access::Level::Full);
+    put(&ana, "/a", &content(10), WHOLE).await.unwrap();
+    let credential = Holder::Credential(world.credential.clone());
+    let job = world.ask(credential.clone(), &["/home/ana"]).await;
+    let stop = CancellationToken::new();
+    let changing = tokio::spawn({
+        let (ana, stop) = (ana.clone(), stop.clone());
+        async move {
+            for round in 0.. {
+                if stop.is_cancelled() {
+                    return;
+                }
+                put(&ana, "/a", &content(10 + round % 2), WHOLE).await.unwrap();
+            }
+        }
+    });
+    // nothing is ever quiet for so long
+    let restless = Pauses { held: Duration::from_secs(1), restless: Duration::from_millis(1500), ..QUICK };
+    let worker = world.worker(Duration::from_secs(60)).with_pauses(restless);
+    worker.work(&world.organization, &job.id).await.unwrap();
+    stop.cancel();
+    changing.await.unwrap();
+    let job = world.job(&job).await;
+    assert_eq!((job.state, job.progress.files), (State::Succeeded, 1), "{}", job.note);
+    assert_eq!(world.stored(&credential).await.1, 1);
 }
 
 #[tokio::test]

@@ -132,10 +132,16 @@ impl World {
         self.session_on(&self.vfs, quota)
     }
 
-    /// A session of a credential whose organization may store so much.
-    pub(crate) fn session_of_limited(&self, credential: CredentialId, organization_quota: Quota) -> FileSession {
+    /// A session of a credential that may store so much, and whose organization may.
+    pub(crate) fn session_of_limited(
+        &self,
+        credential: CredentialId,
+        quota: Quota,
+        organization_quota: Quota,
+    ) -> FileSession {
         let permissions = Permissions::from_level(Level::Full).unwrap();
-        self.open(&self.vfs, Principal { organization_quota, ..self.principal(credential, permissions, "/") })
+        let principal = self.principal(credential, permissions, "/");
+        self.open(&self.vfs, Principal { quota, organization_quota, ..principal })
     }
 
     /// A session whose files may move so fast.

@@ -6,9 +6,11 @@ use super::ManagementState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
 use crate::http::list::ListQuery;
+use app::management::ManagementError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use domain::invalid::Invalid;
 use domain::job::{Job, JobId, Task};
 use domain::quota::Holder;
 use http::{HeaderValue, StatusCode, Uri, header};
@@ -22,7 +24,8 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let page = async |before: Option<String>, limit| {
-        let before = before.as_deref().and_then(JobId::parse);
+        let no_cursor = || ManagementError::field("Cursor", &Invalid::new("must be one of ours"));
+        let before = before.map(|id| JobId::parse(&id).ok_or_else(no_cursor)).transpose()?;
         let (jobs, more) = state.management.jobs(&caller, before.as_ref(), limit).await?;
         let next = jobs.last().filter(|_| more).map(|job| job.id.to_string());
         Ok((jobs.iter().map(|job| (job.id.to_string(), show(job))).collect(), next))

@@ -17,7 +17,7 @@ use domain::intent::UsageChange;
 use domain::job::{Job, Task};
 use domain::quota::Holder;
 use http::{StatusCode, Uri};
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub(super) use described::describe;
 
@@ -26,20 +26,12 @@ const MOST: u64 = 1 << 53;
 
 pub(super) async fn user_scans(State(state): State<ManagementState>, Own(caller): Own) -> Result<Response, ApiError> {
     let scans = state.management().quota_scans(&caller).await?;
-    let shown = scans.iter().filter_map(|job| match &job.task {
-        Task::QuotaScan { holder: Holder::Credential(_), name, .. } => Some(show("username", name, job)),
-        Task::QuotaScan { .. } => None,
-    });
-    Ok(Json(shown.collect::<Vec<_>>()).into_response())
+    Ok(listed(&scans, "username", |holder| matches!(holder, Holder::Credential(_))))
 }
 
 pub(super) async fn folder_scans(State(state): State<ManagementState>, Own(caller): Own) -> Result<Response, ApiError> {
     let scans = state.management().quota_scans(&caller).await?;
-    let shown = scans.iter().filter_map(|job| match &job.task {
-        Task::QuotaScan { holder: Holder::Folder(_), name, .. } => Some(show("name", name, job)),
-        Task::QuotaScan { .. } => None,
-    });
-    Ok(Json(shown.collect::<Vec<_>>()).into_response())
+    Ok(listed(&scans, "name", |holder| matches!(holder, Holder::Folder(_))))
 }
 
 pub(super) async fn scan_user(
@@ -113,12 +105,18 @@ fn started(job: &Job) -> Response {
     (StatusCode::ACCEPTED, Json(json!({ "message": "Scan started", "job": job.id }))).into_response()
 }
 
-fn show(named: &str, name: &str, job: &Job) -> Value {
-    json!({
-        named: name,
-        "start_time": job.created_at,
-        "job": job.id,
-        "files": job.progress.files,
-        "size": job.progress.bytes,
-    })
+fn listed(scans: &[Job], named: &str, wanted: fn(&Holder) -> bool) -> Response {
+    let shown = scans.iter().filter_map(|job| {
+        let Task::QuotaScan { holder, name, .. } = &job.task;
+        wanted(holder).then(|| {
+            json!({
+                named: name,
+                "start_time": job.created_at,
+                "job": job.id,
+                "files": job.progress.files,
+                "size": job.progress.bytes,
+            })
+        })
+    });
+    Json(shown.collect::<Vec<_>>()).into_response()
 }

@@ -69,10 +69,7 @@ async fn a_scan_of_a_user_is_listed_while_it_runs_and_counts_what_is_there() {
         (&job["State"], &job["Kind"], &job["Subject"]["Name"]),
         (&json!("Succeeded"), &json!("QuotaScan"), &json!("partner"))
     );
-    assert_eq!(
-        (&job["Progress"], &job["Result"]),
-        (&json!({"Files": 2, "Bytes": 11}), &json!("2 files with 11 bytes"))
-    );
+    assert_eq!((&job["Progress"], &job["Result"]), (&json!({"Files": 2, "Bytes": 11}), &json!("files: 2, bytes: 11")));
     // once more, now that it is over
     world.own("POST", "/api/v2/quotas/users/partner/scan", "").await.expect(202);
     world.own("POST", "/api/v2/quotas/users/nobody/scan", "").await.expect(404);
@@ -93,7 +90,7 @@ async fn folders_and_the_organization_are_counted_too() {
     assert_eq!(used(&world.own("GET", "/api/v2/folders/inbox", "").await.expect(200).body), (5, 1));
     let jobs = world.our("GET", "/jobs?Limit=1").await.expect(200);
     assert_eq!((&jobs.body[0]["Id"], jobs.body.as_array().unwrap().len()), (&all.body["Id"], 1), "the newest first");
-    assert_eq!(jobs.body[0]["Result"], "2 files with 11 bytes");
+    assert_eq!(jobs.body[0]["Result"], "files: 2, bytes: 11");
     let next = jobs.header("link").split(['<', '>']).nth(1).unwrap().to_owned();
     let key = world.secrets.api_key.as_str();
     let rest = send(&world.router, "GET", &next, "", &[("x-api-key", key)]).await.expect(200);
@@ -117,6 +114,20 @@ async fn usage_can_be_set_by_hand() {
         world.own("PUT", &path, r#"{"used_quota_size": -1}"#).await.expect(400);
     }
     world.own("POST", "/api/v2/quotas/folders/inbox/scan", "").await.expect(202);
+}
+
+#[tokio::test]
+async fn a_folder_of_an_earlier_ones_name_begins_with_nothing() {
+    let world = World::start().await;
+    world.own("POST", "/api/v2/folders", r#"{"name": "inbox"}"#).await.expect(201);
+    let usage = r#"{"used_quota_size": 100, "used_quota_files": 3}"#;
+    world.own("PUT", "/api/v2/quotas/folders/inbox/usage", usage).await.expect(200);
+    // one that is there keeps what it has
+    world.own("POST", "/api/v2/folders", r#"{"name": "inbox"}"#).await.expect(409);
+    assert_eq!(used(&world.own("GET", "/api/v2/folders/inbox", "").await.expect(200).body), (100, 3));
+    world.own("DELETE", "/api/v2/folders/inbox", "").await.expect(200);
+    world.own("POST", "/api/v2/folders", r#"{"name": "inbox"}"#).await.expect(201);
+    assert_eq!(used(&world.own("GET", "/api/v2/folders/inbox", "").await.expect(200).body), (0, 0));
 }
 
 #[tokio::test]
@@ -167,7 +178,9 @@ async fn strangers_see_no_jobs_and_the_schedule_and_nothing_else_is_an_event() {
     world.as_stranger("GET", &path, "").await.expect(404);
     world.as_stranger("GET", &format!("{path}/{job}"), "").await.expect(404);
     world.our("GET", "/jobs/nonsense").await.expect(404);
+    // neither an id, nor the id of a job
     world.our("GET", "/jobs?Cursor=IyMj").await.expect(400);
+    world.our("GET", "/jobs?Cursor=YWJj").await.expect(400);
     let state = housekeeping(&world.aws);
     assert!(state.handle_event(json!({"source": "aws.scheduler"})).await.unwrap().batch_item_failures.is_empty());
     assert!(state.handle_event(json!({"something": "else"})).await.is_err());

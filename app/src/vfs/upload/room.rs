@@ -72,19 +72,22 @@ fn added(bytes: u64, replaced: Option<u64>) -> Amount {
     Amount { bytes: bytes.saturating_sub(replaced.unwrap_or(0)), files: u64::from(replaced.is_none()) }
 }
 
+/// Whose quota is too small.
+pub(in crate::vfs) fn exceeded(holder: &Holder, quota: Quota) -> FileError {
+    let limits = [(quota.bytes, "bytes"), (quota.files, "files")].into_iter().filter(|(limit, _)| *limit > 0);
+    let limits: Vec<String> = limits.map(|(limit, what)| format!("{limit} {what}")).collect();
+    let whose = match holder {
+        Holder::Credential(_) => "the quota",
+        Holder::Folder(_) => "this folder's quota",
+        Holder::Organization => "the organization's quota",
+    };
+    let text = format!("{whose} of {} would be exceeded", limits.join(" and "));
+    FileError::new(FileErrorKind::QuotaExceeded, text)
+}
+
 fn refusal(failed: NoRoom, holder: &Holder, quota: Quota) -> FileError {
     match failed {
-        NoRoom::Exceeded => {
-            let limits = [(quota.bytes, "bytes"), (quota.files, "files")].into_iter().filter(|(limit, _)| *limit > 0);
-            let limits: Vec<String> = limits.map(|(limit, what)| format!("{limit} {what}")).collect();
-            let whose = match holder {
-                Holder::Credential(_) => "the quota",
-                Holder::Folder(_) => "this folder's quota",
-                Holder::Organization => "the organization's quota",
-            };
-            let text = format!("{whose} of {} would be exceeded", limits.join(" and "));
-            FileError::new(FileErrorKind::QuotaExceeded, text)
-        }
+        NoRoom::Exceeded => exceeded(holder, quota),
         NoRoom::Unavailable(error) => {
             let text = "the quota cannot be looked at now; try again";
             FileError::new(FileErrorKind::Unavailable, text).with_source(error)
