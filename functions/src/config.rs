@@ -4,14 +4,15 @@ use crate::files::Door;
 use app::signing::{SigningError, SigningKeys};
 use app::tickets::{SecretTooShort, Tickets};
 use domain::webhook::address::AddressPolicy;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use store::aws::{Aws, AwsSettings, AwsSettingsError};
 use store::seal::{Sealer, SealerError};
 use zeroize::Zeroizing;
 
-/// `TOWPATH_RESUME_HOURS`, where it is not set.
+/// `TOWPATH_RESUME_HOURS` and `TOWPATH_LEASE_SECONDS`, where they are not set.
 const RESUME_HOURS: u64 = 24;
-const MOST_RESUME_HOURS: u64 = 8760;
+const LEASE_SECONDS: u64 = 180;
 
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,7 @@ pub struct Config {
     /// `TOWPATH_SFTP_PORT`, 22 by default.
     pub sftp_port: u16,
     resume: Duration,
+    lease: Duration,
     /// `TOWPATH_WEBHOOK_LOOPBACK=1` allows http targets on loopback; only with an offline endpoint.
     pub address_policy: AddressPolicy,
 }
@@ -90,14 +92,12 @@ impl Config {
             None => 22,
             Some(text) => text.parse().map_err(|_| ConfigError::Invalid("TOWPATH_SFTP_PORT", "a port number"))?,
         };
-        let hours = match optional("TOWPATH_RESUME_HOURS") {
-            None => RESUME_HOURS,
-            Some(text) => {
-                let hours = text.parse().ok().filter(|hours| *hours <= MOST_RESUME_HOURS);
-                hours.ok_or(ConfigError::Invalid("TOWPATH_RESUME_HOURS", "a whole number of hours, at most 8760"))?
-            }
+        let number = |name, default, limits: RangeInclusive<u64>, what| match optional(name) {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|it| limits.contains(it)).ok_or(ConfigError::Invalid(name, what)),
         };
-        let resume = Duration::from_secs(hours * 3600);
+        let hours = number("TOWPATH_RESUME_HOURS", RESUME_HOURS, 0..=8760, "a whole number of hours, at most 8760")?;
+        let lease = number("TOWPATH_LEASE_SECONDS", LEASE_SECONDS, 10..=3600, "a number of seconds from 10 to 3600")?;
         let loopback = optional("TOWPATH_WEBHOOK_LOOPBACK").is_some_and(|value| value == "1");
         if loopback && endpoint.is_none() {
             return Err(ConfigError::Invalid("TOWPATH_WEBHOOK_LOOPBACK", "unset unless AWS_ENDPOINT_URL is set"));
@@ -114,7 +114,8 @@ impl Config {
                 secret: optional("TOWPATH_TICKET_SECRET").map(Zeroizing::new),
                 downloads: optional("TOWPATH_DOWNLOADS"),
             },
-            resume,
+            resume: Duration::from_secs(hours * 3600),
+            lease: Duration::from_secs(lease),
             sftp_host: required("TOWPATH_SFTP_HOST")?,
             sftp_port,
             address_policy: if loopback { AddressPolicy::PublicAndLoopback } else { AddressPolicy::PublicOnly },
@@ -148,6 +149,11 @@ impl Config {
     /// How long interrupted uploads are kept for who goes on: `TOWPATH_RESUME_HOURS`, as the nodes have it.
     pub fn resume(&self) -> Duration {
         self.resume
+    }
+
+    /// How long an operation that gives no sign of life is left alone: `TOWPATH_LEASE_SECONDS`, as the nodes have it.
+    pub fn lease(&self) -> Duration {
+        self.lease
     }
 
     /// The HTTPS door of nodes, if there is one.
@@ -213,6 +219,10 @@ mod tests {
         assert!(unsigned(&pairs).is_some_and(|error| error.to_string().contains("TOWPATH_API_URL")));
         pairs.push(("TOWPATH_API_URL", "https://api.example.com"));
         assert!(unsigned(&pairs).is_none());
+        for (name, wrong) in [("TOWPATH_RESUME_HOURS", "8761"), ("TOWPATH_LEASE_SECONDS", "9")] {
+            let wrong = [pairs.clone(), vec![(name, wrong)]].concat();
+            assert!(config(&wrong).is_err_and(|error| error.to_string().starts_with(name)), "{name}");
+        }
         pairs.push(("TOWPATH_WEBHOOK_LOOPBACK", "1"));
         assert!(config(&pairs).is_err_and(|error| error.to_string().contains("TOWPATH_WEBHOOK_LOOPBACK")));
         pairs.push(("TOWPATH_SFTP_PORT", "x"));

@@ -45,7 +45,8 @@ impl HousekeepingState {
         config.jobs_queue()?;
         let objects = Objects::new(aws);
         let queue = JobQueue::new(Jobs::new(aws), JobMessages::new(aws));
-        let stores = SettlingStores::new(aws);
+        let mut stores = SettlingStores::new(aws);
+        stores.intents = stores.intents.with_lease(config.lease());
         Ok(Self {
             worker: Worker::new(queue, objects.clone(), Scans::new(aws), SLICE),
             sweep: Sweep::new(objects, stores, Resuming::new(aws, config.resume())),

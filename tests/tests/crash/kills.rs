@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// What a kill leaves is finished after this: the shortest lease, so that most of a run's crashes are swept while it
 /// lasts, beside living operations. Interrupted uploads are not kept: a name that stands for one can be deleted, and the
 /// books would take that for the delete of a file.
-const NODE_SETTINGS: [(&str, &str); 3] =
+const SETTINGS: [(&str, &str); 3] =
     [("TOWPATH_LEASE_SECONDS", "10"), ("TOWPATH_SWEEP_SECONDS", "2"), ("TOWPATH_RESUME_HOURS", "0")];
 
 /// How long clients may take to work again after a kill.
@@ -20,7 +20,7 @@ const RECOVERY: Duration = Duration::from_secs(90);
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_killed_when_acknowledged_operations_stand() {
     let (kills, seed, started) = (setting("TOWPATH_TEST_KILLS", 18), seed(), Instant::now());
-    let mut stage = Stage::set(&NODE_SETTINGS).await;
+    let mut stage = Stage::set(&SETTINGS).await;
     let mut load = Load::start(&stage.door, seed).with_ftps(&stage.door, &stage.ftps, seed);
     let mut dice = StdRng::seed_from_u64(seed);
     load.progress(20, RECOVERY).await;

@@ -63,8 +63,8 @@ fn strings(file: &str) -> Vec<String> {
 }
 
 impl Parts {
-    /// Everything, with these variables added to the node's.
-    pub(crate) async fn start(of_node: &[(&str, &str)]) -> Self {
+    /// Everything, with these variables added to the node's and the functions'.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let state = folder.path().join("state");
         let mut dev = Command::new(program("towpath-dev"))
@@ -86,8 +86,8 @@ impl Parts {
             let variables = strings(&format!("/proc/{pid}/environ"));
             let variables = variables.iter().filter_map(|one| one.split_once('='));
             let mut variables: Vec<_> = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            if part == NODE {
-                variables.extend(of_node.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            if part != AWS {
+                variables.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
             }
             let arguments = strings(&format!("/proc/{pid}/cmdline")).into_iter().skip(1).collect();
             (part, Recipe { arguments, variables })

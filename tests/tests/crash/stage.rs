@@ -24,9 +24,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With these variables for the node.
-    pub(crate) async fn set(of_node: &[(&str, &str)]) -> Self {
-        let parts = Parts::start(of_node).await;
+    /// With these variables for the node and the functions.
+    pub(crate) async fn set(settings: &[(&str, &str)]) -> Self {
+        let parts = Parts::start(settings).await;
         let receiver = Receiver::start().await;
         let topics = ["file.created", "file.deleted", "file.renamed"];
         let body = json!({"Alias": "erp", "Url": receiver.url, "Type": "webhook", "Topics": topics});
