@@ -261,7 +261,7 @@ impl Accounts {
 }
 
 /// The principal with the virtual folders that its credential sees.
-async fn with_folders(
+pub(crate) async fn with_folders(
     records: &Records,
     mut principal: Principal,
     credential: &Credential,

@@ -38,6 +38,7 @@ pub mod quota;
 pub mod rate;
 pub mod right;
 pub mod sealed;
+pub mod share;
 pub mod spread;
 pub mod ssh_key;
 pub mod ticket;

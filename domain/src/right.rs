@@ -47,6 +47,10 @@ pub enum Right {
     DisableSecondFactors,
     /// The state of the services.
     SeeStatus,
+    /// Share links, with their addresses and passwords.
+    SeeShareLinks,
+    /// New, changed and deleted share links.
+    ChangeShareLinks,
 }
 
 impl Right {
@@ -61,7 +65,8 @@ impl Right {
             | Self::SeeFolders
             | Self::SeeDefender
             | Self::SeeAdmins
-            | Self::SeeStatus => Scope::ReadAdmin,
+            | Self::SeeStatus
+            | Self::SeeShareLinks => Scope::ReadAdmin,
             Self::ChangeOrganization
             | Self::AddCredentials
             | Self::ChangeCredentials
@@ -72,7 +77,8 @@ impl Right {
             | Self::CloseConnections
             | Self::ForgiveHosts
             | Self::ChangeAdmins
-            | Self::DisableSecondFactors => Scope::WriteAdmin,
+            | Self::DisableSecondFactors
+            | Self::ChangeShareLinks => Scope::WriteAdmin,
         }
     }
 
@@ -80,7 +86,11 @@ impl Right {
     pub const fn permission(self) -> Permission {
         match self {
             Self::SeeOrganization | Self::SeeStatus => Permission::ViewStatus,
-            Self::ChangeOrganization | Self::SeeWebhooks | Self::ChangeWebhooks => Permission::ManageSystem,
+            Self::ChangeOrganization
+            | Self::SeeWebhooks
+            | Self::ChangeWebhooks
+            | Self::SeeShareLinks
+            | Self::ChangeShareLinks => Permission::ManageSystem,
             Self::SeeCredentials => Permission::ViewUsers,
             Self::AddCredentials => Permission::AddUsers,
             Self::ChangeCredentials => Permission::EditUsers,

@@ -7,6 +7,7 @@ pub mod http;
 pub mod local;
 pub mod management;
 mod sftpgo;
+pub mod share;
 pub mod token;
 pub mod webhook;
 
@@ -15,6 +16,8 @@ pub fn router(
     management: management::ManagementState,
     token: token::TokenState,
     files: files::FilesState,
+    share: share::ShareState,
 ) -> axum::Router {
-    http::frame::framed(management::routes(management).merge(token::routes(token)).merge(files::routes(files)))
+    let signed_in = management::routes(management).merge(token::routes(token)).merge(files::routes(files));
+    http::frame::framed(signed_in.merge(share::routes(share)))
 }

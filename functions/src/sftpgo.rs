@@ -9,6 +9,7 @@ mod error;
 mod folders;
 mod kept;
 mod page;
+mod shares;
 mod totp;
 mod user;
 mod users;
@@ -55,6 +56,8 @@ pub(crate) fn resources() -> Router<ManagementState> {
         .route(&path("/user/profile"), get(user::profile).put(user::put_profile))
         .route(&path("/user/publickeys"), get(user::public_keys).put(user::put_public_keys))
         .route(&path("/user/changepwd"), put(user::change_password))
+        .route(&path("/user/shares"), get(shares::list).post(shares::post))
+        .route(&path("/user/shares/{id}"), get(shares::get).put(shares::put).delete(shares::delete))
         .route(&path("/apikeys"), get(apikeys::list).post(apikeys::post))
         .route(&path("/apikeys/{id}"), get(apikeys::get).put(apikeys::put).delete(apikeys::delete))
         .route(&path("/users"), get(users::list).post(users::post))

@@ -14,6 +14,8 @@ pub struct Chroot {
     organization: OrganizationId,
     /// The home and the virtual folders, the deepest first.
     views: Vec<View>,
+    /// Single files, which share links show.
+    files: Vec<View>,
 }
 
 /// A folder of the organization's tree, and where it appears.
@@ -52,7 +54,7 @@ pub struct ObjectKey(String);
 impl Chroot {
     /// The view of a credential: `home` in the organization's tree appears at `mount`.
     pub fn new(organization: OrganizationId, mount: VPath, home: VPath) -> Self {
-        Self { organization, views: vec![View { at: mount, tree: home }] }
+        Self { organization, views: vec![View { at: mount, tree: home }], files: Vec::new() }
     }
 
     /// The same with virtual folders. One in the place of the home or of another is left out.
@@ -65,6 +67,43 @@ impl Chroot {
         }
         self.views.sort_by_key(|view| std::cmp::Reverse(view.at.segments().count()));
         self
+    }
+
+    /// Folders and single files of a tree, wherever they appear; one of each name.
+    pub fn of_views(organization: OrganizationId, folders: Vec<View>, files: Vec<View>) -> Self {
+        Self { organization, views: Vec::new(), files }.with_folders(folders)
+    }
+
+    /// What is seen from one of its folders: that folder becomes `/`. `None` for a folder that nothing leads to.
+    pub fn within(&self, folder: &VPath) -> Option<Self> {
+        let mut views = Vec::new();
+        match self.locate(folder).ok()? {
+            Located::Nowhere => return None,
+            Located::Inside(location) => views.push(View { at: VPath::root(), tree: location.tree }),
+            Located::Above(_) => {}
+        }
+        let inside = self.views.iter().filter_map(|view| {
+            let at = view.at.below(folder).filter(|at| !at.is_root())?;
+            Some(View { at, tree: view.tree.clone() })
+        });
+        views.extend(inside);
+        Some(Self::of_views(self.organization.clone(), views, Vec::new()))
+    }
+
+    /// Where a path of the organization's tree appears, if it does.
+    pub fn seen_at(&self, tree: &VPath) -> Option<VPath> {
+        self.views.iter().find_map(|view| {
+            let seen = view.at.join(&tree.below(&view.tree)?).ok()?;
+            match self.locate(&seen).ok()? {
+                Located::Inside(location) if location.tree == *tree => Some(seen),
+                _ => None,
+            }
+        })
+    }
+
+    /// Its folders, each where it appears.
+    pub fn into_views(self) -> Vec<View> {
+        self.views
     }
 
     /// The folder in which a session starts: `/` in both forms.
@@ -85,7 +124,7 @@ impl Chroot {
 
     /// The names in a folder that lead to the home or to virtual folders. They hide what else has these names.
     pub fn mounted_in(&self, folder: &VPath) -> Vec<Name> {
-        let below = self.views.iter().filter_map(|view| view.at.below(folder));
+        let below = self.views.iter().chain(&self.files).filter_map(|view| view.at.below(folder));
         let mut names: Vec<Name> = below.filter_map(|rest| Name::parse(rest.segments().next()?).ok()).collect();
         names.sort();
         names.dedup();
@@ -94,6 +133,17 @@ impl Chroot {
 
     /// Where `path` leads. The error is for a path that is fine in the view but too long for a key.
     pub fn locate(&self, path: &VPath) -> Result<Located, InvalidPath> {
+        for file in &self.files {
+            match path.below(&file.at) {
+                None => {}
+                Some(rest) if rest.is_root() => {
+                    let (organization, tree) = (self.organization.clone(), file.tree.clone());
+                    return Ok(Located::Inside(Location { organization, tree, root: false }));
+                }
+                // there is nothing in a file
+                Some(_) => return Ok(Located::Nowhere),
+            }
+        }
         for view in &self.views {
             if let Some(rest) = path.below(&view.at) {
                 let (tree, root) = (view.tree.join(&rest)?, rest.is_root());

@@ -24,5 +24,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     );
     let state =
         ManagementState::new(management, Tokens::new(records, config.signing()?), &config.sftp_host, config.sftp_port);
-    lambda_http::run(router(state)).await
+    lambda_http::run(router(state.with_share_base(&config.share_base()?))).await
 }

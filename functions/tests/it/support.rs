@@ -16,6 +16,7 @@ use domain::webhook::address::AddressPolicy;
 use functions::config::Config;
 use functions::files::FilesState;
 use functions::management::{ManagementState, routes_for_known_callers};
+use functions::share::ShareState;
 use functions::token::TokenState;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
@@ -167,6 +168,7 @@ impl World {
                 state.clone(),
                 TokenState::new(accounts, tokens),
                 FilesState::build(&config(&aws.settings), &aws).unwrap(),
+                ShareState::build(&config(&aws.settings), &aws).unwrap(),
             ),
             admin_router: routes_for_known_callers(state).layer(axum::Extension(admin)),
             records,

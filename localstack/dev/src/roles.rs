@@ -11,6 +11,7 @@ use functions::config::Config;
 use functions::files::FilesState;
 use functions::local::{Limits, poll_queue, serve_http};
 use functions::management::ManagementState;
+use functions::share::ShareState;
 use functions::token::TokenState;
 use functions::webhook::{Egress, WebhookState};
 use offline_aws::{OfflineAws, Options, Storage};
@@ -84,7 +85,8 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let accounts =
         Accounts::new(records.clone(), places, defender, LoginTimes::default()).announced_to(Messages::new(&aws));
     let files = FilesState::build(&config, &aws)?;
-    let router = functions::router(management, TokenState::new(accounts, tokens), files);
+    let share = ShareState::build(&config, &aws)?;
+    let router = functions::router(management, TokenState::new(accounts, tokens), files, share);
     let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);
     let (stop, stopped) = watch::channel(false);
     let until_stopped = || {
