@@ -62,7 +62,8 @@ impl Role {
 async fn offline_aws() -> Result<(), Box<dyn Error>> {
     let bind = variable("TOWPATH_DEV_LISTEN")?.parse()?;
     let storage = Storage::Folder(PathBuf::from(variable("TOWPATH_DEV_FOLDER")?));
-    let offline = OfflineAws::start(Options { bind, storage, ..Options::default() }).await?;
+    let cors_origins = vec![variable("TOWPATH_API_URL")?];
+    let offline = OfflineAws::start(Options { bind, storage, cors_origins, ..Options::default() }).await?;
     println!("listening aws {}", offline.address());
     asked_to_stop().await?;
     offline.stop().await;
