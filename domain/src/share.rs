@@ -232,6 +232,12 @@ impl Share {
         Ok(())
     }
 
+    /// As whom the defender counts wrong passwords of this link: nobody's login is banned by them.
+    pub fn guard(&self) -> CredentialId {
+        let hash = keyed_hash(b"towpath share guard", &[self.id.as_str().as_bytes()]);
+        CredentialId::from_random(hash.first_chunk::<15>().copied().unwrap_or_default())
+    }
+
     /// Whether its owner may share at all, now. A link of the organization does not depend on its root credential.
     pub fn is_allowed_by(&self, owner: &Credential, now: Timestamp) -> bool {
         if self.of_organization {

@@ -222,8 +222,10 @@ impl Visits {
         shown: &Zeroizing<String>,
     ) -> Result<(), Closed> {
         let address = knock.origin.client_ip;
+        let guard = open.share.guard();
+        let whose = Some((&open.share.organization, &guard));
         self.defender.look_if_due().await;
-        if self.defender.allows(address, None).is_err() {
+        if self.defender.allows(address, None).is_err() || self.defender.allows(address, whose).is_err() {
             tracing::info!(share = %open.share.id, source_ip = %address, "a banned address tries a share link's password");
             return Err(Closed::Password { wrong: true });
         }
@@ -233,7 +235,7 @@ impl Visits {
             self.defender.succeeded(address);
             return Ok(());
         }
-        self.defender.failed(address, None, &Refusal::WrongPassword).await;
+        self.defender.failed(address, whose, &Refusal::WrongPassword).await;
         let event = Event {
             reason: Some(Refusal::WrongPassword.to_string()),
             ..event(&open.share, Topic::ShareLinkAccessFailed, knock, uuid_text(clock::random()))

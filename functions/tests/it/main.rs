@@ -17,6 +17,7 @@ mod rate_rules;
 mod rest;
 mod routes;
 mod second_factor;
+mod shares;
 mod support;
 mod tokens;
 mod user_second_factor;
