@@ -55,7 +55,7 @@ impl OpenShare {
     /// What a visitor may do.
     pub fn log_in(&self, link: LinkUse) -> Result<Login, NoShare> {
         let principal = self.share.principal(self.owner.clone(), link).ok_or(NoShare::Closed)?;
-        Ok(Login { principal, grounds: self.grounds.clone(), place: None })
+        Ok(Login { principal, grounds: self.grounds, place: None })
     }
 }
 
@@ -116,7 +116,7 @@ impl Shares {
         if open.share.paths.iter().all(|path| path.target.is_some()) {
             return Ok(open);
         }
-        let login = Login { principal: open.owner.clone(), grounds: open.grounds.clone(), place: None };
+        let login = Login { principal: open.owner.clone(), grounds: open.grounds, place: None };
         let session = self.sessions.open(login, origin.clone(), CancellationToken::new());
         let files = self.vfs.session(&session);
         let mut targets = Vec::new();

@@ -63,7 +63,7 @@ impl ShareState {
     fn open(&self, entered: &Entered, origin: domain::event::Origin) -> (FileSession, Session) {
         let login = app::accounts::Login {
             principal: entered.login.principal.clone(),
-            grounds: entered.login.grounds.clone(),
+            grounds: entered.login.grounds,
             place: None,
         };
         let shares = self.visits.shares();

@@ -37,6 +37,7 @@ export class Stack {
     await stack.#ready()
     const lines = readFileSync(join(folder, 'dev.env'), 'utf8').trim().split('\n')
     stack.env = Object.fromEntries(lines.map((line) => line.split(/=(.*)/s).slice(0, 2)))
+    await stack.api('PATCH', '', { RateLimit: { DefaultRequests: 100_000 } })
     return stack
   }
 

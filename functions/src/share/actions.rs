@@ -32,18 +32,13 @@ pub(super) async fn open(
 }
 
 /// What somebody inside does.
-pub(super) async fn act(
-    state: &ShareState,
-    asked: &Asked,
-    visiting: &Visiting,
-    request: Request,
-) -> Result<Response, Refused> {
+pub(super) async fn act(asked: &Asked, visiting: &Visiting, request: Request) -> Result<Response, Refused> {
     match asked.get("do") {
         Some("begin") => uploads::begin(asked, visiting, request).await,
         Some("complete") => uploads::complete(asked, visiting).await,
         Some("abort") => uploads::abort(asked, visiting).await,
         Some("form") => {
-            uploads::form(state, visiting, &asked.path, request).await?;
+            uploads::form(visiting, &asked.path, request).await?;
             back(asked)
         }
         Some("folder") => {

@@ -65,7 +65,7 @@ pub(super) async fn answer(State(state): State<ShareState>, request: Request) ->
         && !request.headers().contains_key("x-towpath-page");
     let Some(asked) = Asked::read(&request) else {
         let reader = Reader { html, address: "", organization: "", home: None };
-        let mut response = Refused::Closed(Closed::NotFound).answer(&state, &reader);
+        let mut response = Refused::Closed(Closed::NotFound).answer(&reader);
         safety::dress(&state, &mut response).await;
         return response;
     };
@@ -83,7 +83,7 @@ pub(super) async fn answer(State(state): State<ShareState>, request: Request) ->
             let inside = !matches!(refused, Refused::Closed(_));
             let reader =
                 Reader { html, address: &here, organization: &organization, home: inside.then_some(home.as_str()) };
-            refused.answer(&state, &reader)
+            refused.answer(&reader)
         }
     };
     safety::dress(&state, &mut response).await;
@@ -133,7 +133,7 @@ async fn answered(
         _ => {
             let entered = state.visits.begin(admitted, &knock, How::Act).await?;
             let visiting = Visiting::new(state, entered, &knock);
-            let mut response = actions::act(state, asked, &visiting, request).await?;
+            let mut response = actions::act(asked, &visiting, request).await?;
             keep(state, asked, &visiting, &mut response);
             Ok(response)
         }
@@ -234,15 +234,23 @@ async fn get(state: &ShareState, asked: &Asked, visiting: &Visiting, visitor: Vi
 }
 
 async fn download(state: &ShareState, asked: &Asked, visiting: &Visiting, path: &VPath) -> Result<Response, Refused> {
-    let inline = asked.get("view").is_some();
+    let address = address_of(state, visiting, path, asked.get("view").is_some()).await?;
+    Ok(redirect(StatusCode::FOUND, &address)?)
+}
+
+/// Where a file's bytes are had: from S3, or from a node.
+pub(super) async fn address_of(
+    state: &ShareState,
+    visiting: &Visiting,
+    path: &VPath,
+    inline: bool,
+) -> Result<String, Refused> {
     if state.downloads_from_node() {
         visiting.files.stat(path).await?;
         let errand = Errand::Download { path: path.clone(), inline };
-        let address = state.ticket(&visiting.entered.login.principal, errand).ok_or(Refused::NoNode)?;
-        return Ok(redirect(StatusCode::FOUND, &address)?);
+        return state.ticket(&visiting.entered.login.principal, errand).ok_or(Refused::NoNode);
     }
-    let address = visiting.files.download_address(path, inline).await?;
-    Ok(redirect(StatusCode::FOUND, &address)?)
+    Ok(visiting.files.download_address(path, inline).await?)
 }
 
 /// A folder as a ZIP, from a node.

@@ -1,8 +1,7 @@
 //! Why somebody gets nothing, as a page, or as a line for programs. There is one answer for all links that are not open.
 
-use super::ShareState;
 use super::pages;
-use crate::http::error::ApiError;
+use crate::http::error::{ApiError, capitalized};
 use app::shares::Closed;
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -62,8 +61,7 @@ pub(super) struct Reader<'a> {
 
 impl Refused {
     /// The answer.
-    pub(super) fn answer(self, state: &ShareState, reader: &Reader<'_>) -> Response {
-        tracing::debug!(base = &*state.base, "refused");
+    pub(super) fn answer(self, reader: &Reader<'_>) -> Response {
         match self {
             Self::Closed(Closed::NotFound) => {
                 let text = "The link may have expired, been used up or been removed, or the address is not complete. \
@@ -103,7 +101,8 @@ impl Refused {
                     FileErrorKind::Unavailable | FileErrorKind::Internal => return unavailable(reader),
                     _ => "That did not work",
                 };
-                said(status, reader, (title, error.message()))
+                let text = capitalized(error.message());
+                page_or_line(status, reader, pages::refused(reader.organization, (title, &text), reader.home), &text)
             }
             Self::Api(error) => match reader.html {
                 false => error.into_response(),

@@ -1,6 +1,6 @@
 //! SFTPGo's public routes, `/api/v2/shares/{id}…`. Whoever uses them is a program, so each request is a visit.
 
-use super::browse::Visiting;
+use super::browse::{Visiting, address_of};
 use super::closed::Refused;
 use super::{ShareState, request, uploads};
 use crate::files::contents::{modified, redirect};
@@ -111,14 +111,14 @@ pub(super) async fn archive(
     let visiting = visit(&state, knock(&id, &request), Needs::Everything).await?;
     if raw && visiting.is_file() {
         let file = visiting.files.top().into_iter().next().unwrap_or(VPath::root());
-        return Ok(redirect(StatusCode::FOUND, &visiting.files.download_address(&file, false).await?)?);
+        return redirect(StatusCode::FOUND, &address_of(&state, &visiting, &file, false).await?);
     }
     if !visiting.may(Verb::Download, &VPath::root()) {
         return Err(domain::file_error::FileError::permission_denied().into());
     }
     let errand = Errand::ArchiveOf { path: VPath::root() };
     let address = state.ticket(&visiting.entered.login.principal, errand).ok_or(Refused::NoNode)?;
-    Ok(redirect(StatusCode::TEMPORARY_REDIRECT, &address)?)
+    redirect(StatusCode::TEMPORARY_REDIRECT, &address)
 }
 
 pub(super) async fn list(
@@ -143,7 +143,7 @@ pub(super) async fn download(
         request::query(request.uri().query().unwrap_or_default()).is_some_and(|query| query.contains_key("inline"));
     let visiting = visit(&state, knock(&id, &request), Needs::File(path.clone())).await?;
     one_folder(&visiting)?;
-    Ok(redirect(StatusCode::FOUND, &visiting.files.download_address(&path, inline).await?)?)
+    redirect(StatusCode::FOUND, &address_of(&state, &visiting, &path, inline).await?)
 }
 
 pub(super) async fn upload(
@@ -164,6 +164,6 @@ pub(super) async fn upload_form(
     request: Request,
 ) -> Result<Response, ApiError> {
     let visiting = visit(&state, knock(&id, &request), Needs::Nothing).await?;
-    uploads::form(&state, &visiting, &VPath::root(), request).await?;
+    uploads::form(&visiting, &VPath::root(), request).await?;
     Ok((StatusCode::CREATED, message("Upload completed")).into_response())
 }

@@ -110,13 +110,7 @@ pub(super) async fn abort(asked: &Asked, visiting: &Visiting) -> Result<Response
 }
 
 /// Stores the files of a form.
-pub(super) async fn form(
-    state: &ShareState,
-    visiting: &Visiting,
-    folder: &VPath,
-    request: Request,
-) -> Result<(), Refused> {
-    tracing::trace!(base = &*state.base, "a form");
+pub(super) async fn form(visiting: &Visiting, folder: &VPath, request: Request) -> Result<(), Refused> {
     store_form(&visiting.files, folder, false, request).await?;
     Ok(())
 }

@@ -82,9 +82,7 @@ async fn browsers_are_told_to_be_careful() {
         assert_eq!(got.header("cache-control"), "no-store");
         let text = got.text();
         assert!(!text.contains("style=\"") && !text.contains(" onclick") && !text.contains("<script>"), "{text}");
-        for (at, _) in text.match_indices("://") {
-            panic!("an address of another server: {}", &text[at.saturating_sub(20)..at + 20]);
-        }
+        assert!(!text.contains("://"), "no address of another server: {text}");
     }
     // what pages load is kept for good, under an address of its own
     let page = world.visit("GET", &format!("{path}/"), &[HTML], b"").await.text();
