@@ -27,6 +27,7 @@ use domain::credential::{Credential, UserName};
 use domain::event::Origin;
 use domain::folder;
 use domain::identity::{self, Refusal};
+use domain::organization::Organization;
 use domain::time::Timestamp;
 use futures_util::FutureExt as _;
 use remembered::Remembered;
@@ -260,12 +261,14 @@ impl Accounts {
     }
 }
 
-/// The principal with the virtual folders that its credential sees.
-pub(crate) async fn with_folders(
+/// The principal with what other records say: the virtual folders that its credential sees, and its organization's quota.
+pub(crate) async fn complete(
     records: &Records,
-    mut principal: Principal,
+    principal: Principal,
+    organization: &Organization,
     credential: &Credential,
 ) -> Result<Principal, RecordError> {
+    let mut principal = Principal { organization_quota: organization.quota(), ..principal };
     let mounted = &credential.folders;
     if !mounted.is_empty() {
         let names = mounted.iter().map(|mounted| &mounted.name);
@@ -339,7 +342,7 @@ impl Inner {
     /// A place for the session, if the credential may have only so many.
     async fn begin(&self, found: Found) -> Result<Login, Failure> {
         let Found { records: LoginRecords { organization, credential }, principal, key_expires_at } = found;
-        let principal = with_folders(&self.records, principal, &credential.value).await?;
+        let principal = complete(&self.records, principal, &organization.value, &credential.value).await?;
         let expires_at = credential.value.expires_at.filter(|_| organization.value.close_sessions_on_change);
         let ends_at = [key_expires_at, expires_at].into_iter().flatten().min();
         let place = match credential.value.max_sessions {

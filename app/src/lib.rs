@@ -7,6 +7,7 @@ pub mod bootstrap;
 pub mod budget;
 pub mod defender;
 mod hashing;
+pub mod jobs;
 mod large_copy;
 pub mod management;
 pub mod meters;

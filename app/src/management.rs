@@ -10,6 +10,7 @@ mod credentials;
 mod defender;
 mod error;
 mod folders;
+mod jobs;
 mod key_rights;
 mod key_rotation;
 mod organization;
@@ -31,6 +32,7 @@ pub use credentials::{CredentialChange, ShownCredential};
 pub use defender::DefendedHost;
 pub use error::{FieldProblem, ManagementError};
 pub use folders::{FolderDescription, MAX_FOLDERS, ShownFolder};
+pub use jobs::UsageMode;
 pub use key_rotation::MAX_GRACE_SECONDS;
 pub use organization::{OrganizationChange, PolicyChange, SharePolicyChange};
 pub use organizations::{CreatedOrganization, NewOrganization};
@@ -43,6 +45,7 @@ pub use users::{MAX_FOLDERS_WITH_RULES, ShownUser, UserChange};
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};
 
 use crate::hashing::Hashing;
+use crate::jobs::JobQueue;
 use domain::admin::second_factor::MOST_WRONG_CODES;
 use domain::credential::StoredPassword;
 use domain::id::{CredentialId, OrganizationId};
@@ -51,11 +54,15 @@ use domain::organization::{Organization, PasswordReadable};
 use domain::time::Timestamp;
 use domain::token::AccountId;
 use domain::webhook::address::AddressPolicy;
+use store::aws::Aws;
 use store::defender::Scores;
-use store::messages::Messages;
+use store::jobs::Jobs;
+use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
 use store::records::{Records, Versioned};
+use store::scans::Scans;
 use store::seal::{Place, Sealer};
+use store::settling::Settling;
 use zeroize::Zeroizing;
 
 /// How often a change is tried again when somebody else was faster.
@@ -71,20 +78,27 @@ pub struct Management {
     messages: Messages,
     nodes: Nodes,
     scores: Scores,
+    queue: JobQueue,
+    scans: Scans,
+    settling: Settling,
     hashing: Hashing,
     address_policy: AddressPolicy,
 }
 
 impl Management {
-    /// On these records; pings go to this queue; sessions are on these nodes; webhook targets must meet this policy.
-    pub fn new(
-        records: Records,
-        messages: Messages,
-        nodes: Nodes,
-        scores: Scores,
-        address_policy: AddressPolicy,
-    ) -> Self {
-        Self { records, messages, nodes, scores, hashing: Hashing::new(), address_policy }
+    /// On these records, and the queues and other records beside them; webhook targets must meet this policy.
+    pub fn new(records: Records, aws: &Aws, address_policy: AddressPolicy) -> Self {
+        Self {
+            records,
+            messages: Messages::new(aws),
+            nodes: Nodes::new(aws),
+            scores: Scores::new(aws),
+            queue: JobQueue::new(Jobs::new(aws), JobMessages::new(aws)),
+            scans: Scans::new(aws),
+            settling: Settling::new(aws),
+            hashing: Hashing::new(),
+            address_policy,
+        }
     }
 
     /// The records, for the check of API keys.

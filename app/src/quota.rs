@@ -1,11 +1,12 @@
-//! Quotas on this node: what it has leased ([`domain::quota`]), and what its uploads have of that.
+//! Quotas on this node, of credentials, virtual folders and organizations: what it has leased ([`domain::quota`]), and what its
+//! uploads have of that.
 //!
 //! An upload reserves as its bytes come, most often without a request: a block is leased at once. What nobody has used for
 //! [`IDLE`] goes back, so that another node can have it. A reservation ends in one of three ways: given back to the node, used
 //! up with the transaction that counts the file, or left out until the sweep has counted what became of it.
 
-use domain::id::{CredentialId, NodeId, OrganizationId};
-use domain::quota::{Amount, NotGranted, Quota, grant};
+use domain::id::{NodeId, OrganizationId};
+use domain::quota::{Amount, Holder, NotGranted, Quota, grant};
 use futures_util::FutureExt as _;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +30,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// How often a lease is asked for again when another node was faster.
 const ATTEMPTS: usize = 12;
 
-/// Quotas of the credentials that use this process. Cheap to clone.
+/// Quotas of those who use this process. Cheap to clone.
 #[derive(Clone)]
 pub struct Quotas(Arc<Inner>);
 
@@ -37,14 +38,14 @@ struct Inner {
     node: NodeId,
     nodes: Nodes,
     leases: Leases,
-    accounts: Mutex<HashMap<CredentialId, Arc<Account>>>,
+    accounts: Mutex<HashMap<(OrganizationId, Holder), Arc<Account>>>,
     swept: Duration,
 }
 
-/// One credential's lease here.
+/// One holder's lease here.
 struct Account {
     organization: OrganizationId,
-    credential: CredentialId,
+    holder: Holder,
     state: Mutex<State>,
     /// One asks for more at a time.
     asking: AsyncMutex<()>,
@@ -64,7 +65,7 @@ pub(crate) enum NoRoom {
     Unavailable(#[from] RecordError),
 }
 
-/// The quota of one session's credential.
+/// A quota as a session has it.
 #[derive(Clone)]
 pub(crate) struct Allowance {
     quotas: Quotas,
@@ -85,12 +86,12 @@ impl Quotas {
         Self(Arc::new(Inner { node, nodes, leases, accounts: Mutex::default(), swept }))
     }
 
-    pub(crate) fn of(&self, organization: &OrganizationId, credential: &CredentialId, quota: Quota) -> Allowance {
+    pub(crate) fn of(&self, organization: &OrganizationId, holder: Holder, quota: Quota) -> Allowance {
         let mut accounts = self.0.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.entry(credential.clone()).or_insert_with(|| {
+        let account = accounts.entry((organization.clone(), holder.clone())).or_insert_with(|| {
             Arc::new(Account {
                 organization: organization.clone(),
-                credential: credential.clone(),
+                holder,
                 state: Mutex::new(State { free: Amount::default(), used_at: Instant::now() }),
                 asking: AsyncMutex::new(()),
             })
@@ -135,8 +136,7 @@ impl Quotas {
     }
 
     async fn less(&self, account: &Account, amount: Amount) -> Result<(), RecordError> {
-        let leased = Leased { node: self.0.node.clone(), amount };
-        self.0.leases.give_back(&account.organization, &account.credential, &leased).await
+        self.0.leases.give_back(&account.organization, &account.leased(&self.0.node, amount)).await
     }
 
     /// Asks the table for `need` more, and for a block beyond it.
@@ -147,12 +147,11 @@ impl Quotas {
         need: Amount,
     ) -> Result<Result<Amount, NotGranted>, RecordError> {
         let Inner { node, nodes, leases, swept, .. } = &*self.0;
-        let Account { organization, credential, .. } = account;
+        let Account { organization, holder, .. } = account;
         for _ in 0..ATTEMPTS {
             let now = clock::now();
             // a lease counts while its node lives, so this one says that it does
-            let read =
-                futures_util::future::try_join(leases.get(organization, credential), nodes.heard_of(now, *swept));
+            let read = futures_util::future::try_join(leases.get(organization, holder), nodes.heard_of(now, *swept));
             let ((read, alive), ()) = futures_util::future::try_join(read, nodes.beat(node, now)).await?;
             let gone: BTreeSet<NodeId> =
                 read.nodes.keys().filter(|other| *other != node && !alive.contains(other)).cloned().collect();
@@ -161,8 +160,8 @@ impl Quotas {
                 Ok(granted) => granted,
                 Err(refused) => return Ok(Err(refused)),
             };
-            let more = Leased { node: node.clone(), amount: granted };
-            if leases.take(organization, credential, &more, &gone, &read).await? {
+            let more = account.leased(node, granted);
+            if leases.take(organization, &more, &gone, &read).await? {
                 return Ok(Ok(granted));
             }
         }
@@ -177,6 +176,10 @@ fn standing(read: &Accounted, gone: &BTreeSet<NodeId>) -> Amount {
 }
 
 impl Account {
+    fn leased(&self, node: &NodeId, amount: Amount) -> Leased {
+        Leased { holder: self.holder.clone(), node: node.clone(), amount }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,6 +212,11 @@ impl Allowance {
         self.quota
     }
 
+    /// Whose.
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.account.holder
+    }
+
     async fn take(&self, need: Amount) -> Result<(), NoRoom> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -234,6 +242,11 @@ impl Allowance {
 }
 
 impl Reservation {
+    /// Of whose quota.
+    pub(crate) fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
     /// Makes it at least `wanted`.
     pub(crate) async fn grow_to(&mut self, wanted: Amount) -> Result<(), NoRoom> {
         let more = wanted.minus(self.amount);
@@ -256,15 +269,15 @@ impl Reservation {
 
     /// For the transaction that counts what it was for.
     pub(crate) fn use_up(mut self) -> Leased {
-        Leased { node: self.allowance.quotas.0.node.clone(), amount: std::mem::take(&mut self.amount) }
+        let amount = std::mem::take(&mut self.amount);
+        self.allowance.account.leased(&self.allowance.quotas.0.node, amount)
     }
 
     /// Nobody knows whether what it was for has happened: it stays out until the sweep has found out.
     pub(crate) fn leave_to_sweep(mut self) {
         let amount = std::mem::take(&mut self.amount);
         let Allowance { quotas: Quotas(inner), account, .. } = &self.allowance;
-        let less = Leased { node: inner.node.clone(), amount };
-        inner.leases.owe(&account.organization, &account.credential, &less);
+        inner.leases.owe(&account.organization, &account.leased(&inner.node, amount));
     }
 }
 

@@ -10,17 +10,19 @@
 
 use domain::access::Principal;
 use domain::event::Event;
-use domain::id::{CredentialId, OrganizationId};
+use domain::id::OrganizationId;
 use domain::intent::{Change, Intent, Seen, UsageChange};
 use domain::queue_message::QueueMessage;
+use domain::quota::Holder;
 use rand::Rng as _;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use store::aws::Aws;
 use store::intents::Intents;
 use store::leases::{Leased, Leases};
 use store::messages::Messages;
-use store::settling::{Attempt, BATCH, Gone, SettleError, Settled, Settling, Taken};
+use store::settling::{Attempt, BATCH, Gone, HOLDERS, SettleError, Settled, Settling, Taken};
 use store::times::Times;
 use tokio::sync::{Mutex, mpsc, watch};
 use tracing::{debug, warn};
@@ -42,8 +44,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub struct Done {
     /// Whose files.
     pub organization: OrganizationId,
-    /// Whose usage.
-    pub credential: CredentialId,
     /// To be announced.
     pub event: Option<Event>,
     /// To be counted, with the intent that it settles; downloads have none.
@@ -59,7 +59,6 @@ impl Done {
     pub fn announcing(event: Event, who: &Principal) -> Self {
         Self {
             organization: who.organization.clone(),
-            credential: who.credential.clone(),
             event: Some(event),
             counted: None,
             marks: Vec::new(),
@@ -69,9 +68,9 @@ impl Done {
 
     /// What settles `intent`, which happened and changed usage by `change`.
     pub fn of(intent: Intent, change: UsageChange) -> Self {
-        let taken = taken(&intent, change);
+        let (taken, deltas) = (taken(&intent, change), intent.deltas(change));
         let moved = match &intent.change {
-            Change::RenameTo { from, source } => Some((from.clone(), source.clone())),
+            Change::RenameTo { from, source, .. } => Some((from.clone(), source.clone())),
             Change::Upload
             | Change::MakeFolder
             | Change::Delete
@@ -82,17 +81,16 @@ impl Done {
         let marks = intent.seen.map(|seen| (intent.key.clone(), seen)).into_iter().collect();
         Self {
             organization: intent.organization,
-            credential: intent.credential,
             event: intent.event,
-            counted: Some(Settled { key: intent.key, operation: intent.operation, change, taken, leased: None }),
+            counted: Some(Settled { key: intent.key, operation: intent.operation, deltas, taken, leased: Vec::new() }),
             marks,
             moved,
         }
     }
 
-    /// The same with what it uses up of a lease.
+    /// The same with what it uses up of leases.
     #[must_use]
-    pub(crate) fn using_up(mut self, leased: Option<Leased>) -> Self {
+    pub(crate) fn using_up(mut self, leased: Vec<Leased>) -> Self {
         if let Some(counted) = &mut self.counted {
             counted.leased = leased;
         }
@@ -120,7 +118,7 @@ fn taken(intent: &Intent, change: UsageChange) -> Vec<Taken> {
         Change::Delete => here(Gone::Removed).collect(),
         // markers of folders are not counted
         Change::RenameTo { .. } if intent.key.ends_with('/') => Vec::new(),
-        Change::RenameTo { from, source } => {
+        Change::RenameTo { from, source, .. } => {
             let replaced = here(Gone::Replaced { made_bytes: source.bytes });
             replaced.chain([one(from, source, Gone::Removed)]).collect()
         }
@@ -140,6 +138,19 @@ pub struct SettlingStores {
     pub times: Times,
     /// Leases of quotas.
     pub leases: Leases,
+}
+
+impl SettlingStores {
+    /// In the table and the queue of the settings.
+    pub fn new(aws: &Aws) -> Self {
+        Self {
+            intents: Intents::new(aws),
+            settling: Settling::new(aws),
+            queue: Messages::new(aws),
+            times: Times::new(aws),
+            leases: Leases::new(aws),
+        }
+    }
 }
 
 /// The entrance. Cheap to clone.
@@ -220,27 +231,27 @@ pub(crate) async fn settle(stores: &SettlingStores, batch: Vec<Done>) {
             return;
         }
     }
-    let mut by_account: HashMap<(OrganizationId, CredentialId), Vec<Settled>> = HashMap::new();
+    let mut by_organization: HashMap<OrganizationId, Vec<Settled>> = HashMap::new();
     for done in batch {
         if let Some(counted) = done.counted {
-            by_account.entry((done.organization, done.credential)).or_default().push(counted);
+            by_organization.entry(done.organization).or_default().push(counted);
         }
     }
-    for ((organization, credential), operations) in by_account {
-        count(stores, &organization, &credential, operations).await;
+    for (organization, operations) in by_organization {
+        count(stores, &organization, operations).await;
     }
 }
 
 /// What these reserved is taken off when the sweep, which does not know of it, has counted them.
-fn leave(stores: &SettlingStores, organization: &OrganizationId, credential: &CredentialId, operations: &[Settled]) {
-    for leased in operations.iter().filter_map(|one| one.leased.as_ref()) {
-        stores.leases.owe(organization, credential, leased);
+fn leave(stores: &SettlingStores, organization: &OrganizationId, operations: &[Settled]) {
+    for leased in operations.iter().flat_map(|one| &one.leased) {
+        stores.leases.owe(organization, leased);
     }
 }
 
 /// The same for one that was not counted.
 fn owe(stores: &SettlingStores, done: &Done) {
-    leave(stores, &done.organization, &done.credential, done.counted.as_slice());
+    leave(stores, &done.organization, done.counted.as_slice());
 }
 
 /// Notes at the makers' intents what this operation replaced or removed.
@@ -271,17 +282,12 @@ async fn forget_times(stores: &SettlingStores, done: &Done) -> bool {
 
 /// Counts, until all happened or somebody else did it: in one transaction, or in several where a version was taken away more
 /// than once.
-async fn count(
-    stores: &SettlingStores,
-    organization: &OrganizationId,
-    credential: &CredentialId,
-    mut operations: Vec<Settled>,
-) {
+async fn count(stores: &SettlingStores, organization: &OrganizationId, mut operations: Vec<Settled>) {
     let mut retry = Retry::new("usage");
     let mut attempt = Attempt::new();
     while !operations.is_empty() {
-        let (mut now, later) = each_version_once(operations);
-        let corrected = match stores.settling.settle(organization, credential, &now, &attempt).await {
+        let (mut now, later) = one_transaction(operations);
+        let corrected = match stores.settling.settle(organization, &now, &attempt).await {
             Ok(()) => {
                 now.clear();
                 Ok(())
@@ -293,21 +299,31 @@ async fn count(
                     at += 1;
                     gone.contains(&(at - 1))
                 });
-                let leased: Vec<Leased> = others.filter_map(|one| one.leased).collect();
-                give_back(stores, organization, credential, &leased).await;
+                let leased: Vec<Leased> = others.flat_map(|one| one.leased).collect();
+                give_back(stores, organization, &leased).await;
                 Ok(())
+            }
+            Err(SettleError::Recounts(recounts)) => {
+                now.extend(later);
+                operations = now;
+                if !retry.again(&"recounts begin and end all the time") {
+                    leave(stores, organization, &operations);
+                    return;
+                }
+                attempt = attempt.corrected(recounts);
+                continue;
             }
             Err(SettleError::CountedAlready(places)) => correct(stores, organization, &mut now, places).await,
             // the very same once more
             Err(error @ (SettleError::Conflict | SettleError::Unavailable(_))) => {
                 if !retry.pause(&error).await {
-                    leave(stores, organization, credential, &later);
+                    leave(stores, organization, &later);
                     if matches!(error, SettleError::Conflict) {
-                        leave(stores, organization, credential, &now);
+                        leave(stores, organization, &now);
                     } else {
                         // whether the last try has counted, and used the lease up, is not known: better a part of the quota
                         // that stays reserved until this node ends than one that two may use
-                        warn!(%credential, operations = now.len(), "what these reserved of a quota may stay reserved");
+                        warn!(%organization, operations = now.len(), "what these reserved of a quota may stay reserved");
                     }
                     return;
                 }
@@ -320,7 +336,7 @@ async fn count(
             && !retry.pause(&error).await
         {
             now.extend(later);
-            leave(stores, organization, credential, &now);
+            leave(stores, organization, &now);
             return;
         }
         attempt = Attempt::new();
@@ -330,24 +346,27 @@ async fn count(
 }
 
 /// Takes off a lease what somebody else, who does not know of it, has counted. If this fails, it stands until this node ends.
-async fn give_back(stores: &SettlingStores, organization: &OrganizationId, credential: &CredentialId, all: &[Leased]) {
+async fn give_back(stores: &SettlingStores, organization: &OrganizationId, all: &[Leased]) {
     for leased in all {
-        if let Err(error) = stores.leases.give_back(organization, credential, leased).await {
-            warn!(%error, %credential, "a part of a quota stays reserved until this node ends");
+        if let Err(error) = stores.leases.give_back(organization, leased).await {
+            warn!(%error, holder = %leased.holder, "a part of a quota stays reserved until this node ends");
         }
     }
 }
 
-/// Those that one transaction can hold, which may name each record once, and the others.
-fn each_version_once(operations: Vec<Settled>) -> (Vec<Settled>, Vec<Settled>) {
-    let mut named = HashSet::new();
+/// Those that one transaction can hold, which may name each record once and has room for so many holders, and the others.
+fn one_transaction(operations: Vec<Settled>) -> (Vec<Settled>, Vec<Settled>) {
+    let (mut named, mut holders) = (HashSet::new(), HashSet::<Holder>::new());
     operations.into_iter().partition(|one| {
         let names: Vec<_> = one.taken.iter().map(|taken| (taken.key.clone(), taken.version.clone())).collect();
-        let first = names.iter().all(|name| !named.contains(name));
-        if first {
+        let more: HashSet<&Holder> = one.holders().filter(|holder| !holders.contains(*holder)).collect();
+        let fits = names.iter().all(|name| !named.contains(name)) && holders.len() + more.len() <= HOLDERS;
+        if fits {
             named.extend(names);
+            let more: Vec<Holder> = more.into_iter().cloned().collect();
+            holders.extend(more);
         }
-        first
+        fits
     })
 }
 
@@ -366,7 +385,7 @@ async fn correct(
             Some(instead) if instead.version != taken.version => *taken = instead,
             _ => {
                 let counted = one.taken.remove(place);
-                one.change = one.change.minus(counted.part);
+                one.without(&counted);
             }
         }
     }
@@ -385,11 +404,18 @@ impl Retry {
         Self { what, tried: 0, pause: FIRST_PAUSE }
     }
 
+    /// The next try may be made at once; `false` if there is to be none.
+    fn again(&mut self, problem: &dyn std::fmt::Display) -> bool {
+        self.tried += 1;
+        if self.tried >= TRIES {
+            warn!(%problem, what = self.what, "left to the sweep");
+        }
+        self.tried < TRIES
+    }
+
     /// Waits before the next try; `false` if there is to be none.
     async fn pause(&mut self, problem: &(dyn std::error::Error + Sync)) -> bool {
-        self.tried += 1;
-        if self.tried == TRIES {
-            warn!(%problem, what = self.what, "left to the sweep");
+        if !self.again(problem) {
             return false;
         }
         let jitter = rand::rng().random_range(0.5..1.0);

@@ -5,7 +5,7 @@ mod visits;
 
 pub use visits::{Admitted, Closed, Entered, Found, How, Knock, Visits};
 
-use crate::accounts::{Login, with_folders};
+use crate::accounts::{Login, complete};
 use crate::sessions::Sessions;
 use crate::vfs::{EntryKind, Vfs};
 use domain::access::Principal;
@@ -105,7 +105,8 @@ impl Shares {
         if !share.is_open(now, origin.client_ip) || !share.is_allowed_by(&credential.value, now) {
             return Err(NoShare::Closed);
         }
-        let owner = with_folders(&self.records, credential.value.principal(), &credential.value).await?;
+        let owner = credential.value.principal();
+        let owner = complete(&self.records, owner, &settings.value, &credential.value).await?;
         let grounds = Grounds { credential_rev: credential.rev, ends_at: None };
         let open = OpenShare { share, organization: settings.value, owner, grounds };
         self.looked_at(open, origin).await

@@ -20,6 +20,9 @@ use store::table::SWEEP_SHARDS;
 use store::times::TimesError;
 use tracing::{info, warn};
 
+/// A multipart upload without an intent, and without a record that it is kept, is ended when it is an hour old.
+pub const ORPHANED_AFTER_MILLIS: i64 = 3600 * 1000;
+
 /// How many intents of a shard one round takes.
 const ROUND: i32 = 100;
 
@@ -116,7 +119,7 @@ impl Sweep {
         };
         let verdict = match judge(&intent, &evidence) {
             Verdict::FinishFolder => {
-                let Change::RenameFolder { from } = &intent.change else {
+                let Change::RenameFolder { from, .. } = &intent.change else {
                     return Ok(None);
                 };
                 return Ok(self.finish_folder(&intent, from).await?.then_some(true));
@@ -209,7 +212,7 @@ impl Sweep {
 
     /// The copy exists, the source does, too: the delete that was authorized with the rename.
     async fn finish_rename(&self, intent: &Intent, copy: Option<&Seen>, now: Timestamp) -> Result<Verdict, SweepError> {
-        let Change::RenameTo { from, source } = &intent.change else {
+        let Change::RenameTo { from, source, .. } = &intent.change else {
             return Ok(Verdict::DidNot);
         };
         let key = recorded_key(intent, from)?;

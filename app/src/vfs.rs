@@ -38,7 +38,7 @@ use domain::event::{Event, FileSubject, Topic};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::path::{Located, Location, VPath};
-use domain::quota::Quota;
+use domain::quota::{Counted, Holder, Quota};
 use domain::upload::COPY_PART_BYTES;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,15 +66,23 @@ impl WriteMode {
     pub const WHOLE: Self = Self { create: true, exclusive: false, truncate: true, append: false };
 }
 
-/// What a credential has stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is stored under a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
     /// Bytes.
     pub used_bytes: u64,
     /// Files.
     pub used_files: u64,
-    /// How much it may store.
+    /// The limit.
     pub quota: Quota,
+}
+
+impl Space {
+    /// Bytes and files that may still come.
+    fn left(&self) -> (u64, u64) {
+        let left = |limit: u64, used: u64| if limit == 0 { u64::MAX } else { limit.saturating_sub(used) };
+        (left(self.quota.bytes, self.used_bytes), left(self.quota.files, self.used_files))
+    }
 }
 
 /// The files of the process: stores, memory budget, settler. Cheap to clone.
@@ -135,13 +143,14 @@ impl Vfs {
     /// The files as one session sees them.
     pub fn session(&self, session: &Session) -> FileSession {
         let live = session.live();
-        let Principal { organization, credential, quota, bandwidth, .. } = &*live.principal;
-        let allowance = (!quota.is_unlimited()).then(|| self.0.quotas.of(organization, credential, *quota));
+        let Principal { organization, credential, bandwidth, .. } = &*live.principal;
+        let limited = limits(&live.principal).into_iter();
+        let allowances = limited.map(|(holder, quota)| self.0.quotas.of(organization, holder, quota)).collect();
         FileSession {
             shared: Arc::clone(&self.0),
             principal: Arc::clone(&live.principal),
             live: Arc::clone(live),
-            allowance,
+            allowances,
             pace: self.0.paces.of(credential, *bandwidth),
             uploads: Arc::new(Semaphore::new(upload::MAX_UPLOADS)),
             beyond: Arc::default(),
@@ -174,8 +183,8 @@ pub struct FileSession {
     shared: Arc<Shared>,
     principal: Arc<Principal>,
     live: Arc<Live>,
-    /// What its credential may still store, if there is a limit.
-    allowance: Option<Allowance>,
+    /// What may still be stored, by each limit that there is.
+    allowances: Arc<[Allowance]>,
     /// How fast its bytes may move, if there is a limit.
     pace: Option<Arc<Pace>>,
     uploads: Arc<Semaphore>,
@@ -220,16 +229,34 @@ impl FileSession {
         self.shared.cleanups.spawn(operation).await.map_err(interrupted)?
     }
 
-    /// What the credential has stored, as it is counted.
-    pub async fn space(&self) -> Result<Space, FileError> {
-        let usage = self.shared.stores.settling.usage(&self.principal.organization, &self.principal.credential).await;
-        let usage = usage.map_err(|error| {
-            FileError::new(FileErrorKind::Unavailable, "what is stored cannot be told now; try again")
-                .with_source(error)
-        })?;
-        let positive = |counted: i64| u64::try_from(counted).unwrap_or(0);
-        let quota = self.principal.quota;
-        Ok(Space { used_bytes: positive(usage.bytes), used_files: positive(usage.files), quota })
+    /// The limits of what may be stored at this place.
+    fn allowances(&self, counted: &Counted) -> impl Iterator<Item = &Allowance> {
+        let holders = counted.holders(&self.principal.credential);
+        self.allowances.iter().filter(move |allowance| holders.contains(allowance.holder()))
+    }
+
+    /// What is stored where `path` is, as it is counted, and how much may be: by the limit that leaves least.
+    pub async fn space(&self, path: &VPath) -> Result<Space, FileError> {
+        let counted = match self.principal.chroot.locate(path) {
+            Ok(Located::Inside(location)) => location.counted().clone(),
+            _ => Counted::default(),
+        };
+        let mut asked: Vec<_> = self.allowances(&counted).map(|one| (one.holder().clone(), one.quota())).collect();
+        if asked.is_empty() {
+            let whose = counted.holders(&self.principal.credential).into_iter().nth(1);
+            asked.extend(whose.map(|holder| (holder, Quota::default())));
+        }
+        let mut spaces = Vec::with_capacity(asked.len());
+        for (holder, quota) in asked {
+            let usage = self.shared.stores.settling.usage(&self.principal.organization, &holder).await;
+            let usage = usage.map_err(|error| {
+                FileError::new(FileErrorKind::Unavailable, "what is stored cannot be told now; try again")
+                    .with_source(error)
+            })?;
+            let positive = |counted: i64| u64::try_from(counted).unwrap_or(0);
+            spaces.push(Space { used_bytes: positive(usage.bytes), used_files: positive(usage.files), quota });
+        }
+        Ok(spaces.into_iter().min_by_key(Space::left).unwrap_or_default())
     }
 
     /// What happened to a file of this session, as it will be announced.
@@ -256,6 +283,16 @@ impl FileSession {
             .settler
             .offer(Done::announcing(Event { reason: Some(error.to_string()), ..event }, &self.principal));
     }
+}
+
+/// Every limit of what a login may store.
+fn limits(principal: &Principal) -> Vec<(Holder, Quota)> {
+    let own = [
+        (Holder::Credential(principal.credential.clone()), principal.quota),
+        (Holder::Organization, principal.organization_quota),
+    ];
+    let folders = principal.chroot.folder_quotas().into_iter().map(|(name, quota)| (Holder::Folder(name), quota));
+    own.into_iter().chain(folders).filter(|(_, quota)| !quota.is_unlimited()).collect()
 }
 
 fn new_operation() -> OperationId {

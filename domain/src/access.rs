@@ -34,6 +34,8 @@ pub struct Principal {
     pub link: Option<Box<LinkUse>>,
     /// How much it may store.
     pub quota: Quota,
+    /// How much its organization may store.
+    pub organization_quota: Quota,
     /// How fast its files may move.
     pub bandwidth: Bandwidth,
 }

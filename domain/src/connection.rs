@@ -149,6 +149,7 @@ mod tests {
             api_key: None,
             link: None,
             quota: crate::quota::Quota::default(),
+            organization_quota: crate::quota::Quota::default(),
             bandwidth: crate::bandwidth::Bandwidth::default(),
         };
         let origin =

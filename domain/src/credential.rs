@@ -289,7 +289,7 @@ impl Credential {
         u32::from_str_radix(self.id.as_str().get(..7).unwrap_or_default(), 16).unwrap_or(0).max(1)
     }
 
-    /// Who acts after a login; without its virtual folders, which are records of their own.
+    /// Who acts after a login; without its virtual folders and its organization's quota, which are in records of their own.
     pub fn principal(&self) -> Principal {
         Principal {
             organization: self.organization.clone(),
@@ -300,6 +300,7 @@ impl Credential {
             api_key: None,
             link: None,
             quota: self.quota,
+            organization_quota: Quota::default(),
             bandwidth: self.bandwidth,
         }
     }

@@ -1,11 +1,12 @@
 //! Virtual folders: named parts of an organization's tree, which credentials see somewhere in their own.
 //!
 //! A credential names its folders, and where they appear ([`Mounted`]); which part of the tree that is, is looked up at each
-//! login. What lies in a folder counts for whoever writes it, as SFTPGo's `quota_size: -1` has it.
+//! login. What lies in a folder counts for the folder; for whoever writes it as well, if it is mounted without a quota of its own.
 
 use crate::id::OrganizationId;
 use crate::invalid::Invalid;
 use crate::path::{VPath, View};
+use crate::quota::{Counted, Quota};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -90,13 +91,22 @@ pub struct Mounted {
     pub name: FolderName,
     /// Where it appears.
     pub at: VPath,
+    /// How much may lie in it, whoever put it there, 0 being no limit; without this, what the credential puts there counts for the
+    /// credential as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
 }
 
 /// What the names lead to. A folder that is gone appears nowhere.
 pub fn views(mounted: &[Mounted], folders: &[VirtualFolder]) -> Vec<View> {
     let view = |mounted: &Mounted| {
         let folder = folders.iter().find(|folder| folder.name == mounted.name)?;
-        Some(View { at: mounted.at.clone(), tree: folder.tree.clone() })
+        let name = folder.name.clone();
+        let (counted, quota) = match mounted.quota {
+            None => (Counted::Both(name), Quota::default()),
+            Some(quota) => (Counted::Folder(name), quota),
+        };
+        Some(View { at: mounted.at.clone(), tree: folder.tree.clone(), counted, quota })
     };
     mounted.iter().filter_map(view).collect()
 }
@@ -122,7 +132,7 @@ mod tests {
     use super::*;
 
     fn mounted(name: &str, at: &str) -> Mounted {
-        Mounted { name: FolderName::parse(name).unwrap(), at: VPath::parse(at).unwrap() }
+        Mounted { name: FolderName::parse(name).unwrap(), at: VPath::parse(at).unwrap(), quota: None }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 use crate::event::{Event, Topic};
 use crate::id::{CredentialId, OperationId, OrganizationId};
+use crate::quota::{Counted, Holder};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct Intent {
     pub credential: CredentialId,
     /// The object's key, as text.
     pub key: String,
+    /// For whom it counts there.
+    #[serde(default, skip_serializing_if = "Counted::is_default")]
+    pub counted: Counted,
     /// What is to happen.
     pub change: Change,
     /// What to announce when it has happened.
@@ -59,11 +63,17 @@ pub enum Change {
         from: String,
         /// The other object.
         source: Seen,
+        /// For whom it counts.
+        #[serde(default, skip_serializing_if = "Counted::is_default")]
+        counted: Counted,
     },
     /// Everything in another folder comes here, each object by an operation of its own.
     RenameFolder {
         /// The other folder's key.
         from: String,
+        /// For whom what lies there counts.
+        #[serde(default, skip_serializing_if = "Counted::is_default")]
+        counted: Counted,
     },
     /// No object is concerned: records have changed, in the transaction that wrote this, and that is to be announced.
     Records,
@@ -97,6 +107,7 @@ impl Intent {
     pub fn announcing(operation: OperationId, event: Event) -> Self {
         Self {
             key: format!("records/{}", event.id),
+            counted: Counted::default(),
             operation,
             organization: event.organization.clone(),
             credential: CredentialId::from_random([0; 15]),
@@ -115,7 +126,7 @@ impl Intent {
         match &self.change {
             Change::Upload | Change::MakeFolder | Change::RenameFolder { .. } | Change::Records => None,
             Change::Delete | Change::DeleteFolder => self.seen.as_ref().map(|seen| (self.key.as_str(), seen)),
-            Change::RenameTo { from, source } => Some((from.as_str(), source)),
+            Change::RenameTo { from, source, .. } => Some((from.as_str(), source)),
         }
     }
 
@@ -124,6 +135,39 @@ impl Intent {
         if let Some(event) = &mut self.event {
             event.topic = Topic::FileCreated;
             event.previous = None;
+        }
+    }
+}
+
+/// What an operation that happened adds to usage at one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// The object's key.
+    pub key: String,
+    /// Whose usage.
+    pub holders: Vec<Holder>,
+    /// What is added.
+    pub change: UsageChange,
+}
+
+impl Intent {
+    /// What it adds where, if it changed `change` in all: a rename takes its source from one place to another, where it may count
+    /// for somebody else.
+    pub fn deltas(&self, change: UsageChange) -> Vec<Delta> {
+        let one = |key: &str, counted: &Counted, change| Delta {
+            key: key.to_owned(),
+            holders: counted.holders(&self.credential),
+            change,
+        };
+        match &self.change {
+            Change::MakeFolder | Change::DeleteFolder | Change::RenameFolder { .. } | Change::Records => Vec::new(),
+            // markers of folders are not counted
+            Change::RenameTo { .. } if self.key.ends_with('/') => Vec::new(),
+            Change::Upload | Change::Delete => vec![one(&self.key, &self.counted, change)],
+            Change::RenameTo { from, source, counted } => {
+                let removed = UsageChange::removed(source);
+                vec![one(&self.key, &self.counted, change.minus(removed)), one(from, counted, removed)]
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod inbound;
 pub mod intent;
 pub mod invalid;
 pub mod iso8601;
+pub mod job;
 pub mod kept_time;
 pub mod organization;
 pub mod partial;

@@ -3,6 +3,7 @@
 use crate::id::{CredentialId, OrganizationId};
 use crate::inbound::InboundRule;
 use crate::password::PasswordPolicy;
+use crate::quota::Quota;
 use crate::rate::rule::RateRule;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,11 @@ pub struct Organization {
 }
 
 impl Organization {
+    /// How much all its files may take.
+    pub const fn quota(&self) -> Quota {
+        Quota { bytes: self.quota_size, files: self.quota_files }
+    }
+
     /// A new one with the defaults.
     pub fn new(id: OrganizationId, name: String, inbound_rules: Vec<InboundRule>, now: Timestamp) -> Self {
         Self {

@@ -1,10 +1,12 @@
-//! What lies in the events queue. Both sides use these types: the node and the API write, the webhook function reads.
+//! What lies in the queues of events and of jobs. Both sides use these types: the node and the API write, the functions for webhooks
+//! and for housekeeping read.
 //!
 //! Fields are added, never renamed; a reader that meets a kind or version it does not know fails, so that the message
 //! stays in the queue until a reader that knows it is deployed.
 
 use crate::event::{Actor, Event};
 use crate::id::OrganizationId;
+use crate::job::JobId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,17 @@ impl From<V1> for u8 {
     fn from(_: V1) -> Self {
         1
     }
+}
+
+/// Word of a job that somebody is to work on. What it is stands in its record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobMessage {
+    /// The version.
+    pub v: V1,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Which.
+    pub job: JobId,
 }
 
 /// One message.

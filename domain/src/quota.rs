@@ -3,6 +3,10 @@
 //! A node does not ask for each file: it *leases* a block of what is left of a quota and gives its uploads parts of it. What is
 //! stored and all leases together never exceed the quota, so several nodes cannot exceed it together.
 
+mod holder;
+
+pub use holder::{Counted, Holder};
+
 use serde::{Deserialize, Serialize};
 
 /// Limits; 0 is none.
@@ -20,6 +24,16 @@ impl Quota {
     /// Whether there is no limit at all.
     pub const fn is_unlimited(self) -> bool {
         self.bytes == 0 && self.files == 0
+    }
+
+    /// The smaller of each limit.
+    #[must_use]
+    pub const fn stricter(self, other: Self) -> Self {
+        const fn one(a: u64, b: u64) -> u64 {
+            // 0 is no limit
+            if a == 0 || (b != 0 && b < a) { b } else { a }
+        }
+        Self { bytes: one(self.bytes, other.bytes), files: one(self.files, other.files) }
     }
 }
 

@@ -51,13 +51,20 @@ pub enum Right {
     SeeShareLinks,
     /// New, changed and deleted share links.
     ChangeShareLinks,
+    /// What takes long, and how far it is.
+    SeeJobs,
+    /// Recounts of what is stored.
+    SeeQuotaScans,
+    /// Begins such.
+    StartQuotaScans,
 }
 
 impl Right {
     /// What an API key needs.
     pub const fn scope(self) -> Scope {
         match self {
-            Self::SeeConnections => Scope::ReadAnalyze,
+            Self::SeeConnections | Self::SeeQuotaScans => Scope::ReadAnalyze,
+            Self::StartQuotaScans => Scope::WriteAnalyze,
             Self::SeeOrganization
             | Self::SeeCredentials
             | Self::SeeWebhooks
@@ -66,6 +73,7 @@ impl Right {
             | Self::SeeDefender
             | Self::SeeAdmins
             | Self::SeeStatus
+            | Self::SeeJobs
             | Self::SeeShareLinks => Scope::ReadAdmin,
             Self::ChangeOrganization
             | Self::AddCredentials
@@ -85,7 +93,8 @@ impl Right {
     /// What an admin needs.
     pub const fn permission(self) -> Permission {
         match self {
-            Self::SeeOrganization | Self::SeeStatus => Permission::ViewStatus,
+            Self::SeeOrganization | Self::SeeStatus | Self::SeeJobs => Permission::ViewStatus,
+            Self::SeeQuotaScans | Self::StartQuotaScans => Permission::QuotaScans,
             Self::ChangeOrganization
             | Self::SeeWebhooks
             | Self::ChangeWebhooks

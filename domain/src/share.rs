@@ -19,6 +19,7 @@ use crate::inbound::Source;
 use crate::invalid::Invalid;
 use crate::organization::SharePolicy;
 use crate::path::{Chroot, Located, Name, VPath, View};
+use crate::quota::{Counted, Quota};
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
 use base64::Engine as _;
@@ -335,14 +336,15 @@ fn several(owner: &Principal, paths: &[SharedPath]) -> Option<(Chroot, Permissio
         let at = VPath::root().child(&name).ok()?;
         if path.target == Some(Target::Folder) {
             for view in owner.chroot.within(&path.view)?.into_views() {
-                folders.push(View { at: at.join(&view.at).ok()?, tree: view.tree });
+                folders.push(View { at: at.join(&view.at).ok()?, ..view });
             }
             for (folder, verbs) in owner.permissions.within(&path.view).rules() {
                 rules.insert(at.join(folder).ok()?, *verbs);
             }
         } else {
             root = root.intersection(owner.permissions.at(&path.view.parent().unwrap_or(VPath::root())));
-            files.push(View { at, tree: path.tree.clone() });
+            // it is only read: nothing of it is counted
+            files.push(View { at, tree: path.tree.clone(), counted: Counted::Credential, quota: Quota::default() });
         }
     }
     rules.insert(VPath::root(), root);

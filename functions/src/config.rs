@@ -4,9 +4,14 @@ use crate::files::Door;
 use app::signing::{SigningError, SigningKeys};
 use app::tickets::{SecretTooShort, Tickets};
 use domain::webhook::address::AddressPolicy;
+use std::time::Duration;
 use store::aws::{Aws, AwsSettings, AwsSettingsError};
 use store::seal::{Sealer, SealerError};
 use zeroize::Zeroizing;
+
+/// `TOWPATH_RESUME_HOURS`, where it is not set.
+const RESUME_HOURS: u64 = 24;
+const MOST_RESUME_HOURS: u64 = 8760;
 
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +50,7 @@ pub struct Config {
     pub sftp_host: String,
     /// `TOWPATH_SFTP_PORT`, 22 by default.
     pub sftp_port: u16,
+    resume: Duration,
     /// `TOWPATH_WEBHOOK_LOOPBACK=1` allows http targets on loopback; only with an offline endpoint.
     pub address_policy: AddressPolicy,
 }
@@ -86,6 +92,14 @@ impl Config {
             None => 22,
             Some(text) => text.parse().map_err(|_| ConfigError::Invalid("TOWPATH_SFTP_PORT", "a port number"))?,
         };
+        let hours = match optional("TOWPATH_RESUME_HOURS") {
+            None => RESUME_HOURS,
+            Some(text) => {
+                let hours = text.parse().ok().filter(|hours| *hours <= MOST_RESUME_HOURS);
+                hours.ok_or(ConfigError::Invalid("TOWPATH_RESUME_HOURS", "a whole number of hours, at most 8760"))?
+            }
+        };
+        let resume = Duration::from_secs(hours * 3600);
         let loopback = optional("TOWPATH_WEBHOOK_LOOPBACK").is_some_and(|value| value == "1");
         if loopback && endpoint.is_none() {
             return Err(ConfigError::Invalid("TOWPATH_WEBHOOK_LOOPBACK", "unset unless AWS_ENDPOINT_URL is set"));
@@ -103,6 +117,7 @@ impl Config {
                 downloads: optional("TOWPATH_DOWNLOADS"),
             },
             share: optional("TOWPATH_SHARE_URL"),
+            resume,
             sftp_host: required("TOWPATH_SFTP_HOST")?,
             sftp_port,
             address_policy: if loopback { AddressPolicy::PublicAndLoopback } else { AddressPolicy::PublicOnly },
@@ -114,6 +129,7 @@ impl Config {
                 bucket_owner: optional("TOWPATH_BUCKET_OWNER"),
                 table: required("TOWPATH_TABLE")?,
                 events_queue_url: required("TOWPATH_EVENTS_QUEUE_URL")?,
+                jobs_queue_url: optional("TOWPATH_JOBS_QUEUE_URL").unwrap_or_default(),
             },
         })
     }
@@ -138,6 +154,17 @@ impl Config {
             ));
         }
         Ok(base.to_owned())
+    }
+
+    /// Where jobs are asked for and worked on.
+    pub fn jobs_queue(&self) -> Result<&str, ConfigError> {
+        let url = self.aws.jobs_queue_url.as_str();
+        if url.is_empty() { Err(ConfigError::Missing("TOWPATH_JOBS_QUEUE_URL")) } else { Ok(url) }
+    }
+
+    /// How long interrupted uploads are kept for who goes on: `TOWPATH_RESUME_HOURS`, as the nodes have it.
+    pub fn resume(&self) -> Duration {
+        self.resume
     }
 
     /// The HTTPS door of nodes, if there is one.

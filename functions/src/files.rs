@@ -35,16 +35,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::aws::Aws;
 use store::clock;
-use store::direct_uploads::DirectUploads;
-use store::intents::Intents;
-use store::leases::Leases;
-use store::messages::Messages;
 use store::nodes::Nodes;
 use store::objects::Objects;
-use store::partials::Partials;
 use store::records::Records;
-use store::settling::Settling;
-use store::times::Times;
 use tokio_util::sync::CancellationToken;
 
 /// What a request may bring: what Lambda takes, less a quarter for base64.
@@ -142,18 +135,11 @@ impl Storage {
     /// As the settings say. Sends no request.
     pub(crate) fn new(config: &Config, aws: &Aws) -> Self {
         let records = Records::new(aws, config.sealer.clone());
-        let stores = SettlingStores {
-            intents: Intents::new(aws),
-            settling: Settling::new(aws),
-            queue: Messages::new(aws),
-            times: Times::new(aws),
-            leases: Leases::new(aws),
-        };
+        let stores = SettlingStores::new(aws);
         let settler = Settler::start(stores.clone());
         let sessions = Sessions::new(NodeId::from_random(clock::random()));
         let quotas = Quotas::new(sessions.node().clone(), Nodes::new(aws), stores.leases.clone(), SWEPT);
-        let resuming =
-            Resuming { partials: Partials::new(aws), direct: DirectUploads::new(aws), keep_for: Duration::ZERO };
+        let resuming = Resuming::new(aws, Duration::ZERO);
         let vfs = Vfs::new(Objects::new(aws), stores, settler.clone(), Budget::least(), quotas.clone(), resuming);
         Self { records, vfs, sessions, quotas, settler }
     }

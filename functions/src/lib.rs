@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod files;
+pub mod housekeeping;
 pub mod http;
 pub mod local;
 pub mod management;

@@ -4,8 +4,7 @@
 use crate::http::auth::PeerAddress;
 use crate::http::error::ApiError;
 use crate::http::frame::dress;
-use crate::webhook::WebhookState;
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -13,7 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use std::net::SocketAddr;
 use std::time::Duration;
-use store::messages::Messages;
+use store::messages::Queue;
 use tokio::net::TcpListener;
 
 /// Lambda's limit for requests and answers. A body travels as base64, which is a third longer, when it is not text.
@@ -85,14 +84,20 @@ async fn gateway(State(limits): State<Limits>, request: Request, next: Next) -> 
     }
 }
 
-/// Gives the queue's messages to the webhook function until `stop` ends, as Lambda's event source does: what was
+/// A function that is given messages.
+pub trait Handler {
+    /// Handles a batch; answers the messages that SQS must give again.
+    fn handle(&self, batch: SqsEvent) -> impl Future<Output = SqsBatchResponse> + Send;
+}
+
+/// Gives a queue's messages to a function until `stop` ends, as Lambda's event source does, so many at a time: what was
 /// handled is deleted, what was not stays in the queue and is given again later.
-pub async fn poll_queue(messages: Messages, state: WebhookState, stop: impl Future<Output = ()>) {
+pub async fn poll_queue(messages: Queue, at_once: u8, state: impl Handler, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     loop {
         let received = tokio::select! {
             () = &mut stop => return,
-            received = messages.receive(5) => received,
+            received = messages.receive(5, at_once) => received,
         };
         let received = match received {
             Ok(received) => received,

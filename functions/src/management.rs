@@ -2,6 +2,7 @@
 
 mod api_keys;
 pub(crate) mod credentials;
+mod jobs;
 mod organization;
 mod organizations;
 mod portal_links;
@@ -75,6 +76,9 @@ fn resources(state: &ManagementState) -> Router<ManagementState> {
     sftpgo::resources()
         .route("/organizations", get(organizations::list).post(organizations::post))
         .route(one, get(organization::get).patch(organization::patch).delete(organizations::delete))
+        .route(&path("/jobs"), get(jobs::list))
+        .route(&path("/jobs/{id}"), get(jobs::get))
+        .route(&path("/quota-scans"), post(jobs::scan))
         .route(&path("/users"), get(credentials::list).post(credentials::post))
         .route(&path("/users/{id}"), get(credentials::get).patch(credentials::patch).delete(credentials::delete))
         .route(&path("/users/{id}/credential-rotations"), post(credentials::rotate))

@@ -9,6 +9,7 @@ mod error;
 mod folders;
 mod kept;
 mod page;
+mod quotas;
 mod shares;
 mod totp;
 mod user;
@@ -67,6 +68,12 @@ pub(crate) fn resources() -> Router<ManagementState> {
         .route(&path("/connections/{id}"), delete(connections::close))
         .route(&path("/folders"), get(folders::list).post(folders::post))
         .route(&path("/folders/{name}"), get(folders::get).put(folders::put).delete(folders::delete))
+        .route(&path("/quotas/users/scans"), get(quotas::user_scans))
+        .route(&path("/quotas/users/{username}/scan"), post(quotas::scan_user))
+        .route(&path("/quotas/users/{username}/usage"), put(quotas::put_user_usage))
+        .route(&path("/quotas/folders/scans"), get(quotas::folder_scans))
+        .route(&path("/quotas/folders/{name}/scan"), post(quotas::scan_folder))
+        .route(&path("/quotas/folders/{name}/usage"), put(quotas::put_folder_usage))
         .route(&path("/defender/hosts"), get(defender::list))
         .route(&path("/defender/hosts/{id}"), get(defender::get).delete(defender::forgive))
 }

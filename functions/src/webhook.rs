@@ -10,6 +10,7 @@ mod egress;
 
 pub use egress::{Egress, EgressError};
 
+use crate::local::Handler;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::event::Event;
 use domain::queue_message::{Content, Delivery, QueueMessage};
@@ -36,29 +37,6 @@ impl WebhookState {
     /// On these records and this queue, with this way out.
     pub fn new(records: Records, messages: Messages, egress: Egress) -> Self {
         Self { records, messages, egress }
-    }
-
-    /// Handles a batch; answers the messages that SQS must give again.
-    pub async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
-        let handled = batch.records.into_iter().map(|message| async move {
-            let id = message.message_id.clone().unwrap_or_default();
-            match self.handle_message(message).await {
-                Ok(()) => None,
-                Err(error) => {
-                    tracing::error!(message = id, error, "a queue message was not handled");
-                    Some(id)
-                }
-            }
-        });
-        let outcomes: Vec<Option<String>> =
-            futures_util::stream::iter(handled).buffer_unordered(AT_ONCE).collect().await;
-        let mut response = SqsBatchResponse::default();
-        for id in outcomes.into_iter().flatten() {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
-            response.batch_item_failures.push(failure);
-        }
-        response
     }
 
     async fn handle_message(&self, message: SqsMessage) -> Result<(), Failed> {
@@ -98,5 +76,29 @@ impl WebhookState {
         let wait = delivery.not_before.map_or(0, |at| at.millis().saturating_sub(now.millis()).max(0) / 1000 + 1);
         let delay = u32::try_from(wait).unwrap_or(MAX_DELAY_SECONDS).min(MAX_DELAY_SECONDS);
         self.messages.send(&[(QueueMessage::delivery(delivery), delay)]).await.map_err(|error| error.to_string())
+    }
+}
+
+impl Handler for WebhookState {
+    async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
+        let handled = batch.records.into_iter().map(|message| async move {
+            let id = message.message_id.clone().unwrap_or_default();
+            match self.handle_message(message).await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::error!(message = id, error, "a queue message was not handled");
+                    Some(id)
+                }
+            }
+        });
+        let outcomes: Vec<Option<String>> =
+            futures_util::stream::iter(handled).buffer_unordered(AT_ONCE).collect().await;
+        let mut response = SqsBatchResponse::default();
+        for id in outcomes.into_iter().flatten() {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            response.batch_item_failures.push(failure);
+        }
+        response
     }
 }

@@ -114,7 +114,7 @@ class Deployment:
             return secrets.get_secret_value(SecretId=match.group(1))["SecretString"]
 
         # 1. dynamic references stay as they are: resolved here, as they are written
-        for function in ["Management", "Token", "Files", "Webhook"]:
+        for function in ["Management", "Token", "Files", "Webhook", "Housekeeping"]:
             name = self.resources["Functions", function]
             variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
             variables = {key: re.sub(r"\{\{resolve:secretsmanager:(.+):SecretString\}\}", resolved, value)
@@ -398,6 +398,19 @@ def test_a_message_that_fails_stays_and_the_others_go(deployment, webhook):
     assert len(webhook.came) == before + 9, "none was delivered twice"
 
 
+def test_a_job_is_done(deployment, token):
+    jobs = f"/organizations/{deployment.accounts.organization}"
+    started = deployment.call(f"{jobs}/quota-scans", "POST", token)
+    assert started.status == 202, started
+    job = f"{jobs}/jobs/{started.json['Id']}"
+
+    def over():
+        shown = deployment.call(job, "GET", token).json
+        assert shown["State"] != "Failed", shown
+        return shown["State"] == "Succeeded" and shown
+    assert wait_for("the recount", over)["Failures"] == 0
+
+
 def test_a_refused_sign_in_is_announced(deployment, token, webhook):
     """By the token function, which may send to the queue for that alone."""
     user = User(deployment, token, "refused-partner")
@@ -597,7 +610,7 @@ def over_https(deployment, token, port):
 
 def test_no_function_was_refused_anything(deployment):
     """Also not where it goes on without it."""
-    for function in ["Management", "Token", "Files", "Webhook"]:
+    for function in ["Management", "Token", "Files", "Webhook", "Housekeeping"]:
         log = deployment.log(function, 10_000_000)
         assert "REPORT" in log or "answered" in log, f"{function} has no log"
         assert "AccessDenied" not in log and "not authorized" not in log, function
@@ -607,7 +620,7 @@ def test_what_cannot_be_made_again_survives_its_stack(offline):
     """Each by itself: ministack forgets DeletionPolicy in nested stacks."""
     cloudformation = offline.client("cloudformation")
     kept = {}
-    for name, parameters in [("data", {"ExistingBucket": "", "ResumeDays": "1", "CorsOrigin": "", "Housekeeping": "yes"}),
+    for name, parameters in [("data", {"ExistingBucket": "", "ResumeDays": "1", "CorsOrigin": ""}),
                              ("secrets", {"HttpsDoor": "yes"})]:
         cloudformation.create_stack(
             StackName=f"kept-{name}", TemplateBody=(INFRA / "stacks" / f"{name}.yaml").read_text(),

@@ -58,7 +58,8 @@ NEEDS = {
     "s3 PutObject": [("files", "s3:PutObject")],
     "s3 UploadPart": [("files", "s3:PutObject")],
     "s3 UploadPartCopy": [("files", "s3:GetObject"), ("files", "s3:PutObject")],
-    "sqs SendMessageBatch": [("events-queue", "sqs:SendMessage")],
+    # to which queue, see QUEUES
+    "sqs SendMessageBatch": [],
     # linked into every program with the SDK's clients: directory buckets and roles of profiles, neither of which exist here
     "s3 CreateSession": [],
     "sts AssumeRole": [],
@@ -66,6 +67,9 @@ NEEDS = {
 }
 WRITES = {"Put": "dynamodb:PutItem", "Update": "dynamodb:UpdateItem", "Delete": "dynamodb:DeleteItem",
           "ConditionCheck": "dynamodb:ConditionCheckItem"}
+
+# Who sends to which.
+QUEUES = {"events-queue": "store::messages::Messages::send", "jobs-queue": "store::messages::JobMessages::send"}
 
 
 def statements(part):
@@ -113,8 +117,11 @@ def called(part):
         kinds = set(re.findall(r"aws_sdk_dynamodb::types::_\w+::(Put|Update|Delete|ConditionCheck)Builder::build\b", symbols(part)))
         assert kinds, f"{part} writes transactions of nothing"
         found |= {("table", WRITES[kind]) for kind in kinds}
-    if "store::intents::Intents::overdue" in symbols(part):
+    if any(asks in symbols(part) for asks in ["store::intents::Intents::overdue", "store::jobs::Jobs::due"]):
         found.add(("index", "dynamodb:Query"))
+    sends = {queue for queue, sender in QUEUES.items() if sender in symbols(part)}
+    assert bool(sends) == ("sqs SendMessageBatch" in operations(part)), f"{part} sends to {sends}"
+    found |= {(queue, "sqs:SendMessage") for queue in sends}
     return found
 
 
@@ -130,16 +137,11 @@ def test_the_table_is_what_the_program_calls(part):
     assert own == called(part)
 
 
-def test_a_part_without_a_program_is_off():
-    default = load(INFRA / "template.yaml")["Parameters"]["Housekeeping"]["Default"]
-    assert default == "no" or "housekeeping" in BUILT
-
-
-def test_one_place_asks_the_index():
+def test_two_places_ask_the_index():
     """What `called` looks for."""
     found = [path.name for path in (ROOT / "store/src").rglob("*.rs")
              for _ in re.finditer(r"\.index_name\(", path.read_text())]
-    assert sorted(found) == ["create.rs", "intents.rs"], "one makes it"
+    assert sorted(found) == ["create.rs", "intents.rs", "jobs.rs"], "one makes it"
 
 
 def every_role():

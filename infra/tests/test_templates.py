@@ -124,7 +124,7 @@ def test_the_table_is_the_one_that_the_programs_make():
 
 def test_queues_fit_their_functions():
     data, functions = stacks()["data.yaml"]["Resources"], stacks()["functions.yaml"]["Resources"]
-    for queue, function in [("EventsQueue", "Webhook"), ("JobsQueue", "HousekeepingFunction")]:
+    for queue, function in [("EventsQueue", "Webhook"), ("JobsQueue", "Housekeeping")]:
         visible, timeout = data[queue]["Properties"]["VisibilityTimeout"], functions[function]["Properties"]["Timeout"]
         assert visible >= 6 * timeout, "what AWS asks for"
     receives = data["EventsQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
@@ -185,7 +185,7 @@ def test_variables_are_settings():
     """Every TOWPATH_ name in the templates is one that the programs read."""
     asked = source("docs/SETTINGS.md")
     for path in ALL:
-        for name in set(re.findall(r"\bTOWPATH_[A-Z_]+\b", path.read_text())) - {"TOWPATH_JOBS_QUEUE_URL"}:
+        for name in set(re.findall(r"\bTOWPATH_[A-Z_]+\b", path.read_text())):
             assert f"`{name}`" in asked, (path.name, name)
 
 
@@ -271,7 +271,7 @@ def test_the_https_door_is_whole_or_not_there():
     for name, function in functions.items():
         if function["Type"] == "AWS::Lambda::Function" and name != "Files":
             assert not {"TOWPATH_TICKET_SECRET", "TOWPATH_BUCKET"} & set(function["Properties"]["Environment"]["Variables"]) \
-                or name == "HousekeepingFunction", name
+                or name == "Housekeeping", name
 
 
 def test_the_function_for_files_has_memory_for_its_budget():
@@ -318,4 +318,3 @@ def test_the_cost_counts_the_alarms_that_there_are():
               if resource["Type"] == "AWS::CloudWatch::Alarm"]
     text = source("docs/DEPLOY.md")
     assert f"| {alarms.count(None)} × 0.10 |" in text and f"| {alarms.count('HasNodes')} × 0.10 |" in text
-    assert alarms.count("Housekeeps") == 3

@@ -63,6 +63,7 @@ impl Accounts {
             api_key: None,
             link: None,
             quota: domain::quota::Quota::default(),
+            organization_quota: domain::quota::Quota::default(),
             bandwidth: domain::bandwidth::Bandwidth::default(),
         };
         let grounds = Grounds { credential_rev: 1, ends_at: None };
@@ -182,7 +183,7 @@ impl FileSession {
         tree.insert(to.clone(), moved);
         Ok(())
     }
-    pub async fn space(&self) -> Result<Space, FileError> {
+    pub async fn space(&self, _path: &VPath) -> Result<Space, FileError> {
         Ok(Space { used_bytes: 10_000, used_files: 3, quota: domain::quota::Quota::default() })
     }
     pub async fn set_modified(&self, path: &VPath, modified: Timestamp) -> Result<(), FileError> {

@@ -1,6 +1,6 @@
 //! The protocol node: settings, state, doors, and the signal to stop.
 
-use app::sweep::Sweep;
+use app::sweep::{ORPHANED_AFTER_MILLIS, Sweep};
 use protocol_node::config::{Config, LogFormat};
 use protocol_node::door::Doors;
 use protocol_node::operation::SidePort;
@@ -18,8 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use transfers::door::DoorState;
 
-/// A multipart upload without an intent, and without a record that it is kept, is ended when it is an hour old.
-const ORPHANED_AFTER_MILLIS: i64 = 3600 * 1000;
 /// How long the node waits, when it stops, until everything is counted and announced.
 const SETTLING: Duration = Duration::from_secs(20);
 /// For taking leave: without it the node is taken for dead, somewhat later.

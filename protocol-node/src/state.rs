@@ -21,11 +21,7 @@ use domain::id::NodeId;
 #[cfg(not(test))]
 use std::time::Duration;
 #[cfg(not(test))]
-use store::{
-    aws::Aws, defender::Scores, direct_uploads::DirectUploads, intents::Intents, leases::Leases, messages::Messages,
-    nodes::Nodes, objects::Objects, partials::Partials, records::Records, seal::Sealer, settling::Settling,
-    times::Times,
-};
+use store::{aws::Aws, defender::Scores, nodes::Nodes, objects::Objects, records::Records, seal::Sealer};
 
 /// Accounts and files, shared by all sessions of the process.
 #[derive(Clone)]
@@ -85,17 +81,11 @@ pub async fn build(config: &Config) -> Result<Built, BuildError> {
     let aws = Aws::connect(config.aws.clone()).await?;
     let records = Records::new(&aws, Sealer::new(&config.sealing_secret)?);
     let objects = Objects::new(&aws);
-    let stores = SettlingStores {
-        intents: Intents::new(&aws).with_lease(config.lease),
-        settling: Settling::new(&aws),
-        queue: Messages::new(&aws),
-        times: Times::new(&aws),
-        leases: Leases::new(&aws),
-    };
+    let mut stores = SettlingStores::new(&aws);
+    stores.intents = stores.intents.with_lease(config.lease);
     let settler = Settler::start(stores.clone());
     let budget = Budget::new(config.memory_budget_mib)?;
-    let resuming =
-        Resuming { partials: Partials::new(&aws), direct: DirectUploads::new(&aws), keep_for: config.resume };
+    let resuming = Resuming::new(&aws, config.resume);
     let sessions = Sessions::announced_by(NodeId::from_random(store::clock::random()), settler.clone());
     let nodes = Nodes::new(&aws);
     let quotas = Quotas::new(sessions.node().clone(), nodes.clone(), stores.leases.clone(), swept(config));

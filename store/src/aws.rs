@@ -29,6 +29,8 @@ pub struct AwsSettings {
     pub table: String,
     /// `TOWPATH_EVENTS_QUEUE_URL`.
     pub events_queue_url: String,
+    /// `TOWPATH_JOBS_QUEUE_URL`, where jobs are asked for or worked on.
+    pub jobs_queue_url: String,
 }
 
 /// Why the settings cannot be used.

@@ -315,7 +315,7 @@ impl Intents {
     ) -> Result<Option<(Overdue, bool)>, IntentError> {
         let all = self.kept_on_key(organization, key).await?;
         let wanted =
-            |found: &Overdue| matches!(&found.intent.change, Change::RenameFolder { from: other } if other == from);
+            |found: &Overdue| matches!(&found.intent.change, Change::RenameFolder { from: other, .. } if other == from);
         Ok(all.into_iter().find(wanted).map(|found| {
             let over = found.due.millis() < now.millis();
             (found, over)

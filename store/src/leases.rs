@@ -6,12 +6,13 @@
 
 use crate::aws::Aws;
 use crate::item::{Item, key_attributes, number, optional_number};
-use crate::patience::{AFTER_A_COLLISION, COLLISIONS, conditionally, patiently, was_cancelled_by};
+use crate::patience::{conditionally, patiently};
 use crate::records::RecordError;
+use crate::scans::once;
 use crate::table;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-use domain::id::{CredentialId, NodeId, OrganizationId, uuid_text};
-use domain::quota::Amount;
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
+use domain::id::{NodeId, OrganizationId, uuid_text};
+use domain::quota::{Amount, Holder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,7 +33,6 @@ pub struct Leases {
 /// What is to be taken off a lease of this process when the sweep has counted what it was reserved for.
 pub struct Owed {
     organization: OrganizationId,
-    credential: CredentialId,
     less: Leased,
     since: Instant,
 }
@@ -43,20 +43,12 @@ const TOGETHER: Duration = Duration::from_secs(60);
 /// A part of a node's lease, as an operation uses it up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leased {
+    /// Of whose quota.
+    pub holder: Holder,
     /// Whose lease.
     pub node: NodeId,
     /// How much of it.
     pub amount: Amount,
-}
-
-impl Leased {
-    /// Parts of one node's lease together. (All that a node settles is its own; what others left has no lease any more.)
-    pub(crate) fn all<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
-        parts.into_iter().fold(None, |sum: Option<Self>, part| {
-            let amount = sum.map_or(Amount::default(), |sum| sum.amount).plus(part.amount);
-            Some(Self { node: part.node.clone(), amount })
-        })
-    }
 }
 
 /// What a usage record says.
@@ -78,22 +70,18 @@ impl Leases {
     }
 
     /// Notes what is left to the sweep to count, which does not know of the lease.
-    pub fn owe(&self, organization: &OrganizationId, credential: &CredentialId, less: &Leased) {
+    pub fn owe(&self, organization: &OrganizationId, less: &Leased) {
         if less.amount.is_zero() {
             return;
         }
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |one: &&mut Owed| {
-            one.credential == *credential && one.less.node == less.node && one.since.elapsed() < TOGETHER
+            let whose = one.organization == *organization && one.less.holder == less.holder;
+            whose && one.less.node == less.node && one.since.elapsed() < TOGETHER
         };
         match owed.iter_mut().find(same) {
             Some(same) => (same.since, same.less.amount) = (Instant::now(), same.less.amount.plus(less.amount)),
-            None => owed.push(Owed {
-                organization: organization.clone(),
-                credential: credential.clone(),
-                less: less.clone(),
-                since: Instant::now(),
-            }),
+            None => owed.push(Owed { organization: organization.clone(), less: less.clone(), since: Instant::now() }),
         }
     }
 
@@ -104,19 +92,15 @@ impl Leases {
             owed.extract_if(.., |owed| owed.since.elapsed() >= after).collect()
         };
         for one in due {
-            if self.give_back(&one.organization, &one.credential, &one.less).await.is_err() {
+            if self.give_back(&one.organization, &one.less).await.is_err() {
                 self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(one);
             }
         }
     }
 
     /// Usage and leases.
-    pub async fn get(
-        &self,
-        organization: &OrganizationId,
-        credential: &CredentialId,
-    ) -> Result<Accounted, RecordError> {
-        let key = table::usage(organization, credential);
+    pub async fn get(&self, organization: &OrganizationId, holder: &Holder) -> Result<Accounted, RecordError> {
+        let key = table::usage(organization, holder);
         let request =
             self.client.get_item().table_name(&self.table).consistent_read(true).set_key(Some(key_attributes(key)));
         let answer = patiently(|| request.clone().send()).await.map_err(RecordError::unavailable)?;
@@ -127,7 +111,6 @@ impl Leases {
     pub async fn take(
         &self,
         organization: &OrganizationId,
-        credential: &CredentialId,
         more: &Leased,
         gone: &BTreeSet<NodeId>,
         read: &Accounted,
@@ -137,7 +120,7 @@ impl Leases {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key_attributes(table::usage(organization, credential))))
+            .set_key(Some(key_attributes(table::usage(organization, &more.holder))))
             .expression_attribute_names("#rev", REV)
             .expression_attribute_names("#bytes", format!("{BYTES}{}", more.node))
             .expression_attribute_names("#files", format!("{FILES}{}", more.node))
@@ -167,21 +150,17 @@ impl Leases {
         }
         // somebody was faster, or we were, and the answer got lost. (If others came after that, it stays ours unknowingly, and
         // goes when this node ends.)
-        Ok(self.get(organization, credential).await?.by.is_some_and(|by| by == token))
+        Ok(self.get(organization, &more.holder).await?.by.is_some_and(|by| by == token))
     }
 
     /// Takes off a node's lease, once: an ADD that is sent again after a lost answer would do it twice, so it is a transaction,
     /// which DynamoDB knows by its token for ten minutes.
-    pub async fn give_back(
-        &self,
-        organization: &OrganizationId,
-        credential: &CredentialId,
-        less: &Leased,
-    ) -> Result<(), RecordError> {
-        let less = Less::of(less);
+    pub async fn give_back(&self, organization: &OrganizationId, less: &Leased) -> Result<(), RecordError> {
+        let key = key_attributes(table::usage(organization, &less.holder));
+        let less = Less::of(&less.node, less.amount);
         let mut update = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(key_attributes(table::usage(organization, credential))))
+            .set_key(Some(key))
             .update_expression(format!("ADD {}", less.expression))
             .condition_expression("attribute_exists(pk)");
         for (name, value) in less.names {
@@ -190,25 +169,8 @@ impl Leases {
         for (name, value) in less.values {
             update = update.expression_attribute_values(name, value);
         }
-        let update = update.build().map_err(RecordError::internal)?;
-        let request = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(update).build())
-            .client_request_token(uuid_text(crate::clock::random()));
-        let mut collisions = 0;
-        loop {
-            match patiently(|| request.clone().send()).await {
-                Ok(_) => return Ok(()),
-                // there is nothing that it could be taken off
-                Err(error) if was_cancelled_by(&error, "ConditionalCheckFailed") => return Ok(()),
-                Err(error) if collisions < COLLISIONS && was_cancelled_by(&error, "TransactionConflict") => {
-                    collisions += 1;
-                    tokio::time::sleep(AFTER_A_COLLISION * collisions).await;
-                }
-                Err(error) => return Err(RecordError::unavailable(error)),
-            }
-        }
+        // if there is nothing that it could be taken off, that is all right
+        once(&self.client, update.build().map_err(RecordError::internal)?).await.map(|_| ())
     }
 }
 
@@ -223,15 +185,12 @@ pub(crate) struct Less {
 }
 
 impl Less {
-    pub(crate) fn of(leased: &Leased) -> Self {
+    pub(crate) fn of(node: &NodeId, amount: Amount) -> Self {
         let negative = |amount: u64| number(-i64::try_from(amount).unwrap_or(i64::MAX));
         Self {
             expression: "#lease_bytes :less_bytes, #lease_files :less_files",
-            names: [
-                ("#lease_bytes", format!("{BYTES}{}", leased.node)),
-                ("#lease_files", format!("{FILES}{}", leased.node)),
-            ],
-            values: [(":less_bytes", negative(leased.amount.bytes)), (":less_files", negative(leased.amount.files))],
+            names: [("#lease_bytes", format!("{BYTES}{node}")), ("#lease_files", format!("{FILES}{node}"))],
+            values: [(":less_bytes", negative(amount.bytes)), (":less_files", negative(amount.files))],
         }
     }
 }

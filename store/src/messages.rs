@@ -1,10 +1,11 @@
-//! Messages in the events queue: sending in batches, and for the development program receiving and deleting.
+//! Messages in the queues of events and of jobs: sending in batches, and for the development program receiving and deleting.
 
 use crate::aws::Aws;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, SendMessageBatchRequestEntry};
-use domain::queue_message::QueueMessage;
+use domain::queue_message::{JobMessage, QueueMessage};
 use futures_util::FutureExt as _;
+use serde::Serialize;
 
 /// SQS takes this many messages in one request.
 const BATCH: usize = 10;
@@ -14,7 +15,7 @@ pub const MAX_DELAY_SECONDS: u32 = 900;
 
 /// The queue did not take or give messages.
 #[derive(Debug, thiserror::Error)]
-#[error("the events queue did not answer: {0}")]
+#[error("the queue did not answer: {0}")]
 pub struct MessagesError(String);
 
 fn failed<E: std::error::Error + 'static>(error: E) -> MessagesError {
@@ -33,22 +34,58 @@ pub struct Received {
     pub receive_count: u32,
 }
 
-/// The events queue. Cheap to clone.
+/// A queue. Cheap to clone.
 #[derive(Clone)]
-pub struct Messages {
+pub struct Queue {
     client: Client,
     url: String,
 }
 
+/// The events queue. Cheap to clone.
+#[derive(Clone)]
+pub struct Messages(Queue);
+
+/// The jobs queue. Cheap to clone.
+#[derive(Clone)]
+pub struct JobMessages(Queue);
+
 impl Messages {
     /// The queue of the settings.
     pub fn new(aws: &Aws) -> Self {
-        Self { client: aws.sqs.clone(), url: aws.settings.events_queue_url.clone() }
+        Self(Queue { client: aws.sqs.clone(), url: aws.settings.events_queue_url.clone() })
+    }
+
+    /// The queue itself.
+    pub fn queue(&self) -> &Queue {
+        &self.0
     }
 
     /// Sends messages, each after its delay in seconds. An error means that at least one was not taken; others may
     /// have been, so a repeated call may send twice, which receivers of the queue expect.
     pub async fn send(&self, messages: &[(QueueMessage, u32)]) -> Result<(), MessagesError> {
+        self.0.send(messages).await
+    }
+}
+
+impl JobMessages {
+    /// The queue of the settings.
+    pub fn new(aws: &Aws) -> Self {
+        Self(Queue { client: aws.sqs.clone(), url: aws.settings.jobs_queue_url.clone() })
+    }
+
+    /// The queue itself.
+    pub fn queue(&self) -> &Queue {
+        &self.0
+    }
+
+    /// Sends word of a job.
+    pub async fn send(&self, message: JobMessage) -> Result<(), MessagesError> {
+        self.0.send(&[(message, 0)]).await
+    }
+}
+
+impl Queue {
+    async fn send<T: Serialize>(&self, messages: &[(T, u32)]) -> Result<(), MessagesError> {
         for chunk in messages.chunks(BATCH) {
             let mut request = self.client.send_message_batch().queue_url(&self.url);
             for (at, (message, delay)) in chunk.iter().enumerate() {
@@ -65,13 +102,13 @@ impl Messages {
         Ok(())
     }
 
-    /// Waits up to `wait_seconds` for at most ten messages.
-    pub async fn receive(&self, wait_seconds: u8) -> Result<Vec<Received>, MessagesError> {
+    /// Waits up to `wait_seconds` for at most `most` messages, which are ten.
+    pub async fn receive(&self, wait_seconds: u8, most: u8) -> Result<Vec<Received>, MessagesError> {
         let answer = self
             .client
             .receive_message()
             .queue_url(&self.url)
-            .max_number_of_messages(10)
+            .max_number_of_messages(i32::from(most.clamp(1, 10)))
             .wait_time_seconds(i32::from(wait_seconds.min(15)))
             .message_system_attribute_names(aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount)
             .send()

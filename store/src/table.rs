@@ -28,7 +28,7 @@
 //! | who took a version of an object away, and who counted that | `GONE#<org>#<object key>` | `<version>` | claimed in one transaction with the intent: 4 WCU for both; noted in the transaction that settles: 2 WCU; read by the sweep alone; `ttl` one day |
 //! | interrupted uploads | `PARTIAL#<org>` | `<credential id>#<hash of the object key>` | Get, consistent: 1, when a file is opened without TRUNC; all of a credential: Query, consistent, when a session looks at names, at most every 10 s; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |
 //! | uploads straight to S3 | `UPLOAD#<org>` | `<credential id>#<upload id>` | Put when one begins, after a Query of the credential's, consistent, so that there are few; Get, consistent: 1, for each look; a conditional Delete at its end; all of an organization: Query, for old multipart uploads; `ttl` a week after their end |
-//! | usage, and leases of what is left of a quota | `USAGE#<org>` | `<credential id>` | Update in the transaction that settles up to 33 operations: 2 WCU for all of them; Get, consistent: 1. With a quota: a block of it is leased by a Get beside the nodes' Query and a conditional Update, and given back by an Update |
+//! | usage of the organization, a credential or a virtual folder, and leases of what is left of a quota | `USAGE#<org>` | `ORG`, `<credential id>`, `FOLDER#<name>` | two or three Updates in the transaction that settles up to 30 operations: 2 WCU each, for all of them; Get, consistent: 1; of all folders: Query, consistent. With a quota: a block of it is leased by a Get beside the nodes' Query and a conditional Update, and given back by an Update. During a recount the record also holds what was counted since its last page: written larger, for as long |
 //! | time that a client gave a file, and its arrival | `META#<org>#<object key of the folder>` | `<name>` | written when a client sets a time: 1 WCU; STAT and OPEN: Get, consistent: 1; a listing: Query beside its pages, consistent, 500 records at a time, about 25 RCU for 1,000 (1 where there are none); moved by renames: Get 1, and 2 WCU where there is one; what is replaced or deleted: Get 1, and 1 WCU where there is one |
 //! | node that is alive | `NODES` | `<node id>` | Put every 2 s (5 s without sessions): 1 WCU; all: Query, consistent, ≤ 1 for 30 nodes; `ttl` one day |
 //! | sessions on a node | `NODE#<node id>` | `<org>#<page>` | 16 sessions a page; Put when one begins or ends, and every 8 s while something happens in it: about 1 WCU for 4 sessions; those of an organization: Query, consistent, on each node; `ttl` one day |
@@ -37,14 +37,16 @@
 //! | failed logins of an address | `DEFENDER#*` | `<host>` | Update at each failure: 1 WCU, none while it is banned; `ttl` a week |
 //! | failed logins of a credential at an address | `DEFENDER#<org>` | `<host>#<credential id>` | the same; those of an organization: Query |
 //! | bans | `BANS` | `<host>#<org>#<credential id>` | Put; all: Query, consistent, by each node every 5 s: 1 where there are none; `ttl` at their end |
-//! | jobs, delivery log | `JOB#…`, `DELIVERY#…` | | reserved |
+//! | job | `JOB#<org>` | `<job id>`, in the order of time | Put when it is asked for, and every 2 s while somebody works on it: 2 WCU; Get, consistent: 1; list: Query, backwards; `ttl` 30 days after its end. Those that are not over: index `sweep`, partition `JOB`, by when they are due: Query, once a minute |
+//! | delivery log | `DELIVERY#…` | | reserved |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
 //! 4 RCU, two or three round trips deep. A request with an API key or a token is one Update, then its data.
 //!
 //! Hot keys: what every request of one API key writes is an item of its own partition (1,000 writes a second, far above
 //! any limit that a key has). What every login of one organization reads (its settings) is one item: 3,000 consistent
-//! reads a second, which is beyond what password hashing allows. `NODES` and `CLOSE` are one partition each: 2,000 nodes
+//! reads a second, which is beyond what password hashing allows. What is settled for one organization writes one item, in batches:
+//! some hundred transactions a second, and so some thousand files, beyond which settling (not the clients) waits. `NODES` and `CLOSE` are one partition each: 2,000 nodes
 //! could beat in one. Sweeping is spread over [`SWEEP_SHARDS`] partitions.
 //!
 //! Every item has `v`, the version of its shape. Records that are edited have `rev`, which grows with every change: a writer names the `rev` it
@@ -61,6 +63,8 @@ use domain::defender::Host;
 use domain::digest::derived_id;
 use domain::folder::FolderName;
 use domain::id::{CredentialId, NodeId, OperationId, OrganizationId, ShareId};
+use domain::job::JobId;
+use domain::quota::Holder;
 use domain::time::Timestamp;
 use domain::token::AccountId;
 
@@ -321,14 +325,35 @@ pub(crate) fn time(organization: &OrganizationId, object_key: &str) -> Key {
     Key::new(times_of(organization, folder), name)
 }
 
+/// The partition of an organization's jobs.
+pub(crate) fn jobs(organization: &OrganizationId) -> String {
+    format!("JOB#{organization}")
+}
+
+/// A job.
+pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
+    Key::new(jobs(organization), id.as_str())
+}
+
+/// The partition of the index [`SWEEP_INDEX`] for jobs.
+pub(crate) const SWEPT_JOBS: &str = "JOB";
+
 /// The partition of what an organization's files take.
 pub(crate) fn usage_partition(organization: &OrganizationId) -> String {
     format!("USAGE#{organization}")
 }
 
-/// What a credential's files take.
-pub(crate) fn usage(organization: &OrganizationId, credential: &CredentialId) -> Key {
-    Key::new(usage_partition(organization), credential.as_str())
+/// What the sort keys of folders' usage start with.
+pub(crate) const FOLDER_USAGE: &str = "FOLDER#";
+
+/// What a holder's files take.
+pub(crate) fn usage(organization: &OrganizationId, holder: &Holder) -> Key {
+    let partition = usage_partition(organization);
+    match holder {
+        Holder::Organization => Key::new(partition, "ORG"),
+        Holder::Credential(credential) => Key::new(partition, credential.as_str()),
+        Holder::Folder(name) => Key::new(partition, format!("{FOLDER_USAGE}{name}")),
+    }
 }
 
 /// The partition of all nodes.

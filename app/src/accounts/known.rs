@@ -3,7 +3,7 @@
 //! Nothing is believed of then: its records are read now, and it must be allowed to connect from where it is. It takes no place
 //! among the credential's sessions, because a request is none.
 
-use super::{Login, with_folders};
+use super::{Login, complete};
 use crate::sessions::Sessions;
 use crate::shares::Shares;
 use crate::vfs::Vfs;
@@ -71,7 +71,7 @@ impl Known {
                 return Err(KnownError::Refused);
             }
         };
-        let principal = with_folders(&self.records, principal, &credential.value).await?;
+        let principal = complete(&self.records, principal, &organization.value, &credential.value).await?;
         let ends_at = credential.value.expires_at.filter(|_| organization.value.close_sessions_on_change);
         Ok(Login { principal, grounds: Grounds { credential_rev: credential.rev, ends_at }, place: None })
     }

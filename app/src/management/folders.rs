@@ -8,10 +8,12 @@ use domain::event::{ChangedHow, ChangedKind};
 use domain::folder::{FolderName, Mounted, VirtualFolder};
 use domain::invalid::Invalid;
 use domain::path::VPath;
+use domain::quota::Holder;
 use domain::right::Right;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use store::records::{RecordError, Versioned};
+use store::settling::{SettleError, Usage};
 
 /// The most folders of an organization, and so of an answer.
 pub const MAX_FOLDERS: usize = 1000;
@@ -35,19 +37,27 @@ pub struct ShownFolder {
     pub folder: VirtualFolder,
     /// Who sees it.
     pub users: Vec<String>,
+    /// What lies in it, as it is counted.
+    pub usage: Usage,
 }
 
 const NO_SUCH: ManagementError = ManagementError::NotFound("folder");
+
+fn unavailable(error: SettleError) -> ManagementError {
+    ManagementError::Unavailable(error.to_string())
+}
 
 impl Management {
     /// All folders, by name.
     pub async fn folders(&self, caller: &Caller) -> Result<Vec<ShownFolder>, ManagementError> {
         caller.require(Right::SeeFolders)?;
-        let (folders, mut users) =
-            futures_util::future::try_join(self.all_folders(caller), self.who_sees(caller)).await?;
+        let counted = async { self.settling.usage_of_folders(&caller.organization).await.map_err(unavailable) };
+        let (folders, mut users, mut usage) =
+            futures_util::future::try_join3(self.all_folders(caller), self.who_sees(caller), counted).await?;
         let shown = |folder: VirtualFolder| {
             let users = users.remove(&folder.name).unwrap_or_default();
-            ShownFolder { folder, users }
+            let usage = usage.remove(&folder.name).unwrap_or_default();
+            ShownFolder { folder, users, usage }
         };
         Ok(folders.into_iter().map(shown).collect())
     }
@@ -55,10 +65,12 @@ impl Management {
     /// One folder.
     pub async fn folder(&self, caller: &Caller, name: &FolderName) -> Result<ShownFolder, ManagementError> {
         caller.require(Right::SeeFolders)?;
-        let (folder, mut users) =
-            futures_util::future::try_join(self.load_folder(caller, name), self.who_sees(caller)).await?;
+        let holder = Holder::Folder(name.clone());
+        let counted = async { self.settling.usage(&caller.organization, &holder).await.map_err(unavailable) };
+        let (folder, mut users, usage) =
+            futures_util::future::try_join3(self.load_folder(caller, name), self.who_sees(caller), counted).await?;
         let users = users.remove(name).unwrap_or_default();
-        Ok(ShownFolder { folder: folder.value, users })
+        Ok(ShownFolder { folder: folder.value, users, usage })
     }
 
     /// Creates a folder. Nothing changes in the bucket: its part of the tree may hold files already.
@@ -87,7 +99,7 @@ impl Management {
         let announced = self.announcing(vec![announced::by(caller, made)]);
         let written = announced.records.save_folder(&folder, None).await;
         match announced.told(written).await {
-            Ok(_) => Ok(ShownFolder { folder, users: Vec::new() }),
+            Ok(_) => Ok(ShownFolder { folder, users: Vec::new(), usage: Usage::default() }),
             Err(RecordError::Conflict) => Err(ManagementError::Conflict("a folder of this name exists")),
             Err(error) => Err(error.into()),
         }
@@ -189,7 +201,7 @@ impl Management {
         }
     }
 
-    async fn load_folder(
+    pub(super) async fn load_folder(
         &self,
         caller: &Caller,
         name: &FolderName,

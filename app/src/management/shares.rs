@@ -3,7 +3,7 @@
 
 use super::announced;
 use super::{ATTEMPTS, Caller, Management, ManagementError, Who};
-use crate::accounts::with_folders;
+use crate::accounts::complete;
 use domain::access::Principal;
 use domain::credential::{Credential, State};
 use domain::event::{ChangedHow, ChangedKind};
@@ -149,7 +149,7 @@ impl Management {
             let share = &old.record.value;
             let owner = self.records.credential(&share.organization, &share.owner).await?;
             let owner = owner.ok_or(ManagementError::Conflict("the owner of the link is gone: delete the link"))?.value;
-            let principal = with_folders(&self.records, owner.principal(), &owner).await?;
+            let principal = complete(&self.records, owner.principal(), &organization, &owner).await?;
             let owner = ShareOwner { principal, of_organization: share.of_organization };
             let mut new = share.clone();
             self.apply_share(&mut new, &organization, &owner, &change, old.password.as_ref()).await?;
@@ -183,9 +183,10 @@ impl Management {
         if share.of_organization {
             return Ok(path);
         }
+        let organization = self.own_organization(caller).await?.value;
         let owner = self.records.credential(&caller.organization, &share.owner).await?;
         let owner = owner.ok_or(ManagementError::Conflict("the owner of the link is gone: delete the link"))?.value;
-        let principal = with_folders(&self.records, owner.principal(), &owner).await?;
+        let principal = complete(&self.records, owner.principal(), &organization, &owner).await?;
         let seen = principal.chroot.seen_at(&path.path);
         let seen = seen
             .ok_or_else(|| ManagementError::field("Path", &Invalid::new("must be in the tree of the link's owner")))?;

@@ -5,7 +5,7 @@ use super::announced;
 use super::shares::{ShareOwner, name_of};
 use super::user_account::not_kept;
 use super::{ATTEMPTS, Management, ManagementError, ShareChange, ShownShare, UserCaller};
-use crate::accounts::with_folders;
+use crate::accounts::complete;
 use domain::access::{Principal, Verb};
 use domain::credential::Credential;
 use domain::credential::restrictions::OwnAccount;
@@ -157,7 +157,7 @@ impl Management {
         let (organization, credential) = self.own_credential(caller).await?;
         let credential = credential.value;
         not_kept(&credential, OwnAccount::SharesDisabled)?;
-        let principal = with_folders(&self.records, credential.principal(), &credential).await?;
+        let principal = complete(&self.records, credential.principal(), &organization, &credential).await?;
         let principal = match caller.key() {
             Some(key) => key.limits(principal),
             None => principal,

@@ -12,6 +12,7 @@ use domain::id::OperationId;
 use domain::intent::{Change, Intent, renamed};
 use domain::kept_time::KeptTime;
 use domain::path::ObjectKey;
+use domain::quota::Counted;
 use domain::time::Timestamp;
 use domain::upload::COPY_PART_BYTES;
 use futures_util::{StreamExt as _, stream};
@@ -103,7 +104,12 @@ impl Sweep {
             organization: job.organization.clone(),
             credential: job.credential.clone(),
             key: target.as_str().to_owned(),
-            change: Change::RenameTo { from: key.as_str().to_owned(), source: seen_of(&source) },
+            counted: job.counted.clone(),
+            change: Change::RenameTo {
+                from: key.as_str().to_owned(),
+                source: seen_of(&source),
+                counted: counted_there(job),
+            },
             event: None,
             seen: None,
             made_bytes: None,
@@ -158,5 +164,13 @@ impl Sweep {
         let begun = self.objects.begin_copy(to.clone(), operation, source).await;
         let upload = begun.map_err(|error| WriteError { error, tried_before: false })?;
         copy_in_parts(&self.objects, &upload, from, source, COPY_PART_BYTES, &Precondition::Absent).await
+    }
+}
+
+/// For whom what lies in the old folder counts.
+fn counted_there(job: &Intent) -> Counted {
+    match &job.change {
+        Change::RenameFolder { counted, .. } => counted.clone(),
+        _ => Counted::default(),
     }
 }

@@ -48,7 +48,8 @@ impl FileSession {
             };
             let operation = new_operation();
             let event = self.event(&operation, Topic::FileDeleted, file_subject(proof.location(), None));
-            let intent = self.intent(&operation, &key, Change::Delete, Some(event), Some(&info));
+            let at = (&key, proof.location().counted());
+            let intent = self.intent(&operation, at, Change::Delete, Some(event), Some(&info));
             let mut recorded = match self.record(intent).await {
                 // somebody else is deleting or renaming this version: look again when that is done
                 Err(error) if error.kind() == FileErrorKind::Changed => continue,

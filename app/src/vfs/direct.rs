@@ -92,7 +92,7 @@ impl FileSession {
             return Err(FileError::new(FileErrorKind::PermissionDenied, text));
         }
         // room is taken when it is complete; what can never fit fails now
-        let space = self.space().await?;
+        let space = self.space(path).await?;
         if space.quota.bytes > 0 && bytes > space.quota.bytes {
             let text = format!("the quota of {} bytes would be exceeded", space.quota.bytes);
             return Err(FileError::new(FileErrorKind::QuotaExceeded, text));

@@ -37,7 +37,8 @@ impl FileSession {
         let operation = new_operation();
         let event = self.event(&operation, Topic::FileCreated, folder_subject(proof.location()));
         let key = proof.location().folder_key();
-        let mut recorded = self.record(self.intent(&operation, &key, Change::MakeFolder, Some(event), None)).await?;
+        let at = (&key, proof.location().counted());
+        let mut recorded = self.record(self.intent(&operation, at, Change::MakeFolder, Some(event), None)).await?;
         if let Err(failed) = recorded.during(self, objects.put_folder(&proof, &operation)).await {
             let ours = match &failed.error {
                 ObjectError::PreconditionFailed if failed.tried_before => {
@@ -98,7 +99,8 @@ impl FileSession {
         let operation = new_operation();
         let event = self.event(&operation, Topic::FileDeleted, folder_subject(proof.location()));
         let key = proof.location().folder_key();
-        let intent = self.intent(&operation, &key, Change::DeleteFolder, Some(event), Some(&marker));
+        let at = (&key, proof.location().counted());
+        let intent = self.intent(&operation, at, Change::DeleteFolder, Some(event), Some(&marker));
         let recorded = self.record(intent).await?;
         self.delete_marker(&proof, recorded, &marker.etag).await
     }

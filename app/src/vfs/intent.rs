@@ -6,6 +6,7 @@ use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::intent::{Change, Intent, Seen};
 use domain::path::ObjectKey;
+use domain::quota::Counted;
 use domain::time::Timestamp;
 use std::sync::Arc;
 use store::clock;
@@ -155,7 +156,7 @@ impl FileSession {
     pub(super) fn intent(
         &self,
         operation: &OperationId,
-        key: &ObjectKey,
+        (key, counted): (&ObjectKey, &Counted),
         change: Change,
         event: Option<Event>,
         seen: Option<&ObjectInfo>,
@@ -165,6 +166,7 @@ impl FileSession {
             organization: self.principal.organization.clone(),
             credential: self.principal.credential.clone(),
             key: key.as_str().to_owned(),
+            counted: counted.clone(),
             change,
             event,
             seen: seen.map(seen_of),

@@ -14,6 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use store::aws::Aws;
 use store::clock;
 use store::direct_uploads::DirectUploads;
 use store::objects::{MultipartUpload, ObjectError, Objects};
@@ -37,6 +38,11 @@ pub struct Resuming {
 }
 
 impl Resuming {
+    /// In the table of the settings.
+    pub fn new(aws: &Aws, keep_for: Duration) -> Self {
+        Self { partials: Partials::new(aws), direct: DirectUploads::new(aws), keep_for }
+    }
+
     /// Whether anything is kept.
     pub fn keeps(&self) -> bool {
         !self.keep_for.is_zero()

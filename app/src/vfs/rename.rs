@@ -7,6 +7,7 @@ mod folder;
 use super::intent::{Recorded, precondition, seen_of};
 use super::partial::unfinished;
 use super::rounds::Rounds;
+use super::upload::room::Room;
 use super::{FileSession, file_subject, new_operation, object_failure};
 use crate::activity::Operation;
 use crate::large_copy::{copy_in_parts, is_large};
@@ -17,7 +18,7 @@ use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::intent::{Change, renamed};
 use domain::kept_time::KeptTime;
-use domain::path::{ObjectKey, VPath};
+use domain::path::{Location, ObjectKey, VPath};
 use store::objects::{MultipartUpload, ObjectError, ObjectInfo, Precondition, WriteError};
 
 impl FileSession {
@@ -44,7 +45,7 @@ impl FileSession {
             return Err(already_exists());
         }
         // two names may lead to one file where folders appear twice
-        let same = source.location() == target.location();
+        let same = source.location().folder_key() == target.location().folder_key();
         let mut rounds = Rounds::new();
         while rounds.another().await {
             let objects = &self.shared.objects;
@@ -91,8 +92,11 @@ impl FileSession {
         let operation = new_operation();
         let mut event = self.event(&operation, Topic::FileRenamed, file_subject(target.location(), Some(info.bytes)));
         event.previous = Some(file_subject(source.location(), Some(info.bytes)));
-        let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(info) };
-        let intent = self.intent(&operation, &to_key, change, Some(event), replaced);
+        let mut room = self.room_for(source.location(), target.location());
+        room.for_place_of(replaced.map(seen_of).as_ref(), info.bytes).await?;
+        let (counted, to) = (source.location().counted().clone(), target.location().counted());
+        let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(info), counted };
+        let intent = self.intent(&operation, (&to_key, to), change, Some(event), replaced);
         let mut recorded = match self.record(intent).await {
             // somebody else is deleting or renaming this version: look again when that is done
             Err(error) if error.kind() == FileErrorKind::Changed => return Ok(false),
@@ -107,13 +111,26 @@ impl FileSession {
             self.mark_made(&from_key, info),
             self.recorded_time(&from_key)
         );
-        let Some(recorded) = self.copied(copied, target, false, recorded).await? else {
-            return Ok(false);
+        let outcome = async {
+            let Some(recorded) = self.copied(copied, target, false, recorded).await? else {
+                return Ok(false);
+            };
+            marked?;
+            self.take_time_along(kept?, info, target, &operation).await?;
+            recorded.note_made(self, info.bytes).await?;
+            self.take_away(source, info, recorded, &mut room).await.map(|()| true)
         };
-        marked?;
-        self.take_time_along(kept?, info, target, &operation).await?;
-        recorded.note_made(self, info.bytes).await?;
-        self.take_away(source, info, recorded).await.map(|()| true)
+        let outcome = outcome.await;
+        if outcome.is_err() {
+            room.leave_to_sweep();
+        }
+        outcome
+    }
+
+    /// What a file takes of quotas that apply where it goes and not where it is.
+    fn room_for(&self, source: &Location, target: &Location) -> Room {
+        let there = source.counted().holders(&self.principal.credential);
+        Room::new(self.allowances(target.counted()).filter(|allowance| !there.contains(allowance.holder())))
     }
 
     /// Begins the multipart upload of a file that is too large for one copy, and names it in the intent.
@@ -205,6 +222,7 @@ impl FileSession {
         source: &Authorized<A>,
         info: &ObjectInfo,
         mut recorded: Recorded,
+        room: &mut Room,
     ) -> Result<(), FileError> {
         let replaced = recorded.intent().seen.clone();
         match recorded.during(self, self.shared.objects.delete(source, &info.etag)).await {
@@ -213,21 +231,23 @@ impl FileSession {
                 // gone: by a try of ours without an answer, or by somebody who wanted the same
                 ObjectError::NotFound => {}
                 ObjectError::PreconditionFailed => {
-                    return self.kept_both(recorded).await;
+                    return self.kept_both(recorded, info, room).await;
                 }
                 error => return Err(object_failure(error)),
             },
         }
-        self.shared.settler.hand_over(Done::of(recorded.into_intent(), renamed(replaced.as_ref()))).await;
+        let done = Done::of(recorded.into_intent(), renamed(replaced.as_ref()));
+        self.shared.settler.hand_over(done.using_up(room.use_up(replaced.as_ref(), info.bytes))).await;
         Ok(())
     }
 
     /// The source changed after it was copied: both stay, the copy is a new file.
-    async fn kept_both(&self, recorded: Recorded) -> Result<(), FileError> {
+    async fn kept_both(&self, recorded: Recorded, info: &ObjectInfo, room: &mut Room) -> Result<(), FileError> {
         let mut intent = recorded.into_intent();
         intent.keep_both();
         let change = renamed(intent.seen.as_ref());
-        self.shared.settler.hand_over(Done::of(intent, change)).await;
+        let used = room.use_up(intent.seen.as_ref(), info.bytes);
+        self.shared.settler.hand_over(Done::of(intent, change).using_up(used)).await;
         Err(FileError::new(
             FileErrorKind::Changed,
             "the file was replaced while it was renamed: the earlier version has the new name, the newer one kept its own",

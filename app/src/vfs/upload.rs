@@ -13,7 +13,7 @@ mod direct;
 mod early;
 mod going_on;
 mod parts;
-mod room;
+pub(super) mod room;
 
 use super::intent::Kept;
 use super::partial::Progress;
@@ -114,6 +114,7 @@ impl FileSession {
         let operation = new_operation();
         let proof = Arc::new(proof);
         let parts = Parts::new(self.clone(), Arc::clone(&proof), operation.clone());
+        let room = Room::new(self.allowances(proof.location().counted()));
         let there = interrupted.as_ref().map(|partial| partial.bytes);
         let there = there.or(existing.as_ref().map(|info| info.bytes).filter(|_| !mode.truncate)).unwrap_or(0);
         Ok(Box::new(Writer {
@@ -127,7 +128,7 @@ impl FileSession {
             appends: false,
             progress: self.beyond.begins(&key, there),
             moving: self.live.moving(Direction::Upload, path),
-            room: Room::new(self.allowance.as_ref()),
+            room,
             existing,
             buffer: Buffer::new(),
             _place: place,

@@ -12,10 +12,7 @@ use domain::ssh_key;
 use domain::webhook::address::AddressPolicy;
 use offline_aws::FaultPlan;
 use store::clock;
-use store::defender::Scores;
 use store::intents::LEASE_MILLIS;
-use store::messages::Messages;
-use store::nodes::Nodes;
 use store::records::Records;
 use store::seal::Sealer;
 use zeroize::Zeroizing;
@@ -35,8 +32,7 @@ async fn management(world: &World) -> (Management, Caller) {
         keep_secrets: false,
     };
     let made = bootstrap(&records, &request).await.unwrap();
-    let (messages, nodes, scores) = (Messages::new(&world.aws), Nodes::new(&world.aws), Scores::new(&world.aws));
-    let management = Management::new(records, messages, nodes, scores, AddressPolicy::PublicAndLoopback);
+    let management = Management::new(records, &world.aws, AddressPolicy::PublicAndLoopback);
     let everything = Permissions::of([Permission::Everything]);
     (management, Caller::admin(made.organization, "admin".to_owned(), everything))
 }

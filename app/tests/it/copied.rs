@@ -92,7 +92,7 @@ async fn what_is_stored_is_told_and_the_hash_that_s3_knows() {
     put(&ana, "/small", &Bytes::from_static(b"hello"), WHOLE).await.unwrap();
     put(&ana, "/large", &content(9 * MIB), WHOLE).await.unwrap();
     world.nothing_left().await;
-    let space = ana.space().await.unwrap();
+    let space = ana.space(&path("/")).await.unwrap();
     assert_eq!((space.used_bytes, space.used_files), (5 + 9 * MIB as u64, 2));
     let md5 = async |name: &str| ana.open_read(&path(name)).await.unwrap().md5();
     assert_eq!(md5("/small").await.unwrap()[..4], [0x5d, 0x41, 0x40, 0x2a]);

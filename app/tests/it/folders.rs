@@ -7,6 +7,7 @@ use domain::file_error::FileErrorKind::{AlreadyExists, Changed, InvalidPath, NoS
 use domain::id::OperationId;
 use domain::intent::{Change, Intent, Seen};
 use domain::path::ObjectKey;
+use domain::quota::Counted;
 use domain::time::Timestamp;
 use store::clock;
 use store::intents::LEASE_MILLIS;
@@ -38,7 +39,7 @@ fn job(world: &World, from: &str, to: &str) -> Intent {
         user_agent: None,
     };
     Intent {
-        change: Change::RenameFolder { from: folder_key(world, from).as_str().to_owned() },
+        change: Change::RenameFolder { from: folder_key(world, from).as_str().to_owned(), counted: Counted::default() },
         event: Some(event),
         ..intent(world, operation, folder_key(world, to).as_str(), Change::MakeFolder)
     }
@@ -50,6 +51,7 @@ fn intent(world: &World, operation: OperationId, key: &str, change: Change) -> I
         organization: world.organization.clone(),
         credential: world.credential.clone(),
         key: key.to_owned(),
+        counted: Counted::default(),
         change,
         event: None,
         seen: None,
@@ -82,7 +84,7 @@ async fn half_renamed(world: &World) {
     let (from, to) = (world.key("/d/copied"), world.key("/n/copied"));
     let operation = OperationId::from_random([8; 16]);
     let source = seen(world, &from).await;
-    let change = Change::RenameTo { from: from.as_str().to_owned(), source };
+    let change = Change::RenameTo { from: from.as_str().to_owned(), source, counted: Counted::default() };
     let stores = &world.stores;
     assert!(stores.intents.record(&intent(world, operation.clone(), to.as_str(), change), long_ago()).await.unwrap());
     let info = world.objects.head_recorded(&from).await.unwrap().unwrap();
@@ -236,7 +238,11 @@ async fn the_parts_of_a_copy_whose_node_died_are_ended() {
     let operation = OperationId::from_random([8; 16]);
     let info = world.objects.head_recorded(&from).await.unwrap().unwrap();
     let upload = world.objects.begin_copy(to.clone(), &operation, &info).await.unwrap();
-    let change = Change::RenameTo { from: from.as_str().to_owned(), source: seen(&world, &from).await };
+    let change = Change::RenameTo {
+        from: from.as_str().to_owned(),
+        source: seen(&world, &from).await,
+        counted: Counted::default(),
+    };
     let rename = Intent {
         upload: Some(upload.id().to_owned()),
         appends: true,

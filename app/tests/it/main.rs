@@ -21,6 +21,7 @@ mod mounted;
 mod paces;
 mod promises;
 mod quotas;
+mod recounts;
 mod refusals;
 mod resources;
 mod resuming;

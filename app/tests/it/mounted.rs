@@ -6,11 +6,15 @@ use domain::access::Level;
 use domain::file_error::FileErrorKind::{
     AlreadyExists, BadRequest, FolderNotEmpty, IsAFolder, NoSuchFile, PermissionDenied,
 };
+use domain::folder::FolderName;
 use domain::path::View;
+use domain::quota::{Counted, Quota};
 
 /// A home at `/home/ana` with these folders.
 fn session(world: &World, mount: &str, folders: &[(&str, &str)]) -> FileSession {
-    let views = folders.iter().map(|(at, tree)| View { at: path(at), tree: path(tree) });
+    let counted = || Counted::Both(FolderName::parse("shared").unwrap());
+    let view = |at, tree| View { at: path(at), tree: path(tree), counted: counted(), quota: Quota::default() };
+    let views = folders.iter().map(|(at, tree)| view(at, tree));
     world.session_seeing(mount, views)
 }
 

@@ -5,7 +5,7 @@ use app::vfs::{FileSession, WriteMode};
 use bytes::Bytes;
 use domain::file_error::FileErrorKind::QuotaExceeded;
 use domain::id::NodeId;
-use domain::quota::{Amount, Quota};
+use domain::quota::{Amount, Holder, Quota};
 use offline_aws::FaultPlan;
 use std::time::{Duration, Instant};
 use store::clock;
@@ -19,9 +19,13 @@ fn bytes(bytes: usize) -> Quota {
 }
 
 impl World {
+    fn holder(&self) -> Holder {
+        Holder::Credential(self.credential.clone())
+    }
+
     /// What is out on leases.
     async fn leased(&self) -> Amount {
-        let read = Leases::new(&self.aws).get(&self.organization, &self.credential).await.unwrap();
+        let read = Leases::new(&self.aws).get(&self.organization, &self.holder()).await.unwrap();
         read.nodes.values().fold(Amount::default(), |sum, lease| sum.plus(*lease))
     }
 
@@ -37,9 +41,9 @@ impl World {
     /// Gives a node that much.
     async fn leases_to(&self, node: &NodeId, amount: Amount) {
         let leases = Leases::new(&self.aws);
-        let read = leases.get(&self.organization, &self.credential).await.unwrap();
-        let more = Leased { node: node.clone(), amount };
-        assert!(leases.take(&self.organization, &self.credential, &more, &Default::default(), &read).await.unwrap());
+        let read = leases.get(&self.organization, &self.holder()).await.unwrap();
+        let more = Leased { holder: self.holder(), node: node.clone(), amount };
+        assert!(leases.take(&self.organization, &more, &Default::default(), &read).await.unwrap());
     }
 
     /// Waits until nothing is leased any more.
@@ -223,9 +227,10 @@ async fn a_lease_whose_answer_gets_lost_is_given_back_once() {
     let mut plan = FaultPlan { seed: 3, ..FaultPlan::default() };
     plan.dynamodb.lost_answer_rate = 0.6;
     world.offline.faults().set(plan);
-    let (leases, less) = (Leases::new(&world.aws), Leased { node, amount: Amount { bytes: 7, files: 1 } });
+    let (leases, less) =
+        (Leases::new(&world.aws), Leased { holder: world.holder(), node, amount: Amount { bytes: 7, files: 1 } });
     // the settler's workers and the one who looks for idle leases do it at the same time
-    let all = (0..20).map(|_| leases.give_back(&world.organization, &world.credential, &less));
+    let all = (0..20).map(|_| leases.give_back(&world.organization, &less));
     futures_util::future::try_join_all(all).await.unwrap();
     world.offline.faults().set(FaultPlan::default());
     assert_eq!(world.leased().await, Amount { bytes: 1000 - 140, files: 50 - 20 });

@@ -8,6 +8,7 @@ use domain::event::{Actor, ActorKind, Event, FileSubject, Topic};
 use domain::id::OperationId;
 use domain::intent::{Change, Intent, Seen, UsageChange};
 use domain::path::ObjectKey;
+use domain::quota::Counted;
 use offline_aws::FaultPlan;
 use store::clock;
 use store::intents::LEASE_MILLIS;
@@ -37,6 +38,7 @@ fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen:
         organization: world.organization.clone(),
         credential: world.credential.clone(),
         key: key(world, at).as_str().to_owned(),
+        counted: Counted::default(),
         change,
         event: Some(event),
         seen,
@@ -168,7 +170,7 @@ async fn a_rename_whose_source_was_replaced_before_it_was_finished_made_a_second
     let copy = seen(&world, "/b").await.operation.unwrap();
     world.announced().await;
     let counted = world.usage().await;
-    let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source };
+    let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source, counted: Counted::default() };
     let mut rename = intent(&world, "/b", copy, change, None);
     if let Some(event) = &mut rename.event {
         (event.topic, event.previous) = (Topic::FileRenamed, event.file.clone());
@@ -193,7 +195,11 @@ async fn the_source_of_a_rename_that_the_sweep_finishes_is_still_counted_and_ann
     put(&ana, "/b", &content(10), WHOLE).await.unwrap();
     world.announced().await;
     let (source, copy) = (seen(&world, "/a").await, seen(&world, "/b").await.operation.unwrap());
-    let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source: source.clone() };
+    let change = Change::RenameTo {
+        from: key(&world, "/a").as_str().into(),
+        source: source.clone(),
+        counted: Counted::default(),
+    };
     // both nodes died: that of the upload before it settled, that of the rename before its mark
     let upload = intent(&world, "/a", source.operation.unwrap(), Change::Upload, None);
     world.stores.intents.record(&upload, clock::now()).await.unwrap();
@@ -251,7 +257,11 @@ async fn a_rename_that_was_cut_between_copy_and_delete_is_finished() {
     put(&ana, "/b", &content(10), WHOLE).await.unwrap();
     world.announced().await;
     let copy = seen(&world, "/b").await.operation.unwrap();
-    let change = Change::RenameTo { from: key(&world, "/a").as_str().into(), source: seen(&world, "/a").await };
+    let change = Change::RenameTo {
+        from: key(&world, "/a").as_str().into(),
+        source: seen(&world, "/a").await,
+        counted: Counted::default(),
+    };
     abandoned(&world, &intent(&world, "/b", copy, change, None)).await;
     assert_eq!(world.sweep().round(clock::now()).await.settled, 1);
     assert_eq!(world.keys().await, [("home/ana/b".to_owned(), 10)]);

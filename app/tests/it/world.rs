@@ -15,21 +15,15 @@ use domain::event::{Event, Origin, Protocol, Topic};
 use domain::file_error::FileErrorKind;
 use domain::id::{CredentialId, NodeId, OrganizationId};
 use domain::path::{Chroot, Located, ObjectKey, VPath, View};
-use domain::quota::Quota;
+use domain::quota::{Holder, Quota};
 use domain::upload::COPY_PART_BYTES;
 use offline_aws::{OfflineAws, Options};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use store::aws::{Aws, AwsSettings};
-use store::direct_uploads::DirectUploads;
-use store::intents::Intents;
-use store::leases::Leases;
-use store::messages::Messages;
 use store::nodes::Nodes;
 use store::objects::Objects;
-use store::partials::Partials;
-use store::settling::{Settling, Usage};
-use store::times::Times;
+use store::settling::Usage;
 use tokio_util::sync::CancellationToken;
 
 /// How a client opens a file to write it whole.
@@ -79,22 +73,18 @@ impl World {
             bucket_owner: Some("000000000000".into()),
             table: "towpath".into(),
             events_queue_url: String::new(),
+            jobs_queue_url: String::new(),
         };
         let aws = Aws::connect(settings.clone()).await.unwrap();
         store::resources::make_bucket(&aws).await.unwrap();
         store::table::create_table(&aws.dynamodb, &aws.settings.table).await.unwrap();
         settings.events_queue_url = store::resources::make_queue(&aws, "events").await.unwrap();
+        settings.jobs_queue_url = store::resources::make_queue(&aws, "jobs").await.unwrap();
         let aws = Aws::connect(settings).await.unwrap();
-        let stores = SettlingStores {
-            intents: Intents::new(&aws),
-            settling: Settling::new(&aws),
-            queue: Messages::new(&aws),
-            times: Times::new(&aws),
-            leases: Leases::new(&aws),
-        };
+        let stores = SettlingStores::new(&aws);
         let objects = Objects::new(&aws);
         let settler = Settler::start(stores.clone());
-        let resuming = Resuming { partials: Partials::new(&aws), direct: DirectUploads::new(&aws), keep_for };
+        let resuming = Resuming::new(&aws, keep_for);
         let budget = Budget::new(mib).unwrap();
         let sessions = Sessions::new(NodeId::from_random([5; 16]));
         let quotas = Quotas::new(sessions.node().clone(), Nodes::new(&aws), stores.leases.clone(), SWEPT);
@@ -142,6 +132,12 @@ impl World {
         self.session_on(&self.vfs, quota)
     }
 
+    /// A session of a credential whose organization may store so much.
+    pub(crate) fn session_of_limited(&self, credential: CredentialId, organization_quota: Quota) -> FileSession {
+        let permissions = Permissions::from_level(Level::Full).unwrap();
+        self.open(&self.vfs, Principal { organization_quota, ..self.principal(credential, permissions, "/") })
+    }
+
     /// A session whose files may move so fast.
     pub(crate) fn session_paced(&self, bandwidth: Bandwidth) -> FileSession {
         let permissions = Permissions::from_level(Level::Full).unwrap();
@@ -178,6 +174,7 @@ impl World {
             api_key: None,
             link: None,
             quota: Quota::default(),
+            organization_quota: Quota::default(),
             bandwidth: Bandwidth::default(),
         }
     }
@@ -228,7 +225,7 @@ impl World {
 
     pub(crate) async fn usage(&self) -> Usage {
         assert!(self.vfs.settled(Duration::from_secs(20)).await, "not settled in time");
-        self.stores.settling.usage(&self.organization, &self.credential).await.unwrap()
+        self.stores.settling.usage(&self.organization, &Holder::Credential(self.credential.clone())).await.unwrap()
     }
 
     /// The key of a file of the home.
@@ -262,10 +259,14 @@ impl World {
             assert!(!pk.starts_with("INTENT#") || given_up, "an intent was left behind: {item:?}");
             assert!(!pk.starts_with("PARTIAL#"), "an interrupted upload was left behind: {item:?}");
         }
-        let listed = self.aws.s3.list_objects_v2().bucket(bucket).send().await.unwrap();
+        let mut pages = self.aws.s3.list_objects_v2().bucket(bucket).into_paginator().send();
+        let mut listed = Vec::new();
+        while let Some(page) = pages.next().await {
+            listed.extend(page.unwrap().contents.unwrap_or_default());
+        }
         let prefix = format!("{}/files/", self.organization);
         let key = |key: &str| key.strip_prefix(&prefix).unwrap().to_owned();
-        listed.contents().iter().map(|object| (key(object.key().unwrap()), object.size().unwrap())).collect()
+        listed.iter().map(|object| (key(object.key().unwrap()), object.size().unwrap())).collect()
     }
 }
 

@@ -16,6 +16,7 @@ fn principal(permissions: Permissions, mount: &str) -> Principal {
         api_key: None,
         link: None,
         quota: crate::quota::Quota::default(),
+        organization_quota: crate::quota::Quota::default(),
         bandwidth: crate::bandwidth::Bandwidth::default(),
     }
 }

@@ -15,6 +15,7 @@ fn intent(change: Change) -> Intent {
         credential: CredentialId::from_random([9; 15]),
         key: "k".into(),
         change,
+        counted: Counted::default(),
         event: None,
         seen: None,
         made_bytes: None,
@@ -58,7 +59,7 @@ fn a_delete_happened_if_that_version_is_gone() {
 
 #[test]
 fn a_rename_whose_copy_exists_is_finished() {
-    let rename = intent(Change::RenameTo { from: "s".into(), source: seen(3, 4) });
+    let rename = intent(Change::RenameTo { from: "s".into(), source: seen(3, 4), counted: Counted::default() });
     let copied = Evidence { now: Some(seen(1, 4)), ..Evidence::default() };
     assert_eq!(judge(&rename, &copied), Verdict::Happened(UsageChange::default()));
     let both = Evidence { source_now: Some(seen(3, 4)), ..copied };
@@ -68,7 +69,7 @@ fn a_rename_whose_copy_exists_is_finished() {
 
 #[test]
 fn a_rename_whose_source_was_replaced_meanwhile_made_a_new_file() {
-    let rename = intent(Change::RenameTo { from: "s".into(), source: seen(3, 4) });
+    let rename = intent(Change::RenameTo { from: "s".into(), source: seen(3, 4), counted: Counted::default() });
     let copied = Evidence { now: Some(seen(1, 4)), source_now: Some(seen(5, 9)), ..Evidence::default() };
     // a newer file that came after the source had gone
     assert_eq!(judge(&rename, &copied), Verdict::Happened(UsageChange::default()));

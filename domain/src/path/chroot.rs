@@ -1,7 +1,10 @@
 //! From a credential's view to the organization's tree, and from there to object keys.
 
 use super::{InvalidPath, Name, VPath};
+use crate::folder::FolderName;
 use crate::id::OrganizationId;
+use crate::quota::{Counted, Quota};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a credential sees, built once for a login or a request.
@@ -25,6 +28,10 @@ pub struct View {
     pub at: VPath,
     /// In the organization's tree.
     pub tree: VPath,
+    /// For whom what lies in it counts.
+    pub counted: Counted,
+    /// How much may lie in it, if it is a virtual folder's quota that counts.
+    pub quota: Quota,
 }
 
 /// Where a path of the client leads.
@@ -45,6 +52,7 @@ pub struct Location {
     tree: VPath,
     /// A home or a virtual folder itself, which no file of that name stands for.
     root: bool,
+    counted: Counted,
 }
 
 /// The key of an object in the bucket.
@@ -54,7 +62,8 @@ pub struct ObjectKey(String);
 impl Chroot {
     /// The view of a credential: `home` in the organization's tree appears at `mount`.
     pub fn new(organization: OrganizationId, mount: VPath, home: VPath) -> Self {
-        Self { organization, views: vec![View { at: mount, tree: home }], files: Vec::new() }
+        let home = View { at: mount, tree: home, counted: Counted::Credential, quota: Quota::default() };
+        Self { organization, views: vec![home], files: Vec::new() }
     }
 
     /// The same with virtual folders. One in the place of the home or of another is left out.
@@ -76,17 +85,20 @@ impl Chroot {
 
     /// What is seen from one of its folders: that folder becomes `/`. `None` for a folder that nothing leads to.
     pub fn within(&self, folder: &VPath) -> Option<Self> {
+        // the deepest comes first
+        let holds = self.views.iter().find_map(|view| Some((view, folder.below(&view.at)?)));
         let mut views = Vec::new();
-        match self.locate(folder).ok()? {
-            Located::Nowhere => return None,
-            Located::Inside(location) => views.push(View { at: VPath::root(), tree: location.tree }),
-            Located::Above(_) => {}
+        if let Some((view, below)) = holds {
+            views.push(View { at: VPath::root(), tree: view.tree.join(&below).ok()?, ..view.clone() });
         }
         let inside = self.views.iter().filter_map(|view| {
             let at = view.at.below(folder).filter(|at| !at.is_root())?;
-            Some(View { at, tree: view.tree.clone() })
+            Some(View { at, ..view.clone() })
         });
         views.extend(inside);
+        if views.is_empty() {
+            return None;
+        }
         Some(Self::of_views(self.organization.clone(), views, Vec::new()))
     }
 
@@ -116,6 +128,20 @@ impl Chroot {
         &self.organization
     }
 
+    /// The quotas of virtual folders that have one here. One that appears twice has the smaller of both.
+    pub fn folder_quotas(&self) -> BTreeMap<FolderName, Quota> {
+        let mut quotas = BTreeMap::<FolderName, Quota>::new();
+        for view in &self.views {
+            if let Counted::Folder(name) = &view.counted
+                && !view.quota.is_unlimited()
+            {
+                let quota = quotas.entry(name.clone()).or_default();
+                *quota = quota.stricter(view.quota);
+            }
+        }
+        quotas
+    }
+
     /// Whether `path` is the home directory or a virtual folder itself: it exists even when nothing is in it, and cannot be taken
     /// away.
     pub fn is_mounted(&self, path: &VPath) -> bool {
@@ -138,7 +164,8 @@ impl Chroot {
                 None => {}
                 Some(rest) if rest.is_root() => {
                     let (organization, tree) = (self.organization.clone(), file.tree.clone());
-                    return Ok(Located::Inside(Location { organization, tree, root: false }));
+                    let counted = file.counted.clone();
+                    return Ok(Located::Inside(Location { organization, tree, root: false, counted }));
                 }
                 // there is nothing in a file
                 Some(_) => return Ok(Located::Nowhere),
@@ -147,7 +174,8 @@ impl Chroot {
         for view in &self.views {
             if let Some(rest) = path.below(&view.at) {
                 let (tree, root) = (view.tree.join(&rest)?, rest.is_root());
-                return Ok(Located::Inside(Location { organization: self.organization.clone(), tree, root }));
+                let (organization, counted) = (self.organization.clone(), view.counted.clone());
+                return Ok(Located::Inside(Location { organization, tree, root, counted }));
             }
         }
         let names = self.mounted_in(path);
@@ -176,7 +204,13 @@ impl Location {
     /// Something inside this folder, by its path seen from here.
     pub fn inside(&self, below: &VPath) -> Result<Self, InvalidPath> {
         let root = self.root && below.is_root();
-        Ok(Self { organization: self.organization.clone(), tree: self.tree.join(below)?, root })
+        let (organization, counted) = (self.organization.clone(), self.counted.clone());
+        Ok(Self { organization, tree: self.tree.join(below)?, root, counted })
+    }
+
+    /// For whom a file here counts.
+    pub fn counted(&self) -> &Counted {
+        &self.counted
     }
 
     /// The path from the organization's root, as events name it.
@@ -200,6 +234,11 @@ impl ObjectKey {
     pub fn from_record(organization: &OrganizationId, text: String) -> Option<Self> {
         text.strip_prefix(organization.as_str())?.strip_prefix("/files/")?;
         Some(Self(text))
+    }
+
+    /// The key of the root of an organization's files, which everything there begins with.
+    pub fn root_of(organization: &OrganizationId) -> Self {
+        Self(format!("{organization}/files/"))
     }
 
     /// A key of some organization's files, found in the bucket; for housekeeping, which works for all of them.
@@ -286,7 +325,12 @@ mod tests {
 
     #[test]
     fn virtual_folders_appear_in_the_home_and_beside_it() {
-        let view = |at: &str, tree: &str| View { at: path(at), tree: path(tree) };
+        let view = |at: &str, tree: &str| View {
+            at: path(at),
+            tree: path(tree),
+            counted: Counted::Credential,
+            quota: Quota::default(),
+        };
         let folders = || [view("/in/box", "/shared/in"), view("/in", "/other"), view("/a/b", "/shared/b")];
         let here = chroot("/", "/home/ana").with_folders(folders());
         for (at, key_below) in [
@@ -333,7 +377,8 @@ mod tests {
             mount in "(/[ab]{1,2}){0,3}", home in "(/[hx]{1,2}){0,3}", text in "(/|[ab]|\\.\\.|\\.|ä| |%){0,30}",
             at in "(/[ab]{1,2}){1,3}", tree in "(/[vx]{1,2}){0,3}"
         ) {
-            let folder = View { at: path(&at), tree: path(&tree) };
+            let (counted, quota) = (Counted::Credential, Quota::default());
+            let folder = View { at: path(&at), tree: path(&tree), counted, quota };
             let chroot = chroot(&mount, &home).with_folders([folder]);
             if let Ok(Located::Inside(location)) = chroot.locate(&path(&text)) {
                 let key = location.folder_key();

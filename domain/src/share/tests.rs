@@ -1,9 +1,12 @@
 use super::*;
 use crate::event::ActorKind;
-use crate::quota::Quota;
 
 fn path(text: &str) -> VPath {
     VPath::parse(text).unwrap()
+}
+
+fn view(at: &str, tree: &str) -> View {
+    View { at: path(at), tree: path(tree), counted: Counted::Credential, quota: Quota::default() }
 }
 
 fn owner(permissions: Permissions) -> Principal {
@@ -12,12 +15,12 @@ fn owner(permissions: Permissions) -> Principal {
         organization: organization.clone(),
         credential: CredentialId::from_random([2; 15]),
         user_name: "ana".into(),
-        chroot: Chroot::new(organization, VPath::root(), path("/home/ana"))
-            .with_folders([View { at: path("/in/deep"), tree: path("/common") }]),
+        chroot: Chroot::new(organization, VPath::root(), path("/home/ana")).with_folders([view("/in/deep", "/common")]),
         permissions,
         api_key: None,
         link: None,
         quota: Quota::default(),
+        organization_quota: Quota::default(),
         bandwidth: crate::bandwidth::Bandwidth::default(),
     }
 }

@@ -2,6 +2,7 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use functions::config::{Config, start_logging};
+use functions::local::Handler as _;
 use functions::webhook::{Egress, WebhookState};
 use lambda_runtime::{LambdaEvent, service_fn};
 use store::messages::Messages;

@@ -16,6 +16,7 @@ use domain::folder::{FolderName, MAX_MOUNTED, Mounted};
 use domain::id::CredentialId;
 use domain::invalid::Invalid;
 use domain::path::VPath;
+use domain::quota::Quota;
 use domain::time::Timestamp;
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
@@ -144,7 +145,11 @@ pub(crate) fn kilobytes(value: &Value) -> Result<u32, Invalid> {
 fn mounted(fields: &mut Fields) -> Option<Mounted> {
     let name = fields.require("Name", parsed(FolderName::parse));
     let at = fields.require("VirtualPath", parsed(VPath::parse));
-    Some(Mounted { name: name?, at: at? })
+    let limit = || |value: &Value| if value.is_null() { Ok(None) } else { whole(0..=MAX_QUOTA)(value).map(Some) };
+    let bytes = fields.take("QuotaSize", limit()).flatten();
+    let files = fields.take("QuotaFiles", limit()).flatten();
+    let quota = bytes.or(files).map(|_| Quota { bytes: bytes.unwrap_or(0), files: files.unwrap_or(0) });
+    Some(Mounted { name: name?, at: at?, quota })
 }
 
 fn read(fields: &mut Fields) -> CredentialChange {
@@ -197,7 +202,12 @@ fn show(state: &ManagementState, shown: &ShownCredential) -> Value {
         "QuotaSize": credential.quota.bytes,
         "QuotaFiles": credential.quota.files,
         "VirtualFolders": credential.folders.iter().map(|folder| {
-            json!({ "Name": folder.name, "VirtualPath": folder.at })
+            json!({
+                "Name": folder.name,
+                "VirtualPath": folder.at,
+                "QuotaSize": folder.quota.map(|quota| quota.bytes),
+                "QuotaFiles": folder.quota.map(|quota| quota.files),
+            })
         }).collect::<Vec<_>>(),
         "Settings": rules::show(&credential.inbound_rules),
         "CreatedAt": credential.created_at,

@@ -96,17 +96,16 @@ fn read(mut fields: Fields) -> Result<FolderDescription, ApiError> {
 }
 
 fn show(shown: &ShownFolder) -> Value {
-    let ShownFolder { folder, users } = shown;
+    let ShownFolder { folder, users, usage } = shown;
     let mut object: Map<String, Value> = folder.extra.clone();
     let own = json!({
         "id": id(folder.name.as_str()),
         "name": folder.name,
         "mapped_path": folder.tree,
         "description": folder.description,
-        // what is in it counts for who wrote it
-        "used_quota_size": 0,
-        "used_quota_files": 0,
-        "last_quota_update": 0,
+        "used_quota_size": usage.bytes,
+        "used_quota_files": usage.files,
+        "last_quota_update": usage.updated_at,
         "users": users,
     });
     if let Value::Object(own) = own {

@@ -21,6 +21,7 @@ use domain::folder::{FolderName, MAX_MOUNTED, Mounted};
 use domain::inbound::Source;
 use domain::invalid::Invalid;
 use domain::path::VPath;
+use domain::quota::Quota;
 use domain::ssh_key::{self, MAX_KEYS};
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::Value;
@@ -344,12 +345,22 @@ fn mounted(fields: &mut Fields) -> Option<Mounted> {
         Some(path) => Ok(path),
         None => Err(Invalid::new("must be an absolute path")),
     });
-    for quota in ["quota_size", "quota_files"] {
-        fields.check(quota, |value| match value.as_i64() {
-            Some(-1 | 0) => Ok(()),
-            _ => Err(Invalid::new("must be -1 or 0: what is in the folder counts for who writes it")),
-        });
-    }
+    let quota = |value: &Value| match value.as_i64() {
+        Some(-1) => Ok(None),
+        Some(limit) if (0..=MAX_QUOTA).contains(&limit.unsigned_abs()) && limit >= 0 => Ok(Some(limit.unsigned_abs())),
+        _ => Err(Invalid::new("must be -1, which counts it for the user, 0 for no limit, or a limit")),
+    };
+    // a client that names none wants no limit
+    let bytes = fields.take("quota_size", quota).unwrap_or(Some(0));
+    let files = fields.take("quota_files", quota).unwrap_or(Some(0));
+    let quota = match (bytes, files) {
+        (Some(bytes), Some(files)) => Some(Quota { bytes, files }),
+        (None, None) => None,
+        _ => {
+            fields.problem("quota_size", "and quota_files must both be -1, or none of them");
+            None
+        }
+    };
     fields.rest();
-    Some(Mounted { name: name?, at: at? })
+    Some(Mounted { name: name?, at: at?, quota })
 }

@@ -10,6 +10,7 @@ use crate::support::{Answer, TICKETS, World, send};
 use app::tickets::Tickets;
 use axum::body::{Body, to_bytes};
 use domain::id::CredentialId;
+use domain::quota::Holder;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -85,10 +86,10 @@ impl User<'_> {
     /// Waits until this is counted.
     async fn counted(&self, expected: (i64, i64)) {
         let settling = Settling::new(&self.world.aws);
-        let id = CredentialId::parse(&self.id).unwrap();
+        let holder = Holder::Credential(CredentialId::parse(&self.id).unwrap());
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            let Usage { bytes, files } = settling.usage(&self.world.organization, &id).await.unwrap();
+            let Usage { bytes, files, .. } = settling.usage(&self.world.organization, &holder).await.unwrap();
             if (bytes, files) == expected {
                 return;
             }

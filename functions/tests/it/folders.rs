@@ -99,7 +99,8 @@ async fn a_credential_sees_the_folders_that_it_names_until_they_are_deleted() {
         let body = json!({"name": name, "mapped_path": tree});
         world.own("POST", "/api/v2/folders", &body.to_string()).await.expect(201);
     }
-    let mounted = |name: &str, at: &str| json!({"Name": name, "VirtualPath": at});
+    let mounted =
+        |name: &str, at: &str| json!({"Name": name, "VirtualPath": at, "QuotaSize": null, "QuotaFiles": null});
     let body =
         json!({"UserName": "ana-partner", "Password": "a long password", "VirtualFolders": [mounted("inbox", "/in")]});
     let ana = world.call("POST", "/users", &body.to_string()).await.expect(201);

@@ -4,6 +4,7 @@ use crate::support::World;
 use aws_lambda_events::sqs::SqsEvent;
 use axum::body::to_bytes;
 use domain::webhook::address::AddressPolicy;
+use functions::local::Handler as _;
 use functions::webhook::{Egress, WebhookState};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -42,7 +43,7 @@ async fn a_batch_of_sqs_answers_what_must_be_given_again() {
     let state = WebhookState::new(world.records.clone(), world.messages.clone(), egress);
     let answer = serde_json::to_value(state.handle(batch).await).unwrap();
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "unreadable"}]}));
-    let queued = world.messages.receive(5).await.unwrap();
+    let queued = world.messages.queue().receive(5, 10).await.unwrap();
     let mut kinds: Vec<Value> = queued.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect();
     // that the webhooks were made is announced as well
     kinds.retain(|message| message["kind"] != "event");

@@ -9,6 +9,7 @@ mod defender;
 mod files;
 mod folders;
 mod idempotency;
+mod jobs;
 mod lambda_events;
 mod local_server;
 mod logins;

@@ -107,9 +107,9 @@ impl World {
         let deadline = Instant::now() + Duration::from_secs(20);
         let mut events: Vec<Value> = Vec::new();
         loop {
-            for message in self.messages.receive(0).await.unwrap() {
+            for message in self.messages.queue().receive(0, 10).await.unwrap() {
                 let body: Value = serde_json::from_str(&message.body).unwrap();
-                self.messages.delete(&[message.receipt]).await.unwrap();
+                self.messages.queue().delete(&[message.receipt]).await.unwrap();
                 events.push(body["event"].clone());
             }
             let is_told = |topic: &&str| events.iter().any(|event| event["topic"] == **topic);

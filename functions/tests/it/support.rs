@@ -15,6 +15,7 @@ use domain::id::{NodeId, OrganizationId};
 use domain::webhook::address::AddressPolicy;
 use functions::config::Config;
 use functions::files::FilesState;
+use functions::housekeeping::HousekeepingState;
 use functions::management::{ManagementState, routes_for_known_callers};
 use functions::share::ShareState;
 use functions::token::TokenState;
@@ -100,6 +101,7 @@ fn config(aws: &AwsSettings) -> Config {
             "TOWPATH_TABLE" => aws.table.clone(),
             "TOWPATH_BUCKET" => aws.bucket.clone(),
             "TOWPATH_EVENTS_QUEUE_URL" => aws.events_queue_url.clone(),
+            "TOWPATH_JOBS_QUEUE_URL" => aws.jobs_queue_url.clone(),
             "TOWPATH_SEALING_SECRET" => SEALING.to_owned(),
             "TOWPATH_SIGNING_PASSPHRASE" => SIGNING.to_owned(),
             "TOWPATH_API_URL" => API.to_owned(),
@@ -110,6 +112,11 @@ fn config(aws: &AwsSettings) -> Config {
         })
     })
     .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The housekeeping function.
+pub(crate) fn housekeeping(aws: &Aws) -> HousekeepingState {
+    HousekeepingState::build(&config(&aws.settings), aws).unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub(crate) fn request(user: &str) -> BootstrapRequest {
@@ -136,6 +143,8 @@ impl World {
         let aws = Aws::connect(settings.clone()).await.unwrap();
         let queue = aws.sqs.create_queue().queue_name("events").send().await.unwrap();
         settings.events_queue_url = queue.queue_url.unwrap();
+        let jobs = aws.sqs.create_queue().queue_name("jobs").send().await.unwrap();
+        settings.jobs_queue_url = jobs.queue_url.unwrap();
         let aws = Aws::connect(settings).await.unwrap();
         store::table::create_table(&aws.dynamodb, "towpath").await.unwrap();
         aws.s3.create_bucket().bucket("files").send().await.unwrap();
@@ -145,13 +154,7 @@ impl World {
         assert!(made.created);
         let (messages, nodes) = (Messages::new(&aws), Nodes::new(&aws));
         let places = store::places::Places::new(&aws);
-        let management = Management::new(
-            records.clone(),
-            messages.clone(),
-            nodes.clone(),
-            Scores::new(&aws),
-            AddressPolicy::PublicAndLoopback,
-        );
+        let management = Management::new(records.clone(), &aws, AddressPolicy::PublicAndLoopback);
         let tokens = Tokens::new(records.clone(), signing(SIGNING));
         let state = ManagementState::new(management, tokens.clone(), "sftp.example.com", 2222);
         let full = |organization: &OrganizationId, name: &str| {

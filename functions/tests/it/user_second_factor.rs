@@ -180,10 +180,10 @@ async fn refused_sign_ins_are_told_to_the_organization() {
     let events = async || {
         let mut found = Vec::new();
         for _ in 0..10 {
-            for message in world.messages.receive(0).await.unwrap() {
+            for message in world.messages.queue().receive(0, 10).await.unwrap() {
                 let value: Value = serde_json::from_str(&message.body).unwrap();
                 found.push(value);
-                world.messages.delete(std::slice::from_ref(&message.receipt)).await.unwrap();
+                world.messages.queue().delete(std::slice::from_ref(&message.receipt)).await.unwrap();
             }
         }
         found.retain(|message| message.to_string().contains("user.login-failed"));

@@ -47,7 +47,7 @@ fn everything() -> Value {
     json!({
         "username": "ana", "password": PASSWORD, "status": 1, "email": "ana@example.com", "description": "Ana",
         "expiration_date": 1_999_999_999_000_i64, "public_keys": [KEY], "home_dir": "/partners/ana",
-        "virtual_folders": [{"name": "inbox", "virtual_path": "/in", "quota_size": -1, "quota_files": 0}],
+        "virtual_folders": [{"name": "inbox", "virtual_path": "/in", "quota_size": -1, "quota_files": -1}],
         "uid": 1000, "gid": 100, "max_sessions": 3, "quota_size": 1_000_000, "quota_files": 50,
         "permissions": {"/": ["list", "download"], "/up": ["*"], "/mixed": ["rename", "delete_files", "chmod"]},
         "upload_bandwidth": 128, "download_bandwidth": 256, "additional_info": "two\nlines",
@@ -209,7 +209,7 @@ async fn what_cannot_be_is_said_by_its_field() {
         (json!({"role": "r"}), "role"),
         (json!({"total_data_transfer": 5}), "total_data_transfer"),
         (json!({"virtual_folders": [{"name": "missing", "virtual_path": "/x"}]}), "virtual_folders"),
-        (json!({"virtual_folders": [{"name": "missing", "virtual_path": "/x", "quota_size": 5}]}), "quota_size"),
+        (json!({"virtual_folders": [{"name": "missing", "virtual_path": "/x", "quota_size": -2}]}), "quota_size"),
         (json!({"virtual_folders": [{"name": "missing"}]}), "virtual_path"),
         (json!({"filters": {"allowed_ip": ["nowhere"]}}), "filters.allowed_ip"),
         (json!({"filters": {"denied_protocols": ["SSH", "FTP", "DAV", "HTTP"]}}), "filters.denied_protocols"),

@@ -11,6 +11,7 @@ use domain::queue_message::QueueMessage;
 use domain::time::Timestamp;
 use domain::webhook::WebhookSecret;
 use domain::webhook::address::AddressPolicy;
+use functions::local::Handler as _;
 use functions::local::poll_queue;
 use functions::webhook::{Egress, WebhookState};
 use http::{HeaderMap, StatusCode};
@@ -77,7 +78,7 @@ async fn next(receiver: &mut Receiver) -> (HeaderMap, Bytes) {
 /// Runs the poller until the returned sender is used or dropped.
 fn poll(world: &World) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(poll_queue(world.messages.clone(), state(world), async move {
+    let task = tokio::spawn(poll_queue(world.messages.queue().clone(), 10, state(world), async move {
         let _ = stopped.await;
     }));
     (stop, task)
@@ -158,7 +159,7 @@ async fn production_does_not_reach_loopback_whatever_the_record_says() {
         world.messages.clone(),
         Egress::new(AddressPolicy::PublicOnly).unwrap(),
     );
-    let received = world.messages.receive(5).await.unwrap();
+    let received = world.messages.queue().receive(5, 10).await.unwrap();
     let event = json!({"Records": [{"messageId": "m1", "body": received[0].body}]});
     let answer = strict.handle(serde_json::from_value(event).unwrap()).await;
     assert_eq!(answer.batch_item_failures.len(), 0, "refused for good, not repeated");

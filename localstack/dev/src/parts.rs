@@ -128,6 +128,7 @@ fn aws_settings(ports: Ports) -> AwsSettings {
         bucket_owner: Some("000000000000".to_owned()),
         table: TABLE.to_owned(),
         events_queue_url: String::new(),
+        jobs_queue_url: String::new(),
     }
 }
 
@@ -148,6 +149,7 @@ fn variables_for(
         ("TOWPATH_BUCKET_OWNER", aws.bucket_owner.clone().unwrap_or_default()),
         ("TOWPATH_TABLE", aws.table.clone()),
         ("TOWPATH_EVENTS_QUEUE_URL", aws.events_queue_url.clone()),
+        ("TOWPATH_JOBS_QUEUE_URL", aws.jobs_queue_url.clone()),
         ("TOWPATH_SEALING_SECRET", secrets.sealing.clone()),
         ("TOWPATH_HOST_KEY_SECRET", secrets.host_key.clone()),
         ("TOWPATH_SIGNING_PASSPHRASE", secrets.signing.clone()),

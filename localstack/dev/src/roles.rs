@@ -9,6 +9,7 @@ use app::tokens::Tokens;
 use domain::id::NodeId;
 use functions::config::Config;
 use functions::files::FilesState;
+use functions::housekeeping::HousekeepingState;
 use functions::local::{Limits, poll_queue, serve_http};
 use functions::management::ManagementState;
 use functions::share::ShareState;
@@ -17,14 +18,19 @@ use functions::webhook::{Egress, WebhookState};
 use offline_aws::{OfflineAws, Options, Storage};
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 use store::defender::Scores;
-use store::messages::Messages;
+use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
 use store::records::Records;
 use tokio::sync::watch;
 
 /// How many batches of messages are handled at the same time, as Lambda would run that many instances.
 const POLLERS: usize = 5;
+/// The same for jobs.
+const WORKERS: usize = 2;
+/// How often the housekeeping function is called.
+const SCHEDULE: Duration = Duration::from_secs(60);
 
 /// Which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +82,7 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let aws = config.connect().await?;
     let records = Records::new(&aws, config.sealer.clone());
     let messages = Messages::new(&aws);
-    let management =
-        Management::new(records.clone(), messages.clone(), Nodes::new(&aws), Scores::new(&aws), config.address_policy);
+    let management = Management::new(records.clone(), &aws, config.address_policy);
     let tokens = Tokens::new(records.clone(), config.signing()?);
     let management = ManagementState::new(management, tokens.clone(), &config.sftp_host, config.sftp_port);
     let places = store::places::Places::new(&aws);
@@ -89,6 +94,7 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let share = ShareState::build(&config, &aws)?;
     let router = functions::router(management, TokenState::new(accounts, tokens), files, share);
     let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);
+    let housekeeping = HousekeepingState::build(&config, &aws)?;
     let (stop, stopped) = watch::channel(false);
     let until_stopped = || {
         let mut stopped = stopped.clone();
@@ -97,14 +103,31 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     };
     println!("listening api {}", listener.local_addr()?);
     let http = tokio::spawn(serve_http(listener, router, Limits::default(), until_stopped()));
-    let pollers = (0..POLLERS).map(|_| tokio::spawn(poll_queue(messages.clone(), webhooks.clone(), until_stopped())));
-    let pollers: Vec<_> = pollers.collect();
+    let events = messages.queue();
+    let deliver = || tokio::spawn(poll_queue(events.clone(), 10, webhooks.clone(), until_stopped()));
+    let mut pollers: Vec<_> = (0..POLLERS).map(|_| deliver()).collect();
+    let jobs = JobMessages::new(&aws);
+    let work = || tokio::spawn(poll_queue(jobs.queue().clone(), 1, housekeeping.clone(), until_stopped()));
+    pollers.extend((0..WORKERS).map(|_| work()));
+    pollers.push(tokio::spawn(schedule(housekeeping.clone(), until_stopped())));
     asked_to_stop().await?;
     stop.send_replace(true);
     for poller in pollers {
         poller.await?;
     }
     Ok(http.await??)
+}
+
+/// Calls the housekeeping function as the deployment's schedule does.
+async fn schedule(housekeeping: HousekeepingState, stop: impl Future<Output = ()>) {
+    let mut stop = std::pin::pin!(stop);
+    let mut minutes = tokio::time::interval(SCHEDULE);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = minutes.tick() => housekeeping.tick().await,
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the settings of this program's own parts")]

@@ -36,6 +36,7 @@ impl Accounts {
             api_key: None,
             link: None,
             quota: domain::quota::Quota::default(),
+            organization_quota: domain::quota::Quota::default(),
             bandwidth: domain::bandwidth::Bandwidth::default(),
         };
         let grounds = Grounds { credential_rev: 1, ends_at: None };
@@ -86,7 +87,7 @@ impl FileSession {
     pub async fn rename(&self, _from: &VPath, _to: &VPath, _replace: bool) -> Result<(), FileError> {
         Ok(())
     }
-    pub async fn space(&self) -> Result<Space, FileError> {
+    pub async fn space(&self, _path: &VPath) -> Result<Space, FileError> {
         Ok(Space { used_bytes: 0, used_files: 0, quota: domain::quota::Quota::default() })
     }
     pub async fn set_modified(&self, _path: &VPath, _modified: Timestamp) -> Result<(), FileError> {

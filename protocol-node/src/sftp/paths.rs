@@ -153,7 +153,7 @@ impl Operation {
             }
             What::Space => {
                 files.stat(&path).await?;
-                let space = files.space().await?;
+                let space = files.space(&path).await?;
                 Ok(Body::Extended(disk(space)))
             }
             What::Hash(ask) => hash::answer(files, &path, ask).await,
@@ -173,7 +173,7 @@ const DISK_BYTES: u64 = 1 << 50;
 const DISK_FILES: u64 = 1 << 40;
 const BLOCK_BYTES: u64 = 4096;
 
-/// The answer to `statvfs@openssh.com`: the quota is the disk, and what the credential has stored is used.
+/// The answer to `statvfs@openssh.com`: the quota is the disk, and what is stored under it is used.
 fn disk(space: Space) -> Bytes {
     const NO_SET_UID: u64 = 2;
     const LONGEST_NAME: u64 = 255;

@@ -16,6 +16,8 @@ pub struct Page {
     pub marker: Option<Listed>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<String>,
+    /// The last key of the page, if it has any.
+    pub last: Option<String>,
 }
 
 /// Where a page begins.
@@ -88,6 +90,23 @@ impl Objects {
         Ok((keys.collect(), page.next))
     }
 
+    /// Up to 1,000 files anywhere in a folder whose keys come after `after`, with their sizes; and whether there are more. For
+    /// counting them.
+    pub async fn sizes_recorded(
+        &self,
+        folder: &ObjectKey,
+        after: Option<&str>,
+    ) -> Result<(Vec<(String, u64)>, Option<String>), ObjectError> {
+        let after = after.and_then(|key| folder.below(key)).filter(|below| !below.is_empty());
+        let from = after.map_or(ListFrom::Start, |below| ListFrom::After(below.to_owned()));
+        let page = self.list_key(folder, from, None, 1000).await?;
+        let files = page.entries.iter().filter_map(|one| match one.kind {
+            ListedKind::File { bytes, .. } => Some((folder.inside(one.path.relative())?.as_str().to_owned(), bytes)),
+            ListedKind::Folder { .. } => None,
+        });
+        Ok((files.collect(), page.last.filter(|_| page.next.is_some())))
+    }
+
     /// The first keys in a folder, marker included: enough to tell whether it exists and whether it is empty.
     pub async fn peek<A: Action>(&self, folder: &Authorized<A>) -> Result<Page, ObjectError> {
         self.list_key(&folder.location().folder_key(), ListFrom::Start, None, 2).await
@@ -118,7 +137,8 @@ impl Objects {
             // keys that somebody else put there may hold characters that XML cannot carry
             .encoding_type(EncodingType::Url);
         let answer = repeatedly(async || Ok(request.clone().send().await?)).await?;
-        let mut page = Page { entries: Vec::new(), marker: None, next: None };
+        let last = answer.contents().last().and_then(|object| decode(object.key()?));
+        let mut page = Page { entries: Vec::new(), marker: None, next: None, last };
         for object in answer.contents() {
             let Some((relative, folder)) = object.key().and_then(|key| relative(prefix, key)) else {
                 continue;

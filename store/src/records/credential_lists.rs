@@ -7,7 +7,7 @@ use crate::table::{self, ListOf};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::credential::{Credential, UserName};
 use domain::id::{CredentialId, OrganizationId};
-use domain::quota::Amount;
+use domain::quota::{Amount, Holder};
 use futures_util::FutureExt as _;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
@@ -80,7 +80,8 @@ impl Records {
         organization: &OrganizationId,
         ids: &[CredentialId],
     ) -> Result<HashMap<CredentialId, Amount>, RecordError> {
-        let keys = ids.iter().map(|id| key_attributes(table::usage(organization, id))).collect();
+        let holder = |id: &CredentialId| Holder::Credential(id.clone());
+        let keys = ids.iter().map(|id| key_attributes(table::usage(organization, &holder(id)))).collect();
         let found = self.batch(keys).await?.into_iter().filter_map(|item| {
             let id = sort_key(&item).and_then(|id| CredentialId::parse(id).ok())?;
             let part = |name| optional_number(&item, name).unwrap_or(0);

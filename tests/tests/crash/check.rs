@@ -11,13 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use store::aws::Aws;
 use store::clock;
-use store::direct_uploads::DirectUploads;
-use store::intents::Intents;
-use store::messages::Messages;
 use store::nodes::Nodes;
 use store::objects::Objects;
-use store::partials::Partials;
-use store::settling::Settling;
 
 /// How long nothing may move while something is left to do: more than the lease, a sweep, and the time after which a
 /// message is given again.
@@ -116,6 +111,7 @@ async fn messages(aws: &Aws, suffix: &str) -> u64 {
 
 struct Item {
     pk: String,
+    sk: String,
     bytes: i64,
     files: i64,
     expires: bool,
@@ -130,6 +126,7 @@ async fn scan(aws: &Aws) -> Vec<Item> {
         let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or(0);
         items.push(Item {
             pk: item["pk"].as_s().unwrap().clone(),
+            sk: item["sk"].as_s().unwrap().clone(),
             bytes: number("bytes"),
             files: number("files"),
             expires: item.contains_key("ttl"),
@@ -150,10 +147,13 @@ async fn table(aws: &Aws, bucket: &Bucket) -> Vec<String> {
         }
     }
     let usage = items.iter().filter(|item| item.pk.starts_with("USAGE#"));
-    let counted = usage.fold((0, 0), |(bytes, files), item| (bytes + item.bytes, files + item.files));
+    let (organization, credentials): (Vec<&Item>, Vec<&Item>) = usage.partition(|item| item.sk == "ORG");
     let recount = (bucket.files.values().sum::<i64>(), i64::try_from(bucket.files.len()).unwrap());
-    if counted != recount {
-        wrong.push(format!("usage says {counted:?} bytes and files, a recount {recount:?}"));
+    for (whose, items) in [("the organization's", organization), ("the credentials'", credentials)] {
+        let counted = items.iter().fold((0, 0), |(bytes, files), item| (bytes + item.bytes, files + item.files));
+        if counted != recount {
+            wrong.push(format!("{whose} usage says {counted:?} bytes and files, a recount {recount:?}"));
+        }
     }
     wrong
 }
@@ -225,18 +225,7 @@ async fn multipart_uploads(aws: &Aws, parts: &Parts, large: &[String]) -> Vec<St
     for key in open().await.iter().filter(|key| !large.contains(key)) {
         wrong.push(format!("a multipart upload of {key} is open and belongs to nobody"));
     }
-    let stores = SettlingStores {
-        intents: Intents::new(aws),
-        settling: Settling::new(aws),
-        queue: Messages::new(aws),
-        leases: store::leases::Leases::new(aws),
-        times: store::times::Times::new(aws),
-    };
-    let resuming = Resuming {
-        partials: Partials::new(aws),
-        direct: DirectUploads::new(aws),
-        keep_for: Duration::from_secs(24 * 3600),
-    };
+    let (stores, resuming) = (SettlingStores::new(aws), Resuming::new(aws, Duration::from_secs(24 * 3600)));
     let sweep = Sweep::new(Objects::new(aws), stores, resuming);
     // as if a day had passed, and nobody had gone on with an upload
     let (soon, later) = (clock::now().plus_millis(1000), clock::now().plus_millis(25 * 3_600_000));

@@ -7,6 +7,7 @@ use super::{FileSession, already_exists, file_key, object_failure};
 use crate::settler::Done;
 use crate::sweep::Sweep;
 use crate::vfs::intent::seen_of;
+use crate::vfs::upload::room::Room;
 use crate::vfs::{folder_subject, intent_failure, new_operation};
 use domain::access::{Authorized, RenameFolder, Upload};
 use domain::event::Topic;
@@ -30,6 +31,7 @@ struct Moving {
     marker: bool,
     info: ObjectInfo,
     recorded: Recorded,
+    room: Room,
 }
 
 /// How far a rename came.
@@ -72,8 +74,9 @@ impl FileSession {
         let operation = new_operation();
         let mut event = self.event(&operation, Topic::FileRenamed, folder_subject(target.location()));
         event.previous = Some(folder_subject(source.location()));
-        let change = Change::RenameFolder { from: from_key.as_str().to_owned() };
-        let mut job = self.record(self.intent(&operation, &to_key, change, Some(event), None)).await?;
+        let (counted, to) = (source.location().counted().clone(), target.location().counted());
+        let change = Change::RenameFolder { from: from_key.as_str().to_owned(), counted };
+        let mut job = self.record(self.intent(&operation, (&to_key, to), change, Some(event), None)).await?;
         match job.during(self, self.move_all(source, target, found)).await {
             Moved::All(result) => {
                 self.shared.settler.hand_over(Done::of(job.into_intent(), UsageChange::default())).await;
@@ -183,9 +186,14 @@ impl FileSession {
         } else {
             (file_key(&source)?, file_key(&target)?)
         };
+        let mut room = self.room_for(source.location(), target.location());
+        if !marker {
+            room.for_place_of(None, info.bytes).await?;
+        }
         let operation = new_operation();
-        let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(&info) };
-        let mut recorded = self.record(self.intent(&operation, &to_key, change, None, None)).await?;
+        let (counted, to) = (source.location().counted().clone(), target.location().counted());
+        let change = Change::RenameTo { from: from_key.as_str().to_owned(), source: seen_of(&info), counted };
+        let mut recorded = self.record(self.intent(&operation, (&to_key, to), change, None, None)).await?;
         let condition = precondition(None);
         let begun = if marker { Ok(None) } else { self.begin_large(&info, &target, &mut recorded).await };
         let copying = async {
@@ -205,7 +213,7 @@ impl FileSession {
         };
         marked?;
         self.take_time_along(kept?, &info, &target, &operation).await?;
-        Ok(Some(Moving { source, target, marker, info, recorded }))
+        Ok(Some(Moving { source, target, marker, info, recorded, room }))
     }
 
     /// Takes a copy away again. What fails here is finished by the sweep, which moves that one object after all.
@@ -235,7 +243,11 @@ impl FileSession {
 
     async fn delete_one(&self, mut moving: Moving) -> Result<(), FileError> {
         if !moving.marker {
-            return self.take_away(&moving.source, &moving.info, moving.recorded).await;
+            let taken = self.take_away(&moving.source, &moving.info, moving.recorded, &mut moving.room).await;
+            if taken.is_err() {
+                moving.room.leave_to_sweep();
+            }
+            return taken;
         }
         let deleting = self.shared.objects.delete_folder(&moving.source, &moving.info.etag);
         match moving.recorded.during(self, deleting).await {

@@ -22,7 +22,8 @@ impl Writer {
         let key = location.file_key().ok_or_else(FileError::no_such_file)?;
         let event = self.session.event(&self.operation, Topic::FileCreated, file_subject(location, None));
         let seen = self.existing.as_ref();
-        let mut intent = self.session.intent(&self.operation, &key, Change::Upload, Some(event), seen);
+        let at = (&key, location.counted());
+        let mut intent = self.session.intent(&self.operation, at, Change::Upload, Some(event), seen);
         intent.appends = self.appends;
         self.intent = Some(self.session.keep(intent, self.parts.begun()));
         Ok(())

@@ -72,9 +72,9 @@ fn show_folder(user: &ShownUser, mounted: &Mounted) -> Value {
     let own = json!({
         "name": mounted.name,
         "virtual_path": mounted.at,
-        // what is in it counts for who wrote it
-        "quota_size": -1,
-        "quota_files": -1,
+        // what is in it counts for who writes it, too, unless there is a limit for the folder
+        "quota_size": mounted.quota.map_or(json!(-1), |quota| json!(quota.bytes)),
+        "quota_files": mounted.quota.map_or(json!(-1), |quota| json!(quota.files)),
     });
     kept::extend(&mut shown, own);
     if let Some(folder) = folder {

@@ -4,13 +4,14 @@ use crate::support::{TICKETS, World};
 use app::tickets::Tickets;
 use axum::body::Body;
 use domain::id::CredentialId;
+use domain::quota::Holder;
 use domain::ticket::Errand;
 use functions::files;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Request, StatusCode};
 use offline_aws::FaultPlan;
 use serde_json::{Value, json};
-use store::settling::{Settling, Usage};
+use store::settling::Settling;
 use tower::ServiceExt as _;
 
 impl World {
@@ -102,6 +103,7 @@ async fn a_process_that_may_stop_answers_when_it_is_done() {
     let request = request.header("authorization", format!("Bearer {}", user.token)).body(Body::from("hello")).unwrap();
     let answer = files::router_that_settles(world.files()).oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 201);
-    let usage = Settling::new(&world.aws).usage(&world.organization, &CredentialId::parse(&user.id).unwrap()).await;
-    assert_eq!(usage.unwrap(), Usage { bytes: 5, files: 1 });
+    let holder = Holder::Credential(CredentialId::parse(&user.id).unwrap());
+    let usage = Settling::new(&world.aws).usage(&world.organization, &holder).await.unwrap();
+    assert_eq!((usage.bytes, usage.files), (5, 1));
 }

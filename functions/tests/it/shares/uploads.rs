@@ -37,7 +37,9 @@ async fn curl_puts_a_file_where_it_may() {
     let root = world.records.organization(&world.organization).await.unwrap().unwrap().value.root_credential.unwrap();
     let settling = Settling::new(&world.aws);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while settling.usage(&world.organization, &root).await.unwrap().files != 2 {
+    while settling.usage(&world.organization, &domain::quota::Holder::Credential(root.clone())).await.unwrap().files
+        != 2
+    {
         assert!(std::time::Instant::now() < deadline);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -1,0 +1,195 @@
+//! Jobs: what takes longer than an answer may ([`domain::job`]).
+//!
+//! Who asks for one writes its record and sends word of it. A worker claims the record under a lease, which it renews with its
+//! progress, and works for a *slice*: what a function may take. At the end of a slice it notes where it is and sends word again.
+//! Word that is lost, and a worker that dies, are found by [`Worker::wake`], which is to be called once a minute. A failure
+//! begins again after a pause, [`MOST_FAILURES`] times.
+
+mod recount;
+mod run;
+
+pub use recount::Pauses;
+
+use domain::id::OrganizationId;
+use domain::job::{Job, JobId, LEASE_MILLIS, MOST_FAILURES, State, Task};
+use domain::queue_message::{JobMessage, V1};
+use domain::time::Timestamp;
+use recount::Recount;
+use run::Run;
+use std::time::Duration;
+use store::clock;
+use store::jobs::Jobs;
+use store::messages::JobMessages;
+use store::objects::Objects;
+use store::records::{RecordError, Versioned};
+use store::scans::Scans;
+use tokio::time::Instant;
+
+/// How many of an organization's jobs are looked at for one that does the same.
+const LOOKED_AT: u16 = 100;
+
+/// The first pause after a failure, in milliseconds; it doubles.
+const PAUSE_MILLIS: i64 = 5_000;
+
+/// Asks for jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct JobQueue {
+    jobs: Jobs,
+    messages: JobMessages,
+}
+
+/// Why a job is not asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// One that does the same is not over.
+    #[error("the same is being done already")]
+    SameAlready,
+    /// The table does not answer.
+    #[error(transparent)]
+    Unavailable(#[from] RecordError),
+}
+
+impl JobQueue {
+    /// Over these.
+    pub fn new(jobs: Jobs, messages: JobMessages) -> Self {
+        Self { jobs, messages }
+    }
+
+    /// The records.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// Asks for a job. It will be done: if its word gets lost, within two minutes.
+    pub async fn ask(&self, organization: &OrganizationId, task: Task, asked_by: String) -> Result<Job, AskError> {
+        let (known, _) = self.jobs.list(organization, None, LOOKED_AT).await?;
+        if known.iter().any(|job| !job.value.state.is_over() && job.value.task.does_the_same(&task)) {
+            return Err(AskError::SameAlready);
+        }
+        let now = clock::now();
+        let job = Job::new(JobId::new(now, clock::random()), organization.clone(), task, asked_by, now);
+        self.jobs.save(&job, None).await?.ok_or(RecordError::Conflict)?;
+        self.send(&job).await;
+        Ok(job)
+    }
+
+    async fn send(&self, job: &Job) {
+        let message = JobMessage { v: V1, organization: job.organization.clone(), job: job.id.clone() };
+        if let Err(error) = self.messages.send(message).await {
+            tracing::warn!(%error, job = %job.id, "word of a job is sent later");
+        }
+    }
+}
+
+/// What is left of a job after a slice.
+enum Slice {
+    /// Nothing: it has ended, with this note for people.
+    Ended(String),
+    /// It goes on here.
+    GoesOn(String),
+}
+
+/// Works on jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    queue: JobQueue,
+    objects: Objects,
+    scans: Scans,
+    slice: Duration,
+    pauses: Pauses,
+}
+
+impl Worker {
+    /// Over these stores, for `slice` at a time.
+    pub fn new(queue: JobQueue, objects: Objects, scans: Scans, slice: Duration) -> Self {
+        Self { queue, objects, scans, slice, pauses: Pauses::default() }
+    }
+
+    /// With other pauses of recounts, for tests.
+    #[must_use]
+    pub fn with_pauses(self, pauses: Pauses) -> Self {
+        Self { pauses, ..self }
+    }
+
+    /// Works on a job, if nobody else does and it is not over. An error means that word of it must be given again.
+    pub async fn work(&self, organization: &OrganizationId, id: &JobId) -> Result<(), RecordError> {
+        let Some(Versioned { value: mut job, rev }) = self.queue.jobs.get(organization, id).await? else {
+            tracing::info!(job = %id, "a job is gone");
+            return Ok(());
+        };
+        let now = clock::now();
+        if !job.is_free(now) {
+            return Ok(());
+        }
+        if job.state == State::Running {
+            // its worker died: what it had taken in since its last note is lost
+            job.place.clear();
+        }
+        job.state = State::Running;
+        job.updated_at = now;
+        job.due = now.plus_millis(LEASE_MILLIS);
+        let Some(rev) = self.queue.jobs.save(&job, Some(rev)).await? else {
+            return Ok(());
+        };
+        let mut run = Run::new(self.queue.jobs.clone(), Versioned { value: job, rev });
+        let outcome = self.slice_of(&mut run).await;
+        self.note(run, outcome).await
+    }
+
+    async fn slice_of(&self, run: &mut Run) -> Result<Slice, String> {
+        let until = Instant::now() + self.slice;
+        let Task::QuotaScan { holder, folders, .. } = run.job().task.clone();
+        let recount = Recount {
+            objects: &self.objects,
+            scans: &self.scans,
+            organization: run.job().organization.clone(),
+            holder,
+            pauses: self.pauses,
+        };
+        recount.slice(&folders, run, until).await.map_err(|error| error.to_string())
+    }
+
+    /// Writes down how a slice ended.
+    async fn note(&self, run: Run, outcome: Result<Slice, String>) -> Result<(), RecordError> {
+        let Versioned { value: mut job, rev } = run.into_job();
+        let now = clock::now();
+        job.updated_at = now;
+        let mut again = false;
+        match outcome {
+            Ok(Slice::Ended(note)) => (job.state, job.note) = (State::Succeeded, note),
+            Ok(Slice::GoesOn(place)) => {
+                (job.state, job.place, job.due) = (State::Queued, place, now.plus_millis(LEASE_MILLIS));
+                again = true;
+            }
+            Err(error) => {
+                tracing::warn!(error, job = %job.id, kind = job.task.kind(), failures = job.failures, "a job failed");
+                job.failures += 1;
+                job.place.clear();
+                job.note = error;
+                if job.failures >= MOST_FAILURES {
+                    job.state = State::Failed;
+                } else {
+                    let pause = PAUSE_MILLIS << job.failures.min(8);
+                    (job.state, job.due) = (State::Queued, now.plus_millis(pause));
+                }
+            }
+        }
+        if self.queue.jobs.save(&job, Some(rev)).await?.is_none() {
+            tracing::warn!(job = %job.id, "somebody else has taken a job over");
+            return Ok(());
+        }
+        if again {
+            self.queue.send(&job).await;
+        }
+        Ok(())
+    }
+
+    /// Sends word again of jobs that nobody works on though they are due.
+    pub async fn wake(&self, now: Timestamp) -> Result<usize, RecordError> {
+        let due = self.queue.jobs.due(now).await?;
+        for job in &due {
+            self.queue.send(&job.value).await;
+        }
+        Ok(due.len())
+    }
+}

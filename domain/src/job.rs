@@ -1,0 +1,222 @@
+//! Jobs: what takes longer than an answer may. A job is a record that somebody works on under a lease; what it has come to is in
+//! the record, so that another worker can go on from there.
+
+use crate::id::OrganizationId;
+use crate::path::VPath;
+use crate::quota::Holder;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A worker that gives no sign of life for so long is taken for dead, in milliseconds.
+pub const LEASE_MILLIS: i64 = 60_000;
+
+/// How often a job is begun, or gone on with after a failure, before it has failed.
+pub const MOST_FAILURES: u32 = 5;
+
+/// How long the record of a job that has ended is kept, in seconds.
+pub const KEPT_SECONDS: i64 = 30 * 24 * 3600;
+
+/// The id of a job: its time in milliseconds and 16 hex digits, so that ids are in the order of time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobId(String);
+
+impl JobId {
+    /// A new one.
+    pub fn new(at: Timestamp, random: [u8; 8]) -> Self {
+        Self(format!("{:013}-{}", at.millis().max(0), hex::encode(random)))
+    }
+
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (time, random) = text.split_once('-')?;
+        let digits = time.len() == 13 && time.bytes().all(|byte| byte.is_ascii_digit());
+        let hex = random.len() == 16 && random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (digits && hex).then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| "not a job's id".to_owned())
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> Self {
+        id.0
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Task {
+    /// Count again what a holder has stored.
+    QuotaScan {
+        /// Whose.
+        holder: Holder,
+        /// Its name, for people.
+        name: String,
+        /// The folders of the organization's tree that count for it.
+        folders: Vec<VPath>,
+    },
+}
+
+impl Task {
+    /// Whether one of them is enough.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        let (Self::QuotaScan { holder, .. }, Self::QuotaScan { holder: other, .. }) = (self, other);
+        holder == other
+    }
+
+    /// As the API names it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::QuotaScan { .. } => "QuotaScan",
+        }
+    }
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nobody works on it yet, or just now.
+    Queued,
+    /// Somebody does.
+    Running,
+    /// It has ended well.
+    Succeeded,
+    /// It has been given up.
+    Failed,
+}
+
+impl State {
+    /// Whether nothing more will happen.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+
+    /// As the API names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "Queued",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// What it has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Files looked at.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// One job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Which.
+    pub id: JobId,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// What.
+    pub task: Task,
+    /// How far.
+    pub state: State,
+    /// Who asked for it, as events name actors.
+    pub asked_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it was last gone on with.
+    pub updated_at: Timestamp,
+    /// What it has come to.
+    #[serde(default)]
+    pub progress: Progress,
+    /// For people: why it failed, or what was found.
+    #[serde(default)]
+    pub note: String,
+    /// Where it goes on; whose meaning is the task's.
+    #[serde(default)]
+    pub place: String,
+    /// How often it has failed.
+    #[serde(default)]
+    pub failures: u32,
+    /// Until when its worker has it; or when it is sent again, while nobody has.
+    pub due: Timestamp,
+}
+
+impl Job {
+    /// A new one, to be sent to the queue at once.
+    pub fn new(id: JobId, organization: OrganizationId, task: Task, asked_by: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            organization,
+            task,
+            state: State::Queued,
+            asked_by,
+            created_at: now,
+            updated_at: now,
+            progress: Progress::default(),
+            note: String::new(),
+            place: String::new(),
+            failures: 0,
+            due: now.plus_millis(LEASE_MILLIS),
+        }
+    }
+
+    /// Whether a worker may take it.
+    pub fn is_free(&self, now: Timestamp) -> bool {
+        match self.state {
+            State::Queued => true,
+            State::Running => self.due <= now,
+            State::Succeeded | State::Failed => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_in_the_order_of_time() {
+        let id = |millis| JobId::new(Timestamp::from_millis(millis), [7; 8]);
+        assert!(id(1) < id(2) && id(999) < id(1_700_000_000_000));
+        assert_eq!(JobId::parse(id(1_700_000_000_000).as_str()), Some(id(1_700_000_000_000)));
+        for bad in ["", "1-2", "1700000000000-", "1700000000000-07070707070707ZZ", "x700000000000-0707070707070707"] {
+            assert_eq!(JobId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_free_until_somebody_has_it_and_when_that_one_is_dead() {
+        let at = Timestamp::from_millis;
+        let (id, organization) = (JobId::new(at(0), [1; 8]), OrganizationId::from_random([1; 16]));
+        let task = Task::QuotaScan { holder: Holder::Organization, name: String::new(), folders: Vec::new() };
+        let mut job = Job::new(id, organization, task, "ana".into(), at(0));
+        assert!(job.is_free(at(0)));
+        job.state = State::Running;
+        assert!(!job.is_free(at(LEASE_MILLIS - 1)) && job.is_free(at(LEASE_MILLIS)));
+        job.state = State::Succeeded;
+        assert!(!job.is_free(at(i64::MAX)));
+    }
+}

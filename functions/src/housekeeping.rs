@@ -1,0 +1,116 @@
+//! The housekeeping function: jobs from their queue, and what is due now and then.
+//!
+//! It is called in two ways: with messages of the jobs queue, one at a time, because a job may take all the time that a function
+//! has; and by a schedule, once a minute, to finish what crashes left, to end what was abandoned, and to send word again of jobs
+//! that nobody works on.
+
+use crate::config::{Config, ConfigError};
+use crate::local::Handler;
+use app::jobs::{JobQueue, Pauses, Worker};
+use app::settler::SettlingStores;
+use app::sweep::{ORPHANED_AFTER_MILLIS, Sweep};
+use app::vfs::Resuming;
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::queue_message::JobMessage;
+use serde_json::Value;
+use std::time::Duration;
+use store::aws::Aws;
+use store::clock;
+use store::jobs::Jobs;
+use store::messages::JobMessages;
+use store::objects::Objects;
+use store::scans::Scans;
+
+/// How long a job is worked on at a time: less than the fifteen minutes that a function may take, by what a call to S3 can.
+pub const SLICE: Duration = Duration::from_secs(600);
+
+/// What the function needs. Cheap to clone.
+#[derive(Clone)]
+pub struct HousekeepingState {
+    worker: Worker,
+    sweep: Sweep,
+}
+
+/// Why it is called again with the same.
+#[derive(Debug, thiserror::Error)]
+pub enum HousekeepingError {
+    /// Neither messages nor a schedule.
+    #[error("this event is neither of the jobs queue nor of the schedule: {0}")]
+    UnknownEvent(String),
+}
+
+impl HousekeepingState {
+    /// Over the stores of the settings.
+    pub fn build(config: &Config, aws: &Aws) -> Result<Self, ConfigError> {
+        config.jobs_queue()?;
+        let objects = Objects::new(aws);
+        let queue = JobQueue::new(Jobs::new(aws), JobMessages::new(aws));
+        let stores = SettlingStores::new(aws);
+        Ok(Self {
+            worker: Worker::new(queue, objects.clone(), Scans::new(aws), SLICE),
+            sweep: Sweep::new(objects, stores, Resuming::new(aws, config.resume())),
+        })
+    }
+
+    /// With other pauses of recounts, for tests.
+    #[must_use]
+    pub fn with_pauses(self, pauses: Pauses) -> Self {
+        Self { worker: self.worker.with_pauses(pauses), ..self }
+    }
+
+    /// Whatever the function is called with.
+    pub async fn handle_event(&self, event: Value) -> Result<SqsBatchResponse, HousekeepingError> {
+        let unknown = |event: &Value| {
+            let shown: String = event.to_string().chars().take(200).collect();
+            HousekeepingError::UnknownEvent(shown)
+        };
+        if event.get("Records").is_some() {
+            let batch = serde_json::from_value(event.clone()).map_err(|_| unknown(&event))?;
+            return Ok(self.handle(batch).await);
+        }
+        // EventBridge's rules and its scheduler
+        match event.get("source").and_then(Value::as_str) {
+            Some("aws.events" | "aws.scheduler") => {
+                self.tick().await;
+                Ok(SqsBatchResponse::default())
+            }
+            _ => Err(unknown(&event)),
+        }
+    }
+
+    /// What the schedule is for. What fails is tried again a minute later.
+    pub async fn tick(&self) {
+        let now = clock::now();
+        self.sweep.round(now).await;
+        if let Err(error) = self.sweep.abort_orphans(now.plus_millis(-ORPHANED_AFTER_MILLIS), now).await {
+            tracing::warn!(%error, "multipart uploads that were left behind cannot be ended now");
+        }
+        match self.worker.wake(now).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "sent word again of jobs"),
+            Err(error) => tracing::warn!(%error, "jobs that wait cannot be found now"),
+        }
+    }
+
+    async fn one(&self, message: SqsMessage) -> Result<(), String> {
+        let body = message.body.unwrap_or_default();
+        let JobMessage { organization, job, .. } = serde_json::from_str(&body).map_err(|error| error.to_string())?;
+        self.worker.work(&organization, &job).await.map_err(|error| error.to_string())
+    }
+}
+
+impl Handler for HousekeepingState {
+    async fn handle(&self, batch: SqsEvent) -> SqsBatchResponse {
+        let mut response = SqsBatchResponse::default();
+        for message in batch.records {
+            let id = message.message_id.clone().unwrap_or_default();
+            if let Err(error) = self.one(message).await {
+                tracing::error!(message = id, error, "a job could not be begun");
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = id;
+                response.batch_item_failures.push(failure);
+            }
+        }
+        response
+    }
+}

@@ -1,0 +1,71 @@
+//! `/jobs`: what takes longer than an answer may, and `/quota-scans`, which begins one.
+
+use super::ManagementState;
+use crate::http::error::ApiError;
+use crate::http::extract::{Call, Segments};
+use crate::http::list::ListQuery;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use domain::job::{Job, JobId, Task};
+use domain::quota::Holder;
+use http::{HeaderValue, StatusCode, Uri, header};
+use serde_json::{Value, json};
+
+pub(super) async fn list(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let page = async |before: Option<String>, limit| {
+        let before = before.as_deref().and_then(JobId::parse);
+        let (jobs, more) = state.management.jobs(&caller, before.as_ref(), limit).await?;
+        let next = jobs.last().filter(|_| more).map(|job| job.id.to_string());
+        Ok((jobs.iter().map(|job| (job.id.to_string(), show(job))).collect(), next))
+    };
+    ListQuery::parse(&uri)?.collect(page).await
+}
+
+pub(super) async fn get(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    segments: Segments,
+) -> Result<Response, ApiError> {
+    Ok(Json(show(&state.management.job(&caller, segments.get("id")).await?)).into_response())
+}
+
+/// Counts again all that the organization has stored.
+pub(super) async fn scan(State(state): State<ManagementState>, Call(caller): Call) -> Result<Response, ApiError> {
+    Ok(accepted(&state.management.scan_organization(&caller).await?))
+}
+
+/// 202 with the job, and where it is.
+fn accepted(job: &Job) -> Response {
+    let mut response = (StatusCode::ACCEPTED, Json(show(job))).into_response();
+    let place = format!("/organizations/{}/jobs/{}", job.organization, job.id);
+    if let Ok(place) = HeaderValue::from_str(&place) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
+}
+
+fn show(job: &Job) -> Value {
+    let Task::QuotaScan { holder, name, .. } = &job.task;
+    let subject = match holder {
+        Holder::Organization => json!({ "Type": "Organization" }),
+        Holder::Credential(id) => json!({ "Type": "Credential", "Id": id, "Name": name }),
+        Holder::Folder(name) => json!({ "Type": "Folder", "Name": name }),
+    };
+    json!({
+        "Id": job.id,
+        "Kind": job.task.kind(),
+        "Subject": subject,
+        "State": job.state.as_str(),
+        "Progress": { "Files": job.progress.files, "Bytes": job.progress.bytes },
+        "Result": job.note,
+        "Failures": job.failures,
+        "AskedBy": job.asked_by,
+        "CreatedAt": job.created_at,
+        "UpdatedAt": job.updated_at,
+    })
+}
