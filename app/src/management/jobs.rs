@@ -74,7 +74,7 @@ impl Management {
         if !credential.folders.is_empty() {
             let own = credential.folders.iter().filter(|mounted| mounted.quota.is_none());
             let names: Vec<&FolderName> = own.map(|mounted| &mounted.name).collect();
-            let found = self.records.folders_named(&caller.organization, names.into_iter()).await?;
+            let found = self.records.folders_named(&caller.organization, names).await?;
             folders.extend(folder::views(&credential.folders, &found).into_iter().map(|view| view.tree));
         }
         self.scan(caller, Holder::Credential(credential.id), name.to_string(), folders).await
