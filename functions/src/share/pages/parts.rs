@@ -139,7 +139,7 @@ pub(super) fn upload(page: &FolderPage<'_>) -> Markup {
             form method="post" enctype="multipart/form-data" action={ (page.here()) "?do=form" } {
                 div.drop {
                     (icon(Icon::Upload))
-                    p.script.big { "Drop files and folders here" }
+                    p.script.big { span.drag { "Drop files and folders here" } span.touch { "Send files" } }
                     p.script.or { "or" }
                     div.choose.script {
                         button #files-button.primary type="button" { "Choose files" }
