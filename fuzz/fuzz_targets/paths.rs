@@ -20,7 +20,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let mut next = || VPath::parse_bytes(parts.next().unwrap_or_default());
     let (Ok(mount), Ok(home), Ok(at), Ok(tree)) = (next(), next(), next(), next()) else { return };
     let organization = OrganizationId::from_random([1; 16]);
-    let folder = View { at: at.clone(), tree: tree.clone() };
+    let (counted, quota) = (Default::default(), Default::default());
+    let folder = View { at: at.clone(), tree: tree.clone(), counted, quota };
     let chroot = Chroot::new(organization.clone(), mount, home.clone()).with_folders([folder]);
     let Ok(from) = next() else { return };
     let Ok(path) = from.resolve_bytes(parts.next().unwrap_or_default()) else { return };

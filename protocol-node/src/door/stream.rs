@@ -21,7 +21,11 @@ pub(crate) struct Stream {
     buffer: BytesMut,
     killed: Pin<Box<WaitForCancellationFutureOwned>>,
     acknowledges_at_once: bool,
+    tap: Option<Tap>,
 }
+
+/// Sees what comes, until it has seen enough and says so.
+pub(crate) type Tap = Box<dyn FnMut(&[u8]) -> bool + Send + Sync>;
 
 impl Stream {
     /// Over `socket`, until `kill` is cancelled.
@@ -31,7 +35,15 @@ impl Stream {
 
     /// The same when its first bytes have been read already.
     pub(crate) fn after(read: BytesMut, socket: TcpStream, kill: CancellationToken) -> Self {
-        Self { socket, buffer: read, killed: Box::pin(kill.cancelled_owned()), acknowledges_at_once: false }
+        let killed = Box::pin(kill.cancelled_owned());
+        Self { socket, buffer: read, killed, acknowledges_at_once: false, tap: None }
+    }
+
+    /// What comes is shown to this, too.
+    #[must_use]
+    pub(crate) fn seen_by(mut self, tap: Tap) -> Self {
+        self.tap = Some(tap);
+        self
     }
 
     /// What has come is acknowledged whenever more is waited for. Clients of TLS send the end of a handshake, or of a small
@@ -71,7 +83,13 @@ impl Stream {
             self.buffer.reserve(READ_BUFFER);
             match self.socket.try_read_buf(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                outcome => return Poll::Ready(outcome),
+                outcome => {
+                    // the buffer was empty, so all of it is new
+                    if self.tap.as_mut().is_some_and(|tap| tap(&self.buffer)) {
+                        self.tap = None;
+                    }
+                    return Poll::Ready(outcome);
+                }
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use super::handler::Handler;
 use super::listener::Shared;
+use super::offer::{Outcome, Tap};
+use super::transport;
 use crate::door::{self, Arrival, FAREWELL, Place, SHORT_FAREWELL, Stream};
 use crate::sftp;
 use app::activity;
@@ -26,6 +28,8 @@ pub(super) struct Watch {
     pub(super) kill: CancellationToken,
     /// Cancelled when the session is to end.
     pub(super) ended: CancellationToken,
+    /// What both sides have agreed on.
+    pub(super) agreed: Outcome,
     seen: Mutex<Seen>,
 }
 
@@ -40,6 +44,7 @@ impl Watch {
             logged_in: CancellationToken::new(),
             kill,
             ended: CancellationToken::new(),
+            agreed: Outcome::default(),
             seen: Mutex::new(Seen { last: Instant::now(), channels: Vec::new() }),
         }
     }
@@ -77,7 +82,8 @@ pub(super) async fn serve(shared: Arc<Shared>, arrival: Arrival) {
     let watch = Arc::new(Watch::new(shared.doors.kill.child_token()));
     // whatever ends this task ends the connection
     let _end = watch.kill.clone().drop_guard();
-    let stream = Stream::new(socket, watch.kill.clone());
+    let mut tap = Tap::new(transport::OURS, Arc::clone(&watch.agreed));
+    let stream = Stream::new(socket, watch.kill.clone()).seen_by(Box::new(move |bytes| tap.take(bytes)));
     let handler = Handler::new(Arc::clone(&shared), Arc::clone(&watch), origin.clone(), span.clone());
     supervise(&shared, &watch, stream, handler, &origin, place).instrument(span).await;
 }

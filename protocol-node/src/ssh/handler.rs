@@ -195,7 +195,8 @@ impl russh::server::Handler for Handler {
         if let Some(login) = &self.login {
             let client = String::from_utf8_lossy(session.remote_sshid());
             login.session.set_client(&client);
-            let agreed = Agreed { client: Some(client.into_owned()), ..Agreed::default() };
+            let (kex, ciphers) = self.watch.agreed.get().cloned().map(|agreed| (agreed.kex, agreed.ciphers)).unzip();
+            let agreed = Agreed { client: Some(client.into_owned()), kex, ciphers };
             activity::connected(&login.session, &agreed);
         }
         self.watch.touch();

@@ -4,6 +4,7 @@
 mod connection;
 mod handler;
 mod listener;
+mod offer;
 mod transport;
 
 #[cfg(test)]

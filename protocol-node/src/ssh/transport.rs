@@ -1,5 +1,6 @@
 //! The algorithms and sizes of the transport (RFC 4253).
 
+use super::offer::Ours;
 use crate::door::MAX_LOGIN_ATTEMPTS;
 use crate::host_keys::HostKeys;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
@@ -34,6 +35,12 @@ const KEYS: &[Algorithm] = &[
     Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
     Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
 ];
+
+/// The names that are offered, to tell what a client and we agree on.
+pub(super) const OURS: Ours = Ours {
+    kex: |name| KEX.iter().any(|ours| ours.as_ref() == name),
+    cipher: |name| CIPHERS.iter().any(|ours| ours.as_ref() == name),
+};
 
 /// Whether a user's key may be used with this algorithm.
 pub(super) fn accepts(algorithm: &Algorithm) -> bool {

@@ -55,6 +55,9 @@ async fn an_sftp_session_is_told_in_the_words_of_aws() {
         line(&node, &json!({"activity-type": "CONNECTED", "user": "ana-partner", "protocol": "SFTP", "home-dir": "/"}));
     let id = session(&connected);
     assert!(connected["client"].as_str().unwrap().starts_with("SSH-2.0-OpenSSH"), "{connected}");
+    let ciphers = connected["ciphers"].as_str().unwrap();
+    assert!(!ciphers.is_empty() && ciphers.split(',').count() == 2, "{connected}");
+    assert!(connected["kex"].as_str().unwrap().contains("25519"), "{connected}");
     let user = "ana-partner";
     for (activity, path, more) in [
         ("MKDIR", "/d", json!({})),
