@@ -7,7 +7,7 @@ CARGO_TEST  = cargo test --workspace --locked
 
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help dev test quick test-clients test-browser portal portal-is-built test-infra test-deploy test-full fuzz bench check package image clean-dev clean deps deps-dev deps-clients deps-bench deps-node deps-browser
+.PHONY: help dev test quick openapi test-openapi test-clients test-browser portal portal-is-built test-infra test-deploy test-full fuzz bench check package image clean-dev clean deps deps-dev deps-clients deps-bench deps-node deps-browser
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -26,6 +26,10 @@ QUICK = $(foreach package,domain store app transfers functions protocol-node,--c
 quick: ## While you work: unit tests, use cases and routes, built fast; some of them: make quick ARGS=files::
 	cargo $(QUICK) test --workspace --locked --lib --test records --test it -- $(ARGS)
 
+openapi: ## Write the API's document into docs/, after a change of a route or its description
+	$(CARGO_BUILD) --example openapi
+	$(TARGET)/debug/examples/openapi docs
+
 check: ## Format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -38,6 +42,16 @@ test-clients: deps deps-clients .venv/installed ## More clients, and more of eve
 	@python3 -c 'import ensurepip' 2>/dev/null || ./scripts/need ensurepip:python3-venv
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --require-virtualenv --no-deps -r $<
+	@touch $@
+
+test-openapi: deps-dev .venv-openapi/installed ## The API's document is valid, a stack answers as it says, and a client made of it works; needs PyPI the first time
+	$(CARGO_BUILD) --bin towpath-dev --bin protocol-node
+	.venv-openapi/bin/python -B tests/openapi/check.py $(TARGET)/debug $(ARGS)
+
+.venv-openapi/installed: tests/openapi/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || ./scripts/need ensurepip:python3-venv
+	python3 -m venv .venv-openapi
+	.venv-openapi/bin/pip install --quiet --disable-pip-version-check --require-virtualenv --no-deps -r $<
 	@touch $@
 
 # What runs the templates' tests: the programs as `make test` builds them, and the SAM CLI.
@@ -86,7 +100,7 @@ SECONDS_OF_FUZZING ?= 600
 fuzz: ## Fuzz the parsers of SFTP, FTPS, PROXY headers, certificates and paths; what it finds is left in fuzz/artifacts
 	cd fuzz && for target in frames lines headers certificates paths; do ./run $$target -max_total_time=$(SECONDS_OF_FUZZING) || exit 1; done
 
-test-full: test test-clients test-browser test-infra test-deploy ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
+test-full: test test-openapi test-clients test-browser test-infra test-deploy ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
 	$(CARGO_TEST) --test it -- --ignored --nocapture
 	TOWPATH_TEST_KILLS=300 TOWPATH_TEST_FAULT_SECONDS=60 $(CARGO_TEST) --test crash -- --nocapture --test-threads=1
 	@mkdir -p .towpath/tools

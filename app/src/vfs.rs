@@ -99,6 +99,8 @@ struct Shared {
     resuming: Resuming,
     /// The largest part that S3 is asked to copy.
     copy_bytes: u64,
+    /// The most objects of a folder that can be renamed.
+    folder_objects: usize,
     meters: Arc<FileMeters>,
     /// Every file that is open for reading, for taking back what nobody reads.
     reads: download::Registry,
@@ -125,6 +127,7 @@ impl Vfs {
             paces: Paces::default(),
             resuming,
             copy_bytes: COPY_PART_BYTES,
+            folder_objects: rename::MAX_OBJECTS,
             meters: Arc::default(),
             reads: download::Registry::default(),
             cleanups: TaskTracker::new(),
@@ -136,6 +139,15 @@ impl Vfs {
     pub fn with_copies_of(mut self, bytes: u64) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
             shared.copy_bytes = bytes;
+        }
+        self
+    }
+
+    /// With a smaller limit for folders that are renamed, for the same reason. Before the first session.
+    #[must_use]
+    pub fn with_folders_of(mut self, objects: usize) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.folder_objects = objects;
         }
         self
     }

@@ -75,13 +75,35 @@ pub struct VirtualFolder {
     /// For people.
     #[serde(default)]
     pub description: String,
-    /// What clients have sent beside, to be answered as it was.
-    #[serde(default)]
+    /// What clients have sent beside, to be answered as it was: kept as a text, because the table's numbers and names are not
+    /// JSON's.
+    #[serde(default, with = "as_text")]
     pub extra: Map<String, Value>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// A map as the text of its JSON.
+mod as_text {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use serde_json::{Map, Value};
+
+    pub(super) fn serialize<S: Serializer>(map: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&serde_json::to_string(map).map_err(S::Error::custom)?)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => serde_json::from_str(&text).map_err(D::Error::custom),
+            // as it was written before
+            Value::Object(map) => Ok(map),
+            _ => Err(D::Error::custom("must be a text or a map")),
+        }
+    }
 }
 
 /// A virtual folder in a credential's view.

@@ -5,6 +5,7 @@
 
 mod changes;
 pub(crate) mod contents;
+mod described;
 pub(crate) mod direct;
 pub(crate) mod folders;
 mod opened;
@@ -14,6 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::http::auth::{Gate, authenticate};
 use crate::http::error::ApiError;
 use crate::http::frame::framed;
+use crate::http::routes::Routes;
 use app::accounts::{Known, KnownError};
 use app::budget::Budget;
 use app::management::UserCaller;
@@ -39,6 +41,8 @@ use store::nodes::Nodes;
 use store::objects::Objects;
 use store::records::Records;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use described::describe;
 
 /// What a request may bring: what Lambda takes, less a quarter for base64.
 pub const MAX_RAW: usize = 4_500_000;
@@ -165,9 +169,9 @@ pub fn router_that_settles(state: FilesState) -> Router {
 }
 
 /// The routes without what stands around them, to be merged with others.
-pub(crate) fn routes(state: FilesState) -> Router {
+pub(crate) fn routes(state: FilesState) -> Routes {
     let path = |rest: &str| format!("/api/v2/user{rest}");
-    Router::new()
+    Routes::new()
         .route(
             &path("/dirs"),
             get(folders::list).post(folders::make).patch(changes::rename_folder).delete(folders::delete),

@@ -10,4 +10,5 @@ pub(crate) mod idempotency;
 mod key_log;
 pub mod list;
 mod rate_rules;
+pub mod routes;
 pub mod shown;

@@ -2,11 +2,13 @@
 //! settings, make the state and run; [`local`] runs the same code without Lambda.
 
 pub mod config;
+pub mod docs;
 pub mod files;
 pub mod housekeeping;
 pub mod http;
 pub mod local;
 pub mod management;
+pub mod openapi;
 mod sftpgo;
 pub mod share;
 pub mod token;
@@ -19,6 +21,16 @@ pub fn router(
     files: files::FilesState,
     share: share::ShareState,
 ) -> axum::Router {
+    http::frame::framed(routes(management, token, files, share))
+}
+
+/// The same without what stands around them, which know their paths.
+pub fn routes(
+    management: management::ManagementState,
+    token: token::TokenState,
+    files: files::FilesState,
+    share: share::ShareState,
+) -> http::routes::Routes {
     let signed_in = management::routes(management).merge(token::routes(token)).merge(files::routes(files));
-    http::frame::framed(signed_in.merge(share::routes(share)))
+    signed_in.merge(share::routes(share))
 }

@@ -2,7 +2,7 @@
 
 mod api_keys;
 pub(crate) mod credentials;
-mod jobs;
+pub(crate) mod jobs;
 mod organization;
 mod organizations;
 mod portal_links;
@@ -13,7 +13,9 @@ mod webhooks;
 use crate::http::auth::{self, Gate};
 use crate::http::frame::framed;
 use crate::http::idempotency::idempotent;
-use crate::sftpgo;
+use crate::http::routes::Routes;
+use crate::openapi::Api;
+use crate::{docs, sftpgo};
 use app::management::Management;
 use app::tokens::Tokens;
 use axum::Router;
@@ -59,9 +61,10 @@ pub fn router(state: ManagementState) -> Router {
 }
 
 /// The same without what stands around them, to be merged with others.
-pub(crate) fn routes(state: ManagementState) -> Router {
+pub(crate) fn routes(state: ManagementState) -> Routes {
     let authenticated = from_fn_with_state(state.gate.clone(), auth::authenticate);
-    resources(&state).route_layer(authenticated).with_state(state)
+    // the document needs no key
+    resources(&state).route_layer(authenticated).with_state(state).merge(docs::routes())
 }
 
 /// The routes for callers that somebody else has authenticated and put into the request as an
@@ -70,7 +73,7 @@ pub fn routes_for_known_callers(state: ManagementState) -> Router {
     framed(resources(&state).with_state(state))
 }
 
-fn resources(state: &ManagementState) -> Router<ManagementState> {
+fn resources(state: &ManagementState) -> Routes<ManagementState> {
     let one = "/organizations/{organization}";
     let path = |rest: &str| format!("{one}{rest}");
     sftpgo::resources()
@@ -98,4 +101,14 @@ fn resources(state: &ManagementState) -> Router<ManagementState> {
         .route(&path("/api-keys/{id}/requests"), get(api_keys::requests))
         .route(&path("/api-keys/{id}"), get(api_keys::get).patch(api_keys::patch).delete(api_keys::delete))
         .route_layer(from_fn_with_state(state.clone(), idempotent))
+}
+
+/// These routes in the API's document.
+pub(crate) fn describe(api: &mut Api) {
+    credentials::describe(api);
+    webhooks::describe(api);
+    api_keys::describe(api);
+    organization::describe(api);
+    organizations::describe(api);
+    jobs::describe(api);
 }

@@ -18,12 +18,14 @@ mod version;
 
 use crate::http::error::ApiError;
 use crate::http::extract::Me;
+use crate::http::routes::Routes;
 use crate::management::ManagementState;
+use crate::openapi::Api;
 use app::management::{Caller, SelfService, UserCaller};
+use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
-use axum::{Json, Router};
 use serde_json::json;
 
 pub(crate) use error::respell;
@@ -41,9 +43,9 @@ pub(crate) fn message(text: &str) -> Response {
     Json(json!({ "message": text })).into_response()
 }
 
-pub(crate) fn resources() -> Router<ManagementState> {
+pub(crate) fn resources() -> Routes<ManagementState> {
     let path = |rest: &str| format!("{ROOT}{rest}");
-    Router::new()
+    Routes::new()
         .route(&path("/version"), get(version::version))
         .route(&path("/admins"), get(admins::list).post(admins::post))
         .route(&path("/admins/{username}"), get(admins::get).put(admins::put).delete(admins::delete))
@@ -79,16 +81,30 @@ pub(crate) fn resources() -> Router<ManagementState> {
 }
 
 /// An account's own second factor.
-fn second_factors<C>(account: &str) -> Router<ManagementState>
+fn second_factors<C>(account: &str) -> Routes<ManagementState>
 where
     C: SelfService + 'static,
     Me<C>: FromRequestParts<ManagementState, Rejection = ApiError>,
 {
     let path = |rest: &str| format!("{account}{rest}");
-    Router::new()
+    Routes::new()
         .route(&path("/totp/configs"), get(totp::configs::<C>))
         .route(&path("/totp/generate"), post(totp::generate::<C>))
         .route(&path("/totp/validate"), post(totp::validate::<C>))
         .route(&path("/totp/save"), post(totp::save::<C>))
         .route(&path("/2fa/recoverycodes"), get(totp::recovery_codes::<C>).post(totp::make_recovery_codes::<C>))
+}
+
+/// These routes in the API's document.
+pub(crate) fn describe(api: &mut Api) {
+    version::describe(api);
+    users::describe(api);
+    folders::describe(api);
+    quotas::describe(api);
+    connections::describe(api);
+    defender::describe(api);
+    admins::describe(api);
+    account::describe(api);
+    apikeys::describe(api);
+    user::describe(api);
 }

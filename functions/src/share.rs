@@ -18,13 +18,14 @@ mod uploads;
 use crate::config::{Config, ConfigError};
 use crate::files::{Door, Storage, settle};
 use crate::http::frame::framed;
+use crate::http::routes::Routes;
 use app::defender::Defender;
 use app::quota::Quotas;
 use app::sessions::Session;
 use app::shares::{Entered, Shares, Visits};
 use app::vfs::FileSession;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{any, get, post};
@@ -117,9 +118,9 @@ pub fn router_that_settles(state: ShareState) -> Router {
 }
 
 /// The routes without what stands around them, to be merged with others.
-pub(crate) fn routes(state: ShareState) -> Router {
+pub(crate) fn routes(state: ShareState) -> Routes {
     let page = any(browse::answer);
-    Router::new()
+    Routes::new()
         .route("/s/{secret}", page.clone())
         .route("/s/{secret}/", page.clone())
         .route("/s/{secret}/{*path}", page)
@@ -128,7 +129,6 @@ pub(crate) fn routes(state: ShareState) -> Router {
         .route("/api/v2/shares/{id}/dirs", get(public::list))
         .route("/api/v2/shares/{id}/files", get(public::download))
         .route("/api/v2/shares/{id}/{file}", post(public::upload))
-        .layer(DefaultBodyLimit::disable())
         .with_state(state)
 }
 

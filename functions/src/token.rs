@@ -1,11 +1,14 @@
 //! Tokens: made for a name and a password, logged out, and the public keys that they are read with. A function of its own, the
 //! only one that checks passwords of people who are not signed in.
 
+mod described;
+
 use crate::http::auth::{Gate, authenticate, client_address};
 use crate::http::basic::Basic;
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, OwnUser, ShownToken};
 use crate::http::frame::framed;
+use crate::http::routes::Routes;
 use app::accounts::{Accounts, SignIn, SignInError, SignedIn};
 use app::tokens::Tokens;
 use axum::extract::{Request, State};
@@ -16,6 +19,8 @@ use axum::{Json, Router};
 use domain::event::{Origin, Protocol};
 use domain::token::Claims;
 use serde_json::json;
+
+pub(crate) use described::describe;
 
 /// What the routes need.
 #[derive(Clone)]
@@ -38,13 +43,13 @@ pub fn router(state: TokenState) -> Router {
 }
 
 /// The same without what stands around them, to be merged with others.
-pub(crate) fn routes(state: TokenState) -> Router {
-    let signed_in = Router::new()
+pub(crate) fn routes(state: TokenState) -> Routes {
+    let signed_in = Routes::new()
         .route("/api/v2/logout", get(log_out_admin))
         .route("/api/v2/user/logout", get(log_out_user))
         .route_layer(from_fn_with_state(state.gate.clone(), authenticate));
     // the only routes without authentication: two that are one, and what is public
-    let open = Router::new()
+    let open = Routes::new()
         .route("/api/v2/token", get(admin_token))
         .route("/api/v2/user/token", get(user_token))
         .route("/.well-known/jwks.json", get(public_keys));

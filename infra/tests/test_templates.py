@@ -104,7 +104,10 @@ def test_routes_lead_to_the_function_that_serves_them():
     ours = routes_of("functions/src/management.rs", resources=["/organizations/{organization}"])
     assert {"/api/v2/users", "/api/v2/apikeys/{id}", "/api/v2/user/totp/save"} <= set(theirs) and len(theirs) >= 30
     assert {"/organizations", "/organizations/{organization}"} <= set(ours) and len(ours) >= 15
-    assert {path: function(path) for path in theirs + ours} == dict.fromkeys(theirs + ours, "Management")
+    public = routes_of("functions/src/docs.rs")
+    assert {"/openapi.json", "/openapi-3.0.json", "/docs"} <= set(public)
+    everything = theirs + ours + public
+    assert {path: function(path) for path in everything} == dict.fromkeys(everything, "Management")
 
 
 def test_the_table_is_the_one_that_the_programs_make():

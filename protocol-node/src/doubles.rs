@@ -3,9 +3,11 @@
 //! * a file whose name holds `slow` opens, reads and finishes only when [`Vfs::release`] was called;
 //! * one whose name holds `late` can be written, and finishes only then;
 //! * one whose name holds `gap` lacks its beginning;
-//! * a file whose name holds `broken` fails to be written and read.
+//! * a file whose name holds `broken` fails to be written and read;
+//! * one whose name holds `huge` has [`HUGE_BYTES`], all of them 0;
+//! * of one whose name holds `known` the MD5 is [`KNOWN_MD5`], without a read.
 //!
-//! How uploads ended is noted in [`Vfs::ended`].
+//! How uploads ended is noted in [`Vfs::ended`], and which downloads were closed, which announces them, in [`Vfs::closed`].
 
 use app::accounts::{Attempt, Login, LoginError, Proof};
 use app::sessions::{Session, Sessions};
@@ -24,6 +26,9 @@ use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const PASSWORD: &str = "correct horse";
+/// More than any sum is made of.
+pub(crate) const HUGE_BYTES: u64 = 1 << 40;
+pub(crate) const KNOWN_MD5: [u8; 16] = [7; 16];
 /// Entries of one page of a listing.
 const PAGE: usize = 100;
 
@@ -80,6 +85,7 @@ pub struct Vfs {
     times: Arc<Mutex<BTreeMap<VPath, Timestamp>>>,
     /// `finish`, `abort` or `interrupt`, and the path.
     pub ended: Arc<Mutex<Vec<(&'static str, String)>>>,
+    pub closed: Arc<Mutex<Vec<String>>>,
     released: CancellationToken,
 }
 
@@ -121,7 +127,7 @@ impl Vfs {
         Some(Entry {
             name: path.name().unwrap_or_default().to_owned(),
             kind: if found.is_some() { EntryKind::File } else { EntryKind::Folder },
-            bytes: found.map_or(0, |bytes| bytes.len() as u64),
+            bytes: found.map_or(0, |bytes| if is(path, "huge") { HUGE_BYTES } else { bytes.len() as u64 }),
             modified: self
                 .times
                 .lock()
@@ -131,6 +137,10 @@ impl Vfs {
                 .unwrap_or(Timestamp::from_millis(1_739_120_350_000)),
         })
     }
+}
+
+fn is(path: &VPath, what: &str) -> bool {
+    path.relative().contains(what)
 }
 
 #[derive(Clone)]
@@ -235,13 +245,16 @@ impl Download {
         &self.entry
     }
     pub fn md5(&self) -> Option<[u8; 16]> {
-        None
+        is(&self.path, "known").then_some(KNOWN_MD5)
     }
     pub fn path(&self) -> &VPath {
         &self.path
     }
     pub async fn read(&self, offset: u64, len: usize) -> Result<Vec<Bytes>, FileError> {
         self.vfs.pass(&VPath::parse(&self.entry.name).unwrap()).await?;
+        if is(&self.path, "huge") {
+            return Ok(vec![Bytes::from(vec![0; len])]);
+        }
         let start = usize::try_from(offset).unwrap().min(self.bytes.len());
         // segments of a window arrive in any order: here the first bytes come last
         if self.entry.name.starts_with("uneven") {
@@ -253,7 +266,9 @@ impl Download {
         let middle = start + (end - start) / 3;
         Ok(vec![self.bytes.slice(start..middle), self.bytes.slice(middle..end)])
     }
-    pub async fn close(self) {}
+    pub async fn close(self) {
+        self.vfs.closed.lock().unwrap().push(self.path.to_string());
+    }
 }
 
 pub struct Upload {

@@ -4,6 +4,8 @@
 
 mod folder;
 
+pub(super) use folder::MAX_OBJECTS;
+
 use super::intent::{Recorded, precondition, seen_of};
 use super::partial::unfinished;
 use super::rounds::Rounds;

@@ -100,3 +100,51 @@ async fn an_upload_whose_answer_got_lost_and_that_was_replaced_at_once_is_acknow
     assert_eq!((usage.bytes, usage.files), (7, 1));
     assert_eq!(world.keys().await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_answer_got_lost_and_that_was_replaced_by_the_same_bytes_is_announced_once() {
+    const BYTES: usize = 1000;
+    // whether the same bytes were there before, so that nobody's condition tells the versions apart; and whether who
+    // replaces them writes to the bucket directly
+    for (before, direct) in [(false, false), (true, false), (false, true), (true, true)] {
+        let world = World::start().await;
+        let (ana, ben) = (world.session(Level::Full), world.session(Level::Full));
+        let bytes = content(BYTES);
+        if before {
+            put(&ana, "/a", &bytes, WHOLE).await.unwrap();
+        }
+        world.announced().await;
+        let mut theirs = ben.open_write(&path("/a"), WHOLE).await.unwrap();
+        send(&mut theirs, &bytes).await.unwrap();
+        let mut upload = ana.open_write(&path("/a"), WHOLE).await.unwrap();
+        send(&mut upload, &bytes).await.unwrap();
+        let mut plan = FaultPlan::default();
+        plan.s3.lost_answer_rate = 1.0;
+        world.offline.faults().set(plan);
+        let finishing = tokio::spawn(upload.finish());
+        while world.offline.faults().counters().s3.lost_answers < 9 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.offline.faults().set(FaultPlan::default());
+        if direct {
+            let (s3, bucket) = (&world.aws.s3, &world.aws.settings.bucket);
+            let newer = s3.put_object().bucket(bucket).key(world.key("/a").as_str()).body(bytes.to_vec().into());
+            newer.send().await.unwrap();
+            theirs.abort().await;
+        } else {
+            theirs.finish().await.unwrap();
+        }
+        finishing.await.unwrap().unwrap();
+        // what was settled is marked before the sweep looks at what was left
+        let mut announced = world.announced().await;
+        world.sweep().round(clock::now().plus_millis(LEASE_MILLIS + 1)).await;
+        announced.extend(world.announced().await);
+        let uploads = if direct { 1 } else { 2 };
+        assert_eq!(announced, vec!["file.created /home/ana/a 1000"; uploads], "before: {before}, direct: {direct}");
+        if !direct {
+            let usage = world.usage().await;
+            assert_eq!((usage.bytes, usage.files), (BYTES as i64, 1), "before: {before}");
+        }
+        assert_eq!(world.keys().await.len(), 1);
+    }
+}

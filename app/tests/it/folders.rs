@@ -3,12 +3,13 @@
 use crate::world::{WHOLE, World, content, get, names, path, put};
 use domain::access::Level;
 use domain::event::{Actor, ActorKind, Event, FileSubject, Topic};
-use domain::file_error::FileErrorKind::{AlreadyExists, Changed, InvalidPath, NoSuchFile};
+use domain::file_error::FileErrorKind::{AlreadyExists, Changed, InvalidPath, NoSuchFile, TooLarge};
 use domain::id::OperationId;
 use domain::intent::{Change, Intent, Seen};
 use domain::path::ObjectKey;
-use domain::quota::Counted;
+use domain::quota::{Counted, Quota};
 use domain::time::Timestamp;
+use std::time::Duration;
 use store::clock;
 use store::intents::LEASE_MILLIS;
 use store::objects::Precondition;
@@ -254,4 +255,28 @@ async fn the_parts_of_a_copy_whose_node_died_are_ended() {
     world.nothing_left().await;
     // and the file can be renamed
     ana.rename(&path("/a"), &path("/b"), false).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_too_many_objects_is_not_renamed() {
+    const MOST: usize = 3;
+    let world = World::start().await;
+    let node = world.another_node(9).with_folders_of(MOST);
+    let ana = world.session_on(&node, Quota::default());
+    // the folder's own marker is one of them
+    ana.make_folder(&path("/d")).await.unwrap();
+    for name in ["a", "b/c"] {
+        put(&ana, &format!("/d/{name}"), &content(5), WHOLE).await.unwrap();
+    }
+    ana.rename(&path("/d"), &path("/e"), false).await.unwrap();
+    put(&ana, "/e/one-more", &content(5), WHOLE).await.unwrap();
+    let refused = ana.rename(&path("/e"), &path("/f"), false).await.unwrap_err();
+    assert!(refused.kind() == TooLarge && refused.message().contains("more than 3 files"), "{refused}");
+    assert_eq!((names(&ana, "/").await.unwrap(), names(&ana, "/e").await.unwrap().len()), (vec!["e".to_owned()], 3));
+    assert!(node.settled(Duration::from_secs(20)).await);
+    world.nothing_left().await;
+    // what is within the limit can be taken out of it
+    ana.rename(&path("/e/b"), &path("/b"), false).await.unwrap();
+    ana.rename(&path("/e"), &path("/f"), false).await.unwrap();
+    assert!(node.settled(Duration::from_secs(20)).await);
 }

@@ -1,7 +1,8 @@
 //! Large folders: pages that are fetched ahead by guesses make a whole listing, whatever the names look like.
 
-use crate::world::{World, path};
+use crate::world::{WHOLE, World, path, put};
 use app::vfs::EntryKind;
+use bytes::Bytes;
 use domain::access::Level;
 use futures_util::StreamExt as _;
 use std::collections::BTreeSet;
@@ -66,4 +67,49 @@ async fn a_listing_is_whole_whatever_its_names() {
     let (listed, requests) = list(&world, "/mixed").await;
     assert!(listed.iter().eq(&shown), "{} of {}", listed.len(), shown.len());
     assert!(requests <= 2 * (shown.len() as u64 / 1000 + 4), "{requests}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stays_is_listed_once_whatever_changes_meanwhile() {
+    let world = World::start().await;
+    let ana = world.session(Level::Full);
+    let name = |n: usize| format!("order-{n:05}.xml");
+    fill(&world, "busy", &(0..9_500).map(name).collect::<Vec<_>>()).await;
+    // of every hundred names one goes, one is renamed to the other end of the folder, and one comes
+    let (goes, moves, comes) = (|n| n % 100 == 13, |n| n % 100 == 57, |n: usize| format!("{}.new", name(n)));
+    let other_end = |n: usize| format!("order-{:05}.moved", 9_500 - n);
+    let change = async |page: usize| {
+        let mut changes = Vec::new();
+        for n in (0..9_500).filter(|n| n / 100 % 10 == page) {
+            let at = |name: &str| path(&format!("/busy/{name}"));
+            let ana = ana.clone();
+            changes.push(async move {
+                if goes(n) {
+                    ana.delete_file(&at(&name(n))).await.unwrap();
+                } else if moves(n) {
+                    ana.rename(&at(&name(n)), &at(&other_end(n)), false).await.unwrap();
+                } else if n % 100 == 99 {
+                    put(&ana, &format!("/busy/{}", comes(n)), &Bytes::from_static(b"new"), WHOLE).await.unwrap();
+                }
+            });
+        }
+        futures_util::stream::iter(changes).buffer_unordered(8).for_each(|()| async {}).await;
+    };
+    let mut listing = ana.list(&path("/busy")).await.unwrap();
+    let mut listed = Vec::new();
+    // beside the pages, and between them
+    for at in 0.. {
+        let (page, ()) = tokio::join!(listing.next_page(), change(at));
+        match page.unwrap() {
+            Some(page) => listed.extend(page.into_iter().map(|entry| entry.name)),
+            None => break,
+        }
+    }
+    let once: BTreeSet<&String> = listed.iter().collect();
+    assert_eq!(once.len(), listed.len(), "a name is shown twice");
+    let stays: Vec<String> = (0..9_500).filter(|n| !goes(*n) && !moves(*n)).map(name).collect();
+    let lost: Vec<&String> = stays.iter().filter(|name| !once.contains(name)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    // what is over is shown as it is: 95 went and 95 came
+    assert_eq!(list(&world, "/busy").await.0.len(), 9_500);
 }

@@ -106,6 +106,11 @@ impl Verbs {
         })
     }
 
+    /// Every name that [`Self::parse`] takes.
+    pub fn all_names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
     /// The fewest of SFTPGo's names that stand for this set.
     pub fn names(self) -> Vec<&'static str> {
         let mut left = self.0;

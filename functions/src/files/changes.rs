@@ -1,5 +1,7 @@
 //! Renaming, copying and deleting; times.
 
+mod described;
+
 use super::opened::Opened;
 use crate::http::error::ApiError;
 use crate::http::fields::{Fields, time};
@@ -8,6 +10,8 @@ use app::vfs::{EntryKind, FileSession, WriteMode};
 use axum::response::Response;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
+
+pub(super) use described::describe_in;
 
 /// What is renamed.
 #[derive(Clone, Copy, PartialEq, Eq)]

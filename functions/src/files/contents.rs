@@ -1,5 +1,7 @@
 //! The bytes of files: small ones through here, the others past us.
 
+mod described;
+
 use super::folders::make_parents;
 use super::opened::Opened;
 use super::{FilesState, MAX_RAW};
@@ -7,13 +9,15 @@ use crate::http::error::ApiError;
 use crate::sftpgo::message;
 use app::vfs::FileSession;
 use axum::body::Body;
-use axum::extract::{FromRequest as _, Multipart, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::path::{Name, VPath};
 use domain::ticket::Errand;
 use domain::time::Timestamp;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use transfers::receive::{announced, receive};
+
+pub(super) use described::describe_in;
 
 /// The time that a client gives a file, in milliseconds.
 const MTIME: &str = "x-sftpgo-mtime";
@@ -78,7 +82,10 @@ pub(crate) async fn store_form(
         return Err(too_large());
     }
     let (parts, body) = request.into_parts();
-    let form = Multipart::from_request(Request::from_parts(parts, limited(body)), &()).await;
+    let mut request = Request::from_parts(parts, limited(body));
+    // axum's own limit is 2 MB
+    DefaultBodyLimit::disable().apply(&mut request);
+    let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|_| ApiError::bad_request("", "must be a form (multipart/form-data)"))?;
     let mut stored = 0;
     while let Some(field) = form.next_field().await.map_err(broken)? {

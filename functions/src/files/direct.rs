@@ -1,5 +1,7 @@
 //! Upload sessions: a client announces a file, sends its parts straight to S3, and says when all are there.
 
+mod described;
+
 use super::folders::make_parents;
 use super::opened::Opened;
 use crate::http::error::ApiError;
@@ -13,6 +15,8 @@ use domain::direct_upload::DirectUpload;
 use domain::upload::MAX_FILE_BYTES;
 use http::StatusCode;
 use serde_json::{Value, json};
+
+pub(super) use described::describe_in;
 
 pub(super) async fn begin(opened: Opened, mut fields: Fields) -> Result<Response, ApiError> {
     let path = fields.require("path", text(4096));

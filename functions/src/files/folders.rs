@@ -1,5 +1,7 @@
 //! Looking into folders, making and deleting them.
 
+mod described;
+
 use super::opened::Opened;
 use crate::http::error::ApiError;
 use crate::sftpgo::message;
@@ -12,6 +14,8 @@ use futures_util::TryStreamExt as _;
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+
+pub(super) use described::describe_in;
 
 /// A list is cut behind the page that brings it over this. A page is at most 1.5 MB, and Lambda gives 6.
 const LIST_BYTES: usize = 2_500_000;

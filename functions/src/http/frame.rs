@@ -1,6 +1,7 @@
-//! What every answer has: a request id, rate limit headers, and no caching.
+//! What every answer has: a request id, rate limit headers, and no caching unless it says otherwise.
 
 use super::error::ApiError;
+use super::routes::Routes;
 use crate::sftpgo;
 use axum::Router;
 use axum::extract::Request;
@@ -14,8 +15,8 @@ use std::time::Instant;
 use tracing::Instrument as _;
 
 /// Routes with what stands around all of them.
-pub fn framed(routes: Router) -> Router {
-    routes.fallback(unknown_route).method_not_allowed_fallback(unknown_method).layer(from_fn(frame))
+pub fn framed(routes: Routes) -> Router {
+    routes.into_router().fallback(unknown_route).method_not_allowed_fallback(unknown_method).layer(from_fn(frame))
 }
 
 /// The outermost layer.
@@ -61,6 +62,7 @@ pub(crate) fn dress(response: &mut Response, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-request-id", id);
     }
+    // but for what is public and says so itself
     headers.entry(http::header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 

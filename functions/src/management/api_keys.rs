@@ -1,5 +1,7 @@
 //! `/api-keys`.
 
+mod described;
+
 use super::ManagementState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
@@ -16,6 +18,8 @@ use domain::inbound::Source;
 use domain::time::Timestamp;
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
+
+pub(super) use described::describe;
 
 const READ_ONLY: [&str; 10] =
     ["Id", "Prefix", "Kind", "Scope", "OwnerType", "OwnerId", "LastUsedAt", "CreatedAt", "UpdatedAt", "Key"];

@@ -1,5 +1,7 @@
 //! `/users`: credentials and their passwords.
 
+mod described;
+
 use super::{ManagementState, rules};
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
@@ -22,11 +24,13 @@ use http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+pub(super) use described::describe;
+
 /// SFTPGo's `description`, which it is in the other dialect.
 pub(crate) const MAX_ALIAS: usize = 512;
 
 /// More than a node has connections.
-const MAX_SESSIONS: u64 = 10_000;
+pub(crate) const MAX_SESSIONS: u64 = 10_000;
 
 /// Beyond it JSON's numbers are not exact.
 pub(crate) const MAX_QUOTA: u64 = 1 << 53;

@@ -1,5 +1,7 @@
 //! `/jobs`: what takes longer than an answer may, and `/quota-scans`, which begins one.
 
+pub(crate) mod described;
+
 use super::ManagementState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
@@ -11,6 +13,8 @@ use domain::job::{Job, JobId, Task};
 use domain::quota::Holder;
 use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
+
+pub(super) use described::describe;
 
 pub(super) async fn list(
     State(state): State<ManagementState>,

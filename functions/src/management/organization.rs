@@ -1,5 +1,7 @@
 //! `/organizations/{Id}`: the organization's own settings.
 
+pub(super) mod described;
+
 use super::{ManagementState, rules};
 use crate::http::error::ApiError;
 use crate::http::extract::Call;
@@ -15,6 +17,8 @@ use domain::rate::rule::{MAX_RULES, Per, RateRule, RoutePattern};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use store::records::Versioned;
+
+pub(super) use described::describe;
 
 /// Beyond it there is no limit to speak of.
 const MOST_REQUESTS: u64 = 100_000;

@@ -1,5 +1,7 @@
 //! `/organizations`, for the operator.
 
+mod described;
+
 use super::ManagementState;
 use super::organization::show;
 use crate::http::error::ApiError;
@@ -18,6 +20,8 @@ use domain::organization::Organization;
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+pub(super) use described::describe;
 
 pub(super) async fn list(
     State(state): State<ManagementState>,

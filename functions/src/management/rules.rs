@@ -1,5 +1,7 @@
 //! `Settings.Network.InboundRules`, of organizations and credentials.
 
+pub(super) mod described;
+
 use crate::http::fields::{Fields, one_of, parsed, text};
 use domain::inbound::{InboundRule, MAX_RULES, RuleProtocol, Source};
 use serde_json::{Value, json};

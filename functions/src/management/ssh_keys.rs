@@ -1,5 +1,7 @@
 //! `/users/{Id}/ssh-public-keys`.
 
+mod described;
+
 use super::ManagementState;
 use super::credentials::credential_id;
 use crate::http::error::ApiError;
@@ -11,6 +13,8 @@ use axum::response::{IntoResponse as _, Response};
 use domain::ssh_key::{self, SshKey};
 use http::StatusCode;
 use serde_json::{Value, json};
+
+pub(super) use described::describe_in;
 
 pub(super) async fn list(
     State(state): State<ManagementState>,

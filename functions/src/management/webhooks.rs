@@ -1,5 +1,7 @@
 //! `/webhooks`.
 
+mod described;
+
 use super::ManagementState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
@@ -13,6 +15,8 @@ use domain::webhook::parse_topic;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+pub(super) use described::describe;
 
 const READ_ONLY: [&str; 5] = ["Id", "Secret", "OrganizationId", "CreatedAt", "UpdatedAt"];
 

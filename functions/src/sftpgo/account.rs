@@ -1,5 +1,7 @@
 //! What an admin does with its own account: `/api/v2/admin/…`.
 
+pub(super) mod described;
+
 use super::message;
 use crate::http::error::ApiError;
 use crate::http::extract::Own;
@@ -12,6 +14,8 @@ use axum::response::{IntoResponse as _, Response};
 use domain::invalid::Invalid;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+pub(super) use described::describe;
 
 pub(super) async fn profile(State(state): State<ManagementState>, Own(caller): Own) -> Result<Response, ApiError> {
     let own = state.management().own_profile(&caller).await?;

@@ -1,5 +1,7 @@
 //! `/api/v2/admins`.
 
+mod described;
+
 use super::{kept, message, page};
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
@@ -14,6 +16,8 @@ use domain::inbound::Source;
 use http::{HeaderValue, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
+
+pub(super) use described::describe;
 
 /// What is shown and cannot be set.
 const READ_ONLY: [&str; 4] = ["id", "created_at", "updated_at", "last_login"];

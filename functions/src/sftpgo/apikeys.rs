@@ -1,6 +1,8 @@
 //! `/api/v2/apikeys`. A key with scope 1 acts as admins, one with scope 2 as credentials: as the one that it names, or as whoever
 //! the caller appends to it.
 
+mod described;
+
 use super::{message, page};
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
@@ -17,6 +19,8 @@ use domain::time::Timestamp;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderName, StatusCode, Uri, header};
 use serde_json::{Value, json};
+
+pub(super) use described::describe;
 
 const READ_ONLY: [&str; 6] = ["id", "key", "created_at", "updated_at", "last_use_at", "kind"];
 const OBJECT_ID: HeaderName = HeaderName::from_static("x-object-id");

@@ -1,5 +1,7 @@
 //! `/api/v2/connections`: sessions on all nodes.
 
+mod described;
+
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
 use crate::management::ManagementState;
@@ -10,6 +12,8 @@ use domain::connection::{Connection, Transfer};
 use domain::event::Protocol;
 use domain::id::NodeId;
 use serde_json::{Value, json};
+
+pub(super) use described::describe;
 
 pub(super) async fn list(State(state): State<ManagementState>, Own(caller): Own) -> Result<Response, ApiError> {
     let found = state.management().connections(&caller).await?;

@@ -1,5 +1,7 @@
 //! `/api/v2/defender/hosts`: hosts from which logins have failed.
 
+mod described;
+
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
 use crate::management::ManagementState;
@@ -9,6 +11,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::defender::Host;
 use serde_json::{Value, json};
+
+pub(super) use described::describe;
 
 pub(super) async fn list(State(state): State<ManagementState>, Own(caller): Own) -> Result<Response, ApiError> {
     let hosts = state.management().defended_hosts(&caller).await?;

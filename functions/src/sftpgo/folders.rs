@@ -1,5 +1,7 @@
 //! `/api/v2/folders`: virtual folders.
 
+mod described;
+
 use super::{message, page};
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
@@ -13,6 +15,8 @@ use domain::folder::FolderName;
 use domain::path::VPath;
 use http::{StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
+
+pub(super) use described::describe;
 
 /// What is answered, and has no effect when it is sent back.
 const READ_ONLY: [&str; 5] = ["id", "used_quota_size", "used_quota_files", "last_quota_update", "users"];

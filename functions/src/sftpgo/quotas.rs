@@ -1,5 +1,7 @@
 //! `/api/v2/quotas`: what is stored, counted again or set by hand.
 
+mod described;
+
 use super::message;
 use crate::http::error::ApiError;
 use crate::http::extract::{Own, Segments};
@@ -16,6 +18,8 @@ use domain::job::{Job, Task};
 use domain::quota::Holder;
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
+
+pub(super) use described::describe;
 
 /// What can be counted or set: more than S3 holds for anybody.
 const MOST: u64 = 1 << 53;

@@ -1,5 +1,7 @@
 //! Second factors, of admins (`/api/v2/admin/…`) and of credentials (`/api/v2/user/…`): one and the same, for whoever calls.
 
+mod described;
+
 use super::account::secret;
 use super::message;
 use crate::http::error::ApiError;
@@ -14,6 +16,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::admin::second_factor::{ALGORITHM, CONFIG, ISSUER};
 use serde_json::json;
+
+pub(super) use described::describe_in;
 
 pub(super) async fn configs<C: SelfService>(Me(_): Me<C>) -> Response {
     Json(json!([{ "name": CONFIG, "issuer": ISSUER, "algo": ALGORITHM }])).into_response()

@@ -1,5 +1,7 @@
 //! What a credential does with its own account: `/api/v2/user/…`, with a token of its own.
 
+mod described;
+
 use super::account::passwords;
 use super::message;
 use crate::http::error::ApiError;
@@ -13,6 +15,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::ssh_key::{self, SshKey};
 use serde_json::{Value, json};
+
+pub(super) use described::describe;
 
 pub(super) async fn profile(
     State(state): State<ManagementState>,

@@ -1,6 +1,7 @@
 //! `/api/v2/users`: credentials. What of SFTPGo's object would bound or allow something, and cannot here, is refused; what means
 //! nothing here is kept and answered as it was.
 
+mod described;
 mod show;
 
 use super::admins::{or_empty, password};
@@ -27,6 +28,8 @@ use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::Value;
 use show::show;
 use std::collections::BTreeMap;
+
+pub(super) use described::describe;
 
 /// Below what a function may answer.
 const MAX_BYTES: usize = 4_000_000;

@@ -93,6 +93,17 @@ async fn folders_are_made_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn what_is_kept_may_be_any_json() {
+    let world = World::start().await;
+    // numbers and names that a table would refuse
+    let kept = json!({"tiny": 2.2e-309, "large": 1.5e300, "long": u64::MAX, "": {"": [[], {}, "", null]}});
+    let mut body = json!({"name": "odd"});
+    body.as_object_mut().unwrap().insert("kept".to_owned(), kept.clone());
+    assert_eq!(world.own("POST", "/api/v2/folders", &body.to_string()).await.expect(201).body["kept"], kept);
+    assert_eq!(world.own("GET", "/api/v2/folders/odd", "").await.expect(200).body["kept"], kept);
+}
+
+#[tokio::test]
 async fn a_credential_sees_the_folders_that_it_names_until_they_are_deleted() {
     let world = World::start().await;
     for (name, tree) in [("inbox", "/shared/in"), ("outbox", "/shared/out")] {

@@ -13,6 +13,7 @@ mod jobs;
 mod lambda_events;
 mod local_server;
 mod logins;
+mod openapi;
 mod organizations;
 mod rate_rules;
 mod rest;

@@ -1,5 +1,8 @@
 //! A deployment in memory and a client for it.
 
+pub(crate) mod agrees;
+
+use agrees::Exchange;
 use app::accounts::{Accounts, LoginTimes};
 use app::bootstrap::{BootstrapRequest, Secrets, bootstrap};
 use app::defender::Defender;
@@ -9,6 +12,7 @@ use app::signing::SigningKeys;
 use app::tokens::Tokens;
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::response::Response;
 use domain::admin::{AdminName, Permission, Permissions};
 use domain::credential::UserName;
 use domain::id::{NodeId, OrganizationId};
@@ -16,6 +20,7 @@ use domain::webhook::address::AddressPolicy;
 use functions::config::Config;
 use functions::files::FilesState;
 use functions::housekeeping::HousekeepingState;
+use functions::http::frame::framed;
 use functions::management::{ManagementState, routes_for_known_callers};
 use functions::share::ShareState;
 use functions::token::TokenState;
@@ -60,6 +65,8 @@ pub(crate) struct World {
     pub(crate) organization: OrganizationId,
     pub(crate) secrets: Secrets,
     pub(crate) router: Router,
+    /// The paths of its routes.
+    pub(crate) paths: Vec<String>,
     pub(crate) aws: Aws,
     admin_router: Router,
     stranger: Router,
@@ -165,14 +172,13 @@ impl World {
         let defender = Defender::new(Scores::new(&aws));
         let node = Places::new(NodeId::from_random([7; 16]), nodes.clone(), places.clone());
         let accounts = Accounts::new(records.clone(), node, defender, FAST).announced_to(messages.clone());
+        let files = FilesState::build(&config(&aws.settings), &aws).unwrap();
+        let share = ShareState::build(&config(&aws.settings), &aws).unwrap();
+        let routes = functions::routes(state.clone(), TokenState::new(accounts, tokens), files, share);
         Self {
             stranger: routes_for_known_callers(state.clone()).layer(axum::Extension(stranger)),
-            router: functions::router(
-                state.clone(),
-                TokenState::new(accounts, tokens),
-                FilesState::build(&config(&aws.settings), &aws).unwrap(),
-                ShareState::build(&config(&aws.settings), &aws).unwrap(),
-            ),
+            paths: routes.paths().to_vec(),
+            router: framed(routes),
             admin_router: routes_for_known_callers(state).layer(axum::Extension(admin)),
             records,
             messages,
@@ -236,14 +242,21 @@ impl World {
     }
 }
 
-pub(crate) async fn send(router: &Router, method: &str, uri: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn send(router: &Router, method: &str, uri: &str, sent: &str, headers: &[(&str, &str)]) -> Answer {
+    let (parts, body) = raw(router, method, uri, sent, headers).await.into_parts();
+    let body = to_bytes(body, 10_000_000).await.unwrap();
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    let answer = Answer { status: parts.status, headers: parts.headers, body };
+    let (status, headers, body) = (answer.status, &answer.headers, &answer.body);
+    Exchange { method, uri, sent, status, headers, body }.must_agree();
+    answer
+}
+
+/// The same for answers that are no JSON.
+pub(crate) async fn raw(router: &Router, method: &str, uri: &str, sent: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let body = to_bytes(body, 10_000_000).await.unwrap();
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-    Answer { status: parts.status, headers: parts.headers, body }
+    router.clone().oneshot(request.body(Body::from(sent.to_owned())).unwrap()).await.unwrap()
 }

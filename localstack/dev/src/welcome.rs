@@ -76,6 +76,7 @@ Towpath runs on this machine. Nothing leaves it.
 
   REST API     curl -H 'Authorization: Bearer {key}' \\
                  {api}/organizations/{organization}/users
+  Its routes   {api}/docs
 
   Share link   curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
                  -d '{{\"Path\": \"/\", \"Permission\": \"read-write\"}}' \\

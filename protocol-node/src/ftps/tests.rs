@@ -13,6 +13,7 @@ use crate::door::{Doors, Limits, Proxy};
 use crate::doubles::{Accounts, Vfs};
 use crate::state::State;
 use client::Client;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -38,12 +39,15 @@ struct Setup {
     passive_ports: usize,
     proxy: Proxy,
     accounts: Accounts,
+    passive_address: Option<Ipv4Addr>,
+    limits: Limits,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let (times, accounts) = (Times::default(), Accounts::default());
-        Self { times, reuse_required: true, passive_ports: 3, proxy: Proxy::Off, accounts }
+        let (passive_address, limits) = (None, Limits::default());
+        Self { times, reuse_required: true, passive_ports: 3, proxy: Proxy::Off, accounts, passive_address, limits }
     }
 }
 
@@ -63,12 +67,12 @@ impl Server {
             sessions: crate::doubles::sessions(),
             meters: Default::default(),
         };
-        let doors = Doors::new(&state, Limits::default());
+        let doors = Doors::new(&state, setup.limits);
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             implicit_listen: "127.0.0.1:0".parse().unwrap(),
             passive_ports: vec![0; setup.passive_ports],
-            passive_address: None,
+            passive_address: setup.passive_address,
             reuse_required: setup.reuse_required,
             proxy: setup.proxy,
             certificate: certificate.clone(),

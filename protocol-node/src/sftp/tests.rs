@@ -1,10 +1,12 @@
 //! The engine without a transport: requests in, answers out, and an output that can be shut.
 
+mod bounds;
 mod extensions;
 
 use super::intake::Refused;
 use super::*;
 use crate::doubles::Vfs;
+use app::budget::Budget;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use std::collections::HashMap;
@@ -56,6 +58,11 @@ fn fields() -> Fields {
 
 impl Client {
     async fn new(vfs: &Vfs) -> Self {
+        Self::on(vfs, &Budget::new(512).unwrap()).await
+    }
+
+    /// On a node with this memory.
+    async fn on(vfs: &Vfs, node: &Budget) -> Self {
         let (sender, answers) = mpsc::channel(4096);
         let (open, _) = watch::channel(true);
         let gate = open.clone();
@@ -72,7 +79,7 @@ impl Client {
         let at_end = async move {
             counter.fetch_add(1, Ordering::SeqCst);
         };
-        let memory = Memory::new(&app::budget::Budget::new(512).unwrap());
+        let memory = Memory::new(node);
         let mut client = Self {
             channel: Channel::start(vfs.files(), memory, &tasks, output, at_end),
             answers,

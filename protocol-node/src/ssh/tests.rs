@@ -1,5 +1,7 @@
 //! Real clients against a door with doubles behind it.
 
+mod channels;
+
 use super::Door;
 use crate::door::{Doors, Limits, Proxy};
 use crate::doubles::{Accounts, PASSWORD, Vfs};

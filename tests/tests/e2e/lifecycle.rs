@@ -101,6 +101,8 @@ async fn the_welcome_can_be_pasted() {
     for name in ["TOWPATH_USER", "TOWPATH_PASSWORD", "TOWPATH_SFTP_PORT", "TOWPATH_API_KEY", "TOWPATH_API_URL"] {
         assert!(stack.welcome.contains(stack.get(name)), "{name} is not in the welcome:\n{}", stack.welcome);
     }
+    let page = format!("{}/docs", stack.get("TOWPATH_API_URL"));
+    assert!(stack.welcome.contains(&page), "{page} is not in the welcome:\n{}", stack.welcome);
     let (well, _folder) = stack.stop();
     assert!(well);
 }

@@ -19,7 +19,7 @@ use store::clock;
 use store::objects::{ListedKind, ObjectError, ObjectInfo};
 
 /// More objects than this are refused: their names and versions are kept in memory between the copies and the deletes.
-const MAX_OBJECTS: usize = 100_000;
+pub(in crate::vfs) const MAX_OBJECTS: usize = 100_000;
 
 /// Copies or deletes at the same time.
 const PARALLEL: usize = 16;
@@ -156,8 +156,9 @@ impl FileSession {
             let page = self.shared.objects.list_deep(folder, from).await.map_err(object_failure)?;
             let listed = page.marker.into_iter().chain(page.entries);
             found.extend(listed.map(|one| (one.path, matches!(one.kind, ListedKind::Folder { .. }))));
-            if found.len() > MAX_OBJECTS {
-                let text = format!("a folder with more than {MAX_OBJECTS} files cannot be renamed");
+            let most = self.shared.folder_objects;
+            if found.len() > most {
+                let text = format!("a folder with more than {most} files cannot be renamed");
                 return Err(FileError::new(FileErrorKind::TooLarge, text));
             }
             match page.next {

@@ -2,8 +2,10 @@
 
 use super::client::{Client, TLS13};
 use super::{PATIENCE, SHORT, Server, Setup, Times, content};
+use crate::door::{Limits, Proxy};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// What "at once" may take on a busy machine; far below every deadline of the engine.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -211,4 +213,55 @@ async fn sessions_end_when_nothing_happens() {
     data.shutdown().await.unwrap();
     assert_eq!(idle.reply().await.0, 226);
     assert_eq!((idle.reply().await.0, idle.reply().await.0), (421, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_is_announced_when_all_was_sent_and_not_when_it_was_aborted() {
+    let server = Server::start();
+    server.vfs.put("/whole", content(300_000));
+    server.vfs.put("/big", content(60_000_000));
+    let mut client = server.client().await;
+    for ending in ["ABOR", "the data connection breaks"] {
+        let address = client.passive().await;
+        assert_eq!(client.ask("RETR big").await, 150);
+        let mut data = client.data(address).await.unwrap();
+        data.read_exact(&mut [0; 1000]).await.unwrap();
+        if ending == "ABOR" {
+            assert_eq!((client.ask("ABOR").await, client.reply().await.0), (426, 226));
+        } else {
+            drop(data);
+            assert_eq!(client.reply().await.0, 426, "{ending}");
+        }
+    }
+    assert_eq!(client.download("RETR whole").await.0, 226);
+    assert_eq!(*server.vfs.closed.lock().unwrap(), ["/whole"]);
+}
+
+/// What a connection hears first; nothing, if it is closed instead.
+async fn greeting(socket: &mut TcpStream) -> usize {
+    let mut first = [0; 3];
+    tokio::time::timeout(PATIENCE, socket.read(&mut first)).await.expect("neither greeted nor closed").unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_on_connections_count_both_doors() {
+    for limits in [Limits { connections: 2, ..Limits::default() }, Limits { per_address: 2, ..Limits::default() }] {
+        let server = Server::with(Setup { limits, ..Setup::default() });
+        let keys = crate::host_keys::host_keys(&[3; 32]).unwrap();
+        let ssh = crate::ssh::Door::bind("127.0.0.1:0".parse().unwrap(), Proxy::Off, &keys, &server.doors).unwrap();
+        let (ssh, ftps) = (ssh.open().unwrap(), server.open.explicit);
+        let mut first = TcpStream::connect(ssh).await.unwrap();
+        assert_eq!(greeting(&mut first).await, 3);
+        let mut second = TcpStream::connect(ftps).await.unwrap();
+        assert_eq!(greeting(&mut second).await, 3);
+        for door in [ssh, ftps] {
+            assert_eq!(greeting(&mut TcpStream::connect(door).await.unwrap()).await, 0, "{limits:?}");
+        }
+        // a place that one door gives back is free for the other
+        drop(first);
+        let begun = Instant::now();
+        while greeting(&mut TcpStream::connect(ftps).await.unwrap()).await == 0 {
+            assert!(begun.elapsed() < PATIENCE);
+        }
+    }
 }

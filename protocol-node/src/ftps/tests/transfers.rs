@@ -129,6 +129,13 @@ async fn listings_of_every_kind() {
     assert!(names.starts_with("d/file-0000\r\n") && names.lines().count() == 2500);
     let long = text(client.download("LIST -la").await);
     assert!(long.starts_with('d') && long.ends_with(" d\r\n"), "{long}");
+    // a pattern is a name
+    for command in ["NLST d/file-000*", "LIST d/file-000*", "NLST d/file-000?", "NLST *"] {
+        assert_eq!(client.download(command).await.0, 550, "{command}");
+    }
+    server.vfs.put("/file-*", "x");
+    assert_eq!(text(client.download("NLST file-*").await), "file-*\r\n");
+    assert_eq!(client.ask("DELE file-*").await, 250);
     assert_eq!(client.ask("CWD d").await, 250);
     assert_eq!(text(client.download("NLST").await).lines().next(), Some("file-0000"));
     assert_eq!(text(client.download("NLST ../d/file-0007").await), "../d/file-0007\r\n");
@@ -197,6 +204,53 @@ async fn folders_changes_facts_and_sums() {
     assert_eq!(client.ask("DELE c").await, 550);
     assert_eq!(client.ask("RMD with \"quotes\"").await, 250);
     assert_eq!(client.ask("DELE a\x01b").await, 553);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_are_made_of_at_most_4_gib() {
+    const LIMIT: u64 = 4 << 30;
+    let server = Server::start();
+    let mut client = server.client().await;
+    server.vfs.put("/huge", "");
+    for command in ["HASH huge", "XMD5 huge", &format!("XCRC \"huge\" 7 {}", 7 + LIMIT + 1)] {
+        let (code, text) = client.tell(command).await;
+        assert!(code == 552 && text.contains("at most 4 GiB"), "{command}: {code} {text}");
+    }
+    // just as much is read, until nobody waits for it any more
+    client.send(format!("XCRC \"huge\" 7 {}\r\n", 7 + LIMIT).as_bytes()).await.unwrap();
+    assert_eq!(client.ask("NOOP").await, 200);
+    client.send(b"ABOR\r\n").await.unwrap();
+    assert_eq!((client.reply().await.0, client.reply().await.0), (426, 226));
+    // 1,000 bytes of 0
+    assert_eq!(client.tell("XCRC \"huge\" 7 1007").await.1, "250 060B1780\r\n");
+    assert_eq!(server.vfs.closed.lock().unwrap().len(), 0, "it is no download");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn type_a_converts_nothing() {
+    let server = Server::start();
+    let mut client = server.client().await;
+    let content = b"unix\ndos\r\nmac\rhalf\r\n\n\r\0\xff\xf4 \xe4\x1a";
+    assert_eq!(client.ask("TYPE A").await, 200);
+    assert_eq!(client.upload("STOR a", content).await, 226);
+    assert_eq!(server.vfs.get("/a").unwrap(), content[..]);
+    assert_eq!(client.tell("SIZE a").await.1, format!("213 {}\r\n", content.len()));
+    assert_eq!(client.download("RETR a").await, (226, content.to_vec()));
+    assert_eq!(client.ask("REST 6").await, 350);
+    assert_eq!(client.download("RETR a").await, (226, content[6..].to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pasv_names_the_address_of_the_setting_and_epsv_none() {
+    let passive_address = Some([192, 0, 2, 7].into());
+    let server = Server::with(Setup { passive_address, ..Setup::default() });
+    let mut client = server.client().await;
+    let (code, text) = client.tell("PASV").await;
+    assert!(code == 227 && text.contains("(192,0,2,7,"), "{text}");
+    let (code, text) = client.tell("EPSV").await;
+    assert!(code == 229 && text.contains("(|||") && !text.contains("192"), "{text}");
+    // where it listens is another matter
+    assert_eq!(client.upload("STOR a", b"x").await, 226);
 }
 
 #[tokio::test(flavor = "multi_thread")]

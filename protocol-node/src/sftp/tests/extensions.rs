@@ -1,7 +1,7 @@
 //! What is offered beside the draft.
 
 use super::{CREATE, Client, READ, fields};
-use crate::doubles::Vfs;
+use crate::doubles::{KNOWN_MD5, Vfs};
 
 #[tokio::test]
 async fn hashes_are_answered_in_the_form_of_each_extension() {
@@ -64,4 +64,54 @@ async fn bytes_are_copied_between_handles_and_a_disk_is_shown() {
     // 10,000 bytes are three blocks
     assert_eq!((field(1), field(2) - field(3), field(5) - field(6)), (4096, 3, 3));
     assert_eq!(client.status(200, fields().string("statvfs@openssh.com").string("/none")).await.0, 2);
+}
+
+#[tokio::test]
+async fn what_is_read_for_a_hash_has_a_limit_and_what_s3_knows_has_none() {
+    const LIMIT: u64 = 256 << 20;
+    let vfs = Vfs::default();
+    vfs.put("/huge", "");
+    vfs.put("/huge-known", "");
+    let mut client = Client::new(&vfs).await;
+    let check = |path: &str, algorithm: &str, length, block| {
+        let what = fields().string("check-file-name").string(path).string(algorithm);
+        what.u64(7).u64(length).u32(block)
+    };
+    for (path, algorithm, length, block) in [
+        ("/huge", "sha256", 0, 0),
+        ("/huge", "md5", LIMIT + 1, 0),
+        ("/huge", "md5", LIMIT + 1, 1 << 20),
+        ("/huge-known", "md5", LIMIT + 1, 0),
+        ("/huge-known", "sha1", 0, 0),
+    ] {
+        let (code, text) = client.status(200, check(path, algorithm, length, block)).await;
+        assert!(code == 8 && text.contains("at most 256 MiB"), "{path} {algorithm} {length} {block}: {code} {text}");
+    }
+    assert_eq!(client.call(200, check("/huge", "md5", 1 << 20, 0)).await[0], 201);
+    // just as much is read: `head -c 268435456 /dev/zero | sha1sum`
+    let whole = client.call(200, check("/huge", "sha1", LIMIT, 0)).await;
+    assert_eq!((whole[0], &whole[9..13]), (201, &[0x7b, 0x91, 0xdb, 0xdc][..]));
+    // of a file as a whole
+    let known = fields().string("md5-hash").string("/huge-known").u64(0).u64(0).string("");
+    assert_eq!(client.call(200, known).await[17..], KNOWN_MD5);
+    assert_eq!(vfs.closed.lock().unwrap().len(), 0, "it is no download");
+}
+
+#[tokio::test]
+async fn a_hash_by_handle_is_of_the_version_that_is_there_now() {
+    let vfs = Vfs::default();
+    vfs.put("/a", "earlier");
+    let mut client = Client::new(&vfs).await;
+    let handle = client.open("/a", READ).await;
+    let by_handle = || fields().string("check-file-handle").string(&handle).string("sha256").u64(0).u64(0).u32(0);
+    let earlier = client.call(200, by_handle()).await;
+    vfs.put("/a", "later, and longer");
+    let by_name = fields().string("check-file-name").string("/a").string("sha256").u64(0).u64(0).u32(0);
+    let now = client.call(200, by_name).await;
+    assert_ne!(now, earlier);
+    assert_eq!(client.call(200, by_handle()).await, now);
+    // with the file goes its hash, though the handle reads on
+    assert_eq!(client.status(13, fields().string("/a")).await.0, 0);
+    assert_eq!(client.status(200, by_handle()).await.0, 2);
+    assert_eq!(client.call(5, fields().string(&handle).u64(0).u32(9)).await[5..], *b"earlier");
 }
