@@ -106,6 +106,7 @@ fn resources(state: &ManagementState) -> Routes<ManagementState> {
 /// These routes in the API's document.
 pub(crate) fn describe(api: &mut Api) {
     credentials::describe(api);
+    portal_links::describe(api);
     webhooks::describe(api);
     api_keys::describe(api);
     organization::describe(api);

@@ -107,4 +107,5 @@ pub(crate) fn describe(api: &mut Api) {
     account::describe(api);
     apikeys::describe(api);
     user::describe(api);
+    shares::describe(api);
 }

@@ -38,6 +38,8 @@ use store::clock;
 use store::defender::Scores;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use public::describe;
+
 /// What the routes need. Cheap to clone.
 #[derive(Clone)]
 pub struct ShareState {
@@ -116,6 +118,9 @@ pub fn router_that_settles(state: ShareState) -> Router {
     let settling = from_fn_with_state(state.clone(), settled);
     framed(routes(state).layer(settling))
 }
+
+/// Pages for browsers, and parts of them, which the API's document leaves out. (docs/API.md says what programs can do there.)
+pub const PAGES: [&str; 4] = ["/s/{secret}", "/s/{secret}/", "/s/{secret}/{*path}", "/share-assets/{version}/{name}"];
 
 /// The routes without what stands around them, to be merged with others.
 pub(crate) fn routes(state: ShareState) -> Routes {

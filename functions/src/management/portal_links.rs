@@ -1,5 +1,7 @@
 //! `/portal-links`: share links.
 
+mod described;
+
 use super::ManagementState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
@@ -18,6 +20,8 @@ use http::{HeaderMap, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+pub(super) use described::describe;
 
 const READ_ONLY: [&str; 8] =
     ["Id", "OrganizationId", "Url", "Paths", "CreatedBy", "AccessCount", "CreatedAt", "UpdatedAt"];

@@ -1,6 +1,8 @@
 //! `/api/v2/user/shares`: a credential's share links. Their `id` is what their addresses hold, as in SFTPGo; the id that events carry
 //! does as well where one is asked for.
 
+mod described;
+
 use super::{message, page};
 use crate::http::error::ApiError;
 use crate::http::extract::{ActingUser, Segments};
@@ -18,6 +20,8 @@ use domain::time::Timestamp;
 use http::{HeaderName, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
+
+pub(super) use described::describe;
 
 const OBJECT_ID: HeaderName = HeaderName::from_static("x-object-id");
 

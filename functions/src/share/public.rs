@@ -1,5 +1,7 @@
 //! SFTPGo's public routes, `/api/v2/shares/{id}…`. Whoever uses them is a program, so each request is a visit.
 
+mod described;
+
 use super::browse::{Visiting, address_of};
 use super::closed::Refused;
 use super::{ShareState, request, uploads};
@@ -17,6 +19,8 @@ use domain::path::{Name, VPath};
 use domain::share::{ShareSecret, Target, Visitor};
 use domain::ticket::Errand;
 use http::StatusCode;
+
+pub(super) use described::describe;
 
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {

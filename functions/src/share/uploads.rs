@@ -20,7 +20,7 @@ use domain::path::VPath;
 use domain::ticket::Errand;
 use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use transfers::receive::{announced, receive};
 
 /// The time of a file that a page sends, in milliseconds.
@@ -38,8 +38,14 @@ pub(super) async fn put(
         return Err(ApiError::bad_request("path", text).into());
     }
     let time = time_of(request.headers())?;
-    let created = store(state, visiting, &asked.path, asked.get("size").is_some(), (request, time)).await?;
-    Ok(created)
+    let mut stored = store(state, visiting, &asked.path, asked.get("size").is_some(), (request, time)).await?;
+    // scripts that send files to S3 expect one
+    if let (StatusCode::CREATED, Ok(tag)) =
+        (stored.status(), HeaderValue::try_from(format!("\"{}\"", short_hash(&[&asked.path.to_string()]))))
+    {
+        stored.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(stored)
 }
 
 /// Stores the body of a request, or says where it can be sent.
@@ -59,9 +65,7 @@ pub(super) async fn store(
         };
     }
     receive(&visiting.files, path, limited(request.into_body()), bytes, time).await?;
-    // scripts that send files to S3 expect one
-    let tag = format!("\"{}\"", short_hash(&[&path.to_string()]));
-    Ok((StatusCode::CREATED, [(header::ETAG, tag)], message("Upload completed")).into_response())
+    Ok((StatusCode::CREATED, message("Upload completed")).into_response())
 }
 
 fn time_of(headers: &HeaderMap) -> Result<Option<Timestamp>, Refused> {

@@ -198,6 +198,14 @@ async fn a_form_brings_several_files() {
     }
     assert_eq!(user.raw("POST", rest, &[("content-type", "text/plain")], b"x".to_vec()).await.0, 400);
     assert_eq!(user.names("new").await.len(), 3);
+    // 4.5 MB together
+    let large = |bytes| {
+        let head = "--x\r\nContent-Disposition: form-data; name=\"filenames\"; filename=\"large\"\r\n\r\n";
+        format!("{head}{}\r\n--x--\r\n", "x".repeat(bytes)).into_bytes()
+    };
+    assert_eq!(user.raw("POST", rest, &kind, large(4 * MIB)).await.0, 201);
+    assert_eq!(user.get("new/large").await.unwrap().1.len(), 4 * MIB);
+    assert_eq!(user.raw("POST", rest, &kind, large(5 * MIB)).await.0, 413);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod user;
 mod visits;
 
 use crate::support::World;
+use crate::support::agrees::Exchange;
 use axum::body::{Body, to_bytes};
 use functions::http::auth::PeerAddress;
 use http::{HeaderMap, Request, StatusCode};
@@ -61,19 +62,26 @@ impl Got {
 
 impl World {
     /// Somebody out there sends a request.
-    async fn visit(&self, method: &str, uri: &str, headers: &[(&str, &str)], body: &[u8]) -> Got {
+    async fn visit(&self, method: &str, uri: &str, headers: &[(&str, &str)], sent: &[u8]) -> Got {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if !body.is_empty() {
-            request = request.header("content-length", body.len());
+        if !sent.is_empty() {
+            request = request.header("content-length", sent.len());
         }
-        let mut request = request.body(Body::from(body.to_vec())).unwrap();
+        let mut request = request.body(Body::from(sent.to_vec())).unwrap();
         request.extensions_mut().insert(PeerAddress("203.0.113.7".parse().unwrap()));
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
-        let body = to_bytes(body, 10 * MIB).await.unwrap().to_vec();
-        Got { status: parts.status, headers: parts.headers, body }
+        let got = to_bytes(body, 10 * MIB).await.unwrap().to_vec();
+        let got = Got { status: parts.status, headers: parts.headers, body: got };
+        // the pages are not in the API's document
+        if uri.starts_with("/api/") {
+            let answered = if got.body.is_empty() { Value::Null } else { got.json() };
+            let (status, headers, sent) = (got.status, &got.headers, String::from_utf8_lossy(sent));
+            Exchange { method, uri, sent: &sent, status, headers, body: &answered }.must_agree();
+        }
+        got
     }
 
     /// A file in the organization's tree, past everything.

@@ -1,6 +1,6 @@
 //! SFTPGo's public routes.
 
-use super::folder;
+use super::{MIB, folder};
 use crate::rest::basic;
 use crate::support::World;
 use serde_json::json;
@@ -32,12 +32,14 @@ async fn sftpgos_clients_see_fetch_and_bring_files() {
         .await
         .expect(201);
     assert_eq!(world.content_of("a/one.txt").await.unwrap(), b"1");
+    let large = world.visit("POST", &format!("{share}/big.bin"), &[], &vec![0; 5 * MIB]).await.expect(307);
+    assert!(large.header("location").starts_with("https://node.example.com/tickets/"));
     let refused = world.visit("GET", &format!("{share}/files?path=missing"), &[], b"").await.expect(404).json();
     assert_eq!(refused["error"], "Not Found");
     world.visit("GET", &format!("{share}/files?path=sub"), &[], b"").await.expect(400);
     assert_eq!(
         world.call("GET", &format!("/portal-links/{}", link["Id"].as_str().unwrap()), "").await.body["AccessCount"],
-        5
+        6
     );
     // events carry the id and not what opens it
     world.visit("GET", &format!("/api/v2/shares/{}", link["Id"].as_str().unwrap()), &[], b"").await.expect(404);
