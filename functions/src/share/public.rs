@@ -20,7 +20,7 @@ use domain::share::{ShareSecret, Target, Visitor};
 use domain::ticket::Errand;
 use http::StatusCode;
 
-pub(super) use described::describe;
+pub(crate) use described::describe;
 
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
