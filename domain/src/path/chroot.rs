@@ -173,7 +173,15 @@ impl Chroot {
         }
         for view in &self.views {
             if let Some(rest) = path.below(&view.at) {
-                let (tree, root) = (view.tree.join(&rest)?, rest.is_root());
+                let tree = match view.tree.join(&rest) {
+                    Ok(tree) => tree,
+                    // nothing can lie here, but it leads to a folder all the same
+                    Err(too_long) => {
+                        let names = self.mounted_in(path);
+                        return if names.is_empty() { Err(too_long) } else { Ok(Located::Above(names)) };
+                    }
+                };
+                let root = rest.is_root();
                 let (organization, counted) = (self.organization.clone(), view.counted.clone());
                 return Ok(Located::Inside(Location { organization, tree, root, counted }));
             }
@@ -321,6 +329,18 @@ mod tests {
     fn the_organizations_root_has_no_file_key() {
         let chroot = chroot("/", "/");
         assert_eq!(key(&chroot, "/"), "(root)");
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_below_the_home_still_leads_to_a_virtual_folder() {
+        let long = format!("/{}", ["x".repeat(200), "y".repeat(200), "z".repeat(200)].join("/"));
+        let home = format!("/{}", ["h".repeat(200), "h".repeat(200)].join("/"));
+        let (counted, quota) = (Counted::Credential, Quota::default());
+        let folder = View { at: path(&format!("{long}/in")), tree: path("/shared"), counted, quota };
+        let here = chroot("/", &home).with_folders([folder]);
+        assert_eq!(key(&here, &long), "above in");
+        assert_eq!(key(&here, &format!("{long}/in/a")), format!("{ORGANIZATION}/files/shared/a"));
+        assert!(here.locate(&path(&format!("{long}/other"))).is_err());
     }
 
     #[test]
