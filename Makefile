@@ -7,7 +7,7 @@ CARGO_TEST  = cargo test --workspace --locked
 
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help dev test quick openapi test-openapi test-clients test-infra test-deploy test-full fuzz bench check package image clean-dev clean deps deps-dev deps-clients deps-bench
+.PHONY: help dev test quick openapi test-openapi test-clients test-browser portal portal-is-built test-infra test-deploy test-full fuzz bench check package image clean-dev clean deps deps-dev deps-clients deps-bench deps-node deps-browser
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -16,9 +16,10 @@ dev: deps-dev ## Build and run everything here, offline; other ports: make dev A
 	$(CARGO_BUILD) --bin towpath-dev --bin protocol-node
 	@exec $(TARGET)/debug/towpath-dev $(ARGS)
 
-test: deps check ## What CI runs: check, then all tests against the offline AWS with real clients
+test: deps deps-browser check ## What CI runs: check, then all tests against the offline AWS with real clients
 	$(CARGO_BUILD)
 	$(CARGO_TEST)
+	node tests/browser/run.mjs --quick $(TARGET)/debug .towpath/browser
 
 # Ours without optimisation: built in a fifth of the time. They lie beside the others in the same folder.
 QUICK = $(foreach package,domain store app transfers functions protocol-node,--config profile.dev.package.$(package).opt-level=0)
@@ -57,6 +58,21 @@ test-openapi: deps-dev .venv-openapi/installed ## The API's document is valid, a
 INFRA_TEST = TOWPATH_PROGRAMS=$(abspath $(TARGET)/debug) TOWPATH_SAM=$(abspath .venv-infra/sam/bin/sam) \
 	.venv-infra/tests/bin/python -B -m pytest -p no:cacheprovider
 
+# What browsers do with share links; pictures of it are left in .towpath/browser.
+test-browser: deps-dev deps-browser portal-is-built ## Share links in a real browser, and that the page is what its sources say
+	$(CARGO_BUILD) --bin towpath-dev --bin protocol-node
+	node tests/browser/run.mjs $(TARGET)/debug .towpath/browser
+
+portal: ## Build what the pages of share links load; commit the result
+	cd functions/portal && npm ci --no-audit --no-fund --ignore-scripts && npm run build
+
+portal-is-built: deps-node
+	cd functions/portal && npm ci --no-audit --no-fund --ignore-scripts && npm run build -- --outDir ../../.towpath/portal --emptyOutDir
+	diff -r functions/portal/dist .towpath/portal
+
+tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
+	cd tests/browser && npm ci --no-audit --no-fund --ignore-scripts
+
 test-infra: deps-dev .venv-infra/installed ## The deployment's templates: lint, agreement with the programs, each role's permissions
 	$(CARGO_BUILD)
 	$(INFRA_TEST) infra/tests/test_templates.py infra/tests/test_permissions.py
@@ -84,7 +100,7 @@ SECONDS_OF_FUZZING ?= 600
 fuzz: ## Fuzz the parsers of SFTP, FTPS, PROXY headers, certificates and paths; what it finds is left in fuzz/artifacts
 	cd fuzz && for target in frames lines headers certificates paths; do ./run $$target -max_total_time=$(SECONDS_OF_FUZZING) || exit 1; done
 
-test-full: test test-openapi test-clients test-infra test-deploy ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
+test-full: test test-openapi test-clients test-browser test-infra test-deploy ## Everything: also an object of 5 GiB, the long crash and fault suites, and cargo-deny, built the first time
 	$(CARGO_TEST) --test it -- --ignored --nocapture
 	TOWPATH_TEST_KILLS=300 TOWPATH_TEST_FAULT_SECONDS=60 $(CARGO_TEST) --test crash -- --nocapture --test-threads=1
 	@mkdir -p .towpath/tools
@@ -108,6 +124,13 @@ deps-dev:
 
 deps: deps-dev
 	@./scripts/need ssh:openssh-client sftp:openssh-client scp:openssh-client ssh-keygen:openssh-client lftp:lftp curl:curl python3:python3
+
+deps-node:
+	@./scripts/need node:nodejs npm:npm
+
+# Debian's Chromium; what drives it comes from npm the first time.
+deps-browser: deps-node tests/browser/node_modules/.package-lock.json
+	@./scripts/need chromium:chromium
 
 # sshfs mounts by /dev/fuse, which a container must be given.
 deps-clients:

@@ -262,7 +262,7 @@ impl Accounts {
 }
 
 /// The principal with what other records say: the virtual folders that its credential sees, and its organization's quota.
-async fn complete(
+pub(crate) async fn complete(
     records: &Records,
     principal: Principal,
     organization: &Organization,

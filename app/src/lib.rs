@@ -15,6 +15,7 @@ mod pace;
 pub mod quota;
 pub mod sessions;
 pub mod settler;
+pub mod shares;
 pub mod signing;
 pub mod sweep;
 pub mod tickets;

@@ -18,8 +18,10 @@ mod organizations;
 mod own_account;
 mod own_second_factor;
 mod second_factor;
+mod shares;
 mod ssh_keys;
 mod user_account;
+mod user_shares;
 mod users;
 mod webhooks;
 
@@ -37,6 +39,7 @@ pub use organizations::{CreatedOrganization, NewOrganization};
 pub use own_account::{OwnProfile, ProfileChange};
 pub use own_second_factor::SelfService;
 pub use second_factor::{NewSecondFactor, RecoveryState};
+pub use shares::{NamedPath, ShareChange, ShownShare};
 pub use user_account::UserProfile;
 pub use users::{MAX_FOLDERS_WITH_RULES, ShownUser, UserChange};
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};

@@ -77,6 +77,11 @@ impl SigningKeys {
         Ok(Self(Arc::new(Inner { key, header, known, api: api.to_ascii_lowercase() })))
     }
 
+    /// The API's address.
+    pub fn api(&self) -> &str {
+        &self.0.api
+    }
+
     /// The `aud` claim for an audience here.
     pub fn audience(&self, audience: Audience) -> String {
         format!("{}#{}", self.0.api, audience.as_str())

@@ -87,6 +87,7 @@ mod tests {
             credential: CredentialId::from_random([2; 15]),
             protocol: Protocol::Api,
             key: None,
+            link: None,
             errand,
         }
     }

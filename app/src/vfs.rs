@@ -169,6 +169,11 @@ impl Vfs {
         }
     }
 
+    /// Where the addresses of direct up- and downloads are: scheme, host and port.
+    pub async fn storage_origin(&self) -> Result<String, FileError> {
+        self.0.objects.origin().await.map_err(object_failure)
+    }
+
     /// What was sent and received.
     pub fn meters(&self) -> Arc<FileMeters> {
         Arc::clone(&self.0.meters)
@@ -209,6 +214,15 @@ impl FileSession {
     /// Where the session starts.
     pub fn login_folder(&self) -> VPath {
         self.principal.chroot.login_folder()
+    }
+
+    /// What a session sees at the top: `/`, or what stands in it where that is no folder of the tree.
+    pub fn top(&self) -> Vec<VPath> {
+        let root = VPath::root();
+        match self.principal.chroot.locate(&root) {
+            Ok(Located::Above(names)) => names.iter().filter_map(|name| root.child(name).ok()).collect(),
+            _ => vec![root],
+        }
     }
 
     /// Who acts, for the log.

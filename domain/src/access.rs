@@ -13,6 +13,7 @@ use crate::file_error::{FileError, FileErrorKind};
 use crate::id::{CredentialId, OrganizationId};
 use crate::path::{Chroot, InvalidPath, Located, Location, Name, VPath};
 use crate::quota::Quota;
+use crate::share::LinkUse;
 
 /// Who acts, after a login or an authenticated request: everything that a file operation is decided on.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Principal {
     pub permissions: Permissions,
     /// The API key that was its password.
     pub api_key: Option<ApiKeyId>,
+    /// The share link that somebody visits; the credential is its owner then.
+    pub link: Option<Box<LinkUse>>,
     /// How much it may store.
     pub quota: Quota,
     /// How much its organization may store.

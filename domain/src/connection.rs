@@ -147,6 +147,7 @@ mod tests {
             chroot: Chroot::new(organization.clone(), VPath::root(), VPath::root()),
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
+            link: None,
             quota: crate::quota::Quota::default(),
             organization_quota: crate::quota::Quota::default(),
             bandwidth: crate::bandwidth::Bandwidth::default(),

@@ -298,6 +298,7 @@ impl Credential {
             chroot: Chroot::new(self.organization.clone(), self.chroot.clone(), self.home.clone()),
             permissions: self.permissions.clone(),
             api_key: None,
+            link: None,
             quota: self.quota,
             organization_quota: Quota::default(),
             bandwidth: self.bandwidth,

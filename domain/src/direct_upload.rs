@@ -4,8 +4,9 @@
 //! are cut by a fixed size, so that each address can be signed for its exact length: a client cannot store more than it
 //! has announced.
 
-use crate::id::{CredentialId, OperationId, OrganizationId};
+use crate::id::{CredentialId, OperationId, OrganizationId, ShareId};
 use crate::path::VPath;
+use crate::share::LinkUse;
 use crate::time::Timestamp;
 use crate::upload::MAX_PARTS;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ const MIB: u64 = 1 << 20;
 /// How many one credential may have open at the same time.
 pub const MAX_OPEN: usize = 200;
 
+/// How many of these the visitors of one share link may have: others of its owner have room beside them.
+pub const MAX_OPEN_OF_LINK: usize = 100;
+
 /// How long one stays open.
 pub const OPEN_MILLIS: i64 = 24 * 3600 * 1000;
 
@@ -31,6 +35,9 @@ pub struct DirectUpload {
     pub organization: OrganizationId,
     /// Who may complete it.
     pub credential: CredentialId,
+    /// In which visit of a share link it was begun: the same one completes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<DirectLink>,
     /// Where, as the client named it.
     pub path: VPath,
     /// The object's key, as text.
@@ -50,6 +57,21 @@ pub struct DirectUpload {
     pub begun_at: Timestamp,
     /// Until when it can be completed.
     pub until: Timestamp,
+}
+
+/// A visit that brings a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectLink {
+    /// The link.
+    pub id: ShareId,
+    /// The visit.
+    pub visit: String,
+}
+
+impl From<&LinkUse> for DirectLink {
+    fn from(link: &LinkUse) -> Self {
+        Self { id: link.id.clone(), visit: link.visit.clone() }
+    }
 }
 
 impl DirectUpload {
@@ -85,6 +107,7 @@ mod tests {
             id: "i".into(),
             organization: OrganizationId::from_random([1; 16]),
             credential: CredentialId::from_random([2; 15]),
+            link: None,
             path: VPath::root(),
             key: "k".into(),
             upload: "u".into(),

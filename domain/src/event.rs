@@ -42,6 +42,15 @@ pub enum Topic {
     /// A credential has another password.
     #[serde(rename = "user.password-updated")]
     PasswordUpdated,
+    /// Somebody has opened a share link.
+    #[serde(rename = "share-link.accessed")]
+    ShareLinkAccessed,
+    /// Somebody did not know a share link's password.
+    #[serde(rename = "share-link.access-failed")]
+    ShareLinkAccessFailed,
+    /// A share link was opened for the last time.
+    #[serde(rename = "share-link.limit-reached")]
+    ShareLinkLimitReached,
     /// Somebody changed an account or a setting.
     #[serde(rename = "admin.changed")]
     AdminChanged,
@@ -63,6 +72,9 @@ impl Topic {
         Self::LoginFailed,
         Self::Logout,
         Self::PasswordUpdated,
+        Self::ShareLinkAccessed,
+        Self::ShareLinkAccessFailed,
+        Self::ShareLinkLimitReached,
         Self::AdminChanged,
         Self::WebhookPing,
     ];
@@ -80,6 +92,9 @@ impl Topic {
             Self::LoginFailed => "user.login-failed",
             Self::Logout => "user.logout",
             Self::PasswordUpdated => "user.password-updated",
+            Self::ShareLinkAccessed => "share-link.accessed",
+            Self::ShareLinkAccessFailed => "share-link.access-failed",
+            Self::ShareLinkLimitReached => "share-link.limit-reached",
             Self::AdminChanged => "admin.changed",
             Self::WebhookPing => "webhook.ping",
         }
@@ -186,6 +201,9 @@ pub struct Event {
     /// For a rename: where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<FileSubject>,
+    /// What a visitor of a share link says it comes with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
 }
 
 /// An account or a setting that somebody changed; without values, which may be secret.
@@ -220,6 +238,8 @@ pub enum ChangedKind {
     ApiKey,
     /// An admin.
     Admin,
+    /// A share link.
+    ShareLink,
     /// The organization's settings.
     Organization,
 }

@@ -78,6 +78,32 @@ impl CredentialId {
     }
 }
 
+/// A share link in events and in the management: 20 hex digits. Not what its address holds.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ShareId(String);
+
+impl ShareId {
+    /// A new id from 10 random bytes.
+    pub fn from_random(bytes: [u8; 10]) -> Self {
+        Self(hex::encode(bytes))
+    }
+
+    /// Parses the text form.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        if text.len() == 20 && text.bytes().all(is_lower_hex) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId { what: "a share link's id", expected: "20 hex digits" })
+        }
+    }
+
+    /// The text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 macro_rules! text_form {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {
@@ -103,7 +129,7 @@ macro_rules! text_form {
         }
     )*};
 }
-text_form!(OrganizationId, CredentialId, OperationId, NodeId);
+text_form!(OrganizationId, CredentialId, OperationId, NodeId, ShareId);
 
 /// 16 random bytes as the text of a version 4 UUID (RFC 9562, section 5.4).
 pub fn uuid_text(mut bytes: [u8; 16]) -> String {

@@ -39,6 +39,7 @@ pub mod quota;
 pub mod rate;
 pub mod right;
 pub mod sealed;
+pub mod share;
 pub mod spread;
 pub mod ssh_key;
 pub mod ticket;

@@ -47,6 +47,10 @@ pub enum Right {
     DisableSecondFactors,
     /// The state of the services.
     SeeStatus,
+    /// Share links, with their addresses and passwords.
+    SeeShareLinks,
+    /// New, changed and deleted share links.
+    ChangeShareLinks,
     /// What takes long, and how far it is.
     SeeJobs,
     /// Recounts of what is stored.
@@ -69,7 +73,8 @@ impl Right {
             | Self::SeeDefender
             | Self::SeeAdmins
             | Self::SeeStatus
-            | Self::SeeJobs => Scope::ReadAdmin,
+            | Self::SeeJobs
+            | Self::SeeShareLinks => Scope::ReadAdmin,
             Self::ChangeOrganization
             | Self::AddCredentials
             | Self::ChangeCredentials
@@ -80,7 +85,8 @@ impl Right {
             | Self::CloseConnections
             | Self::ForgiveHosts
             | Self::ChangeAdmins
-            | Self::DisableSecondFactors => Scope::WriteAdmin,
+            | Self::DisableSecondFactors
+            | Self::ChangeShareLinks => Scope::WriteAdmin,
         }
     }
 
@@ -89,7 +95,11 @@ impl Right {
         match self {
             Self::SeeOrganization | Self::SeeStatus | Self::SeeJobs => Permission::ViewStatus,
             Self::SeeQuotaScans | Self::StartQuotaScans => Permission::QuotaScans,
-            Self::ChangeOrganization | Self::SeeWebhooks | Self::ChangeWebhooks => Permission::ManageSystem,
+            Self::ChangeOrganization
+            | Self::SeeWebhooks
+            | Self::ChangeWebhooks
+            | Self::SeeShareLinks
+            | Self::ChangeShareLinks => Permission::ManageSystem,
             Self::SeeCredentials => Permission::ViewUsers,
             Self::AddCredentials => Permission::AddUsers,
             Self::ChangeCredentials => Permission::EditUsers,

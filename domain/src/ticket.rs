@@ -5,6 +5,7 @@ use crate::api_key::KeyUse;
 use crate::event::Protocol;
 use crate::id::{CredentialId, OrganizationId};
 use crate::path::VPath;
+use crate::share::LinkUse;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,11 @@ pub enum Errand {
     },
     /// To get what the body of the request names, as a ZIP.
     Archive,
+    /// To get this file or folder as a ZIP.
+    ArchiveOf {
+        /// Which.
+        path: VPath,
+    },
 }
 
 /// A ticket.
@@ -50,6 +56,9 @@ pub struct Ticket {
     /// With which key in the place of its password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyUse>,
+    /// In which visit of a share link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Box<LinkUse>>,
     /// What for.
     #[serde(flatten)]
     pub errand: Errand,

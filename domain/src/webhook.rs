@@ -114,6 +114,7 @@ impl Webhook {
             topic,
             file: Some(file),
             previous: None,
+            user_agent: None,
             ..event.clone()
         };
         [part(Topic::FileDeleted, gone), part(Topic::FileCreated, file.clone())]

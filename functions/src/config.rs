@@ -45,6 +45,8 @@ pub struct Config {
     pub sealer: Sealer,
     signing: Signing,
     door: DoorSettings,
+    /// `TOWPATH_SHARE_URL`.
+    share: Option<String>,
     /// `TOWPATH_SFTP_HOST`: what clients connect to, shown in answers.
     pub sftp_host: String,
     /// `TOWPATH_SFTP_PORT`, 22 by default.
@@ -114,6 +116,7 @@ impl Config {
                 secret: optional("TOWPATH_TICKET_SECRET").map(Zeroizing::new),
                 downloads: optional("TOWPATH_DOWNLOADS"),
             },
+            share: optional("TOWPATH_SHARE_URL"),
             resume: Duration::from_secs(hours * 3600),
             lease: Duration::from_secs(lease),
             sftp_host: required("TOWPATH_SFTP_HOST")?,
@@ -138,6 +141,20 @@ impl Config {
         let passphrase = passphrase.as_ref().ok_or(ConfigError::Missing("TOWPATH_SIGNING_PASSPHRASE"))?;
         let api = api.as_ref().ok_or(ConfigError::Missing("TOWPATH_API_URL"))?;
         Ok(SigningKeys::new(passphrase, previous.as_ref().map(|previous| previous.as_str()), api)?)
+    }
+
+    /// What the addresses of share links begin with, without a slash at the end: `TOWPATH_SHARE_URL`, or the API's.
+    pub fn share_base(&self) -> Result<String, ConfigError> {
+        let base = self.share.as_ref().or(self.signing.api.as_ref()).ok_or(ConfigError::Missing("TOWPATH_API_URL"))?;
+        let base = base.trim_end_matches('/');
+        let authority = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"));
+        if !authority.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' '])) {
+            return Err(ConfigError::Invalid(
+                "TOWPATH_SHARE_URL",
+                "an address without a path, as https://share.example.com",
+            ));
+        }
+        Ok(base.to_owned())
     }
 
     /// Where jobs are asked for and worked on.

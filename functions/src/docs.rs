@@ -1,7 +1,7 @@
 //! The API's document, and a page to read it with: public, the same for everybody, and nothing on it is from elsewhere.
 //!
 //! The page is RapiDoc, a web component under the MIT licence (docs/rapidoc-….licences.txt): the file `dist/rapidoc-min.js.gz` of
-//! npm's `rapidoc` 9.3.8, sent as it lies there. It is 217,516 bytes of the management function's archive, and the document is 37
+//! npm's `rapidoc` 9.3.8, sent as it lies there. It is 217,516 bytes of the management function's archive, and the document is 42
 //! thousand. What a browser may do on the page says [`POLICY`].
 
 mod described;

@@ -4,10 +4,10 @@
 //! upload goes to S3 in parts, and what has to pass us goes to a node's HTTPS door with a ticket.
 
 mod changes;
-mod contents;
+pub(crate) mod contents;
 mod described;
-mod direct;
-mod folders;
+pub(crate) mod direct;
+pub(crate) mod folders;
 mod opened;
 mod query;
 
@@ -85,13 +85,7 @@ impl FilesState {
 
     /// As the settings say. Sends no request.
     pub fn build(config: &Config, aws: &Aws) -> Result<Self, ConfigError> {
-        let records = Records::new(aws, config.sealer.clone());
-        let stores = SettlingStores::new(aws);
-        let settler = Settler::start(stores.clone());
-        let sessions = Sessions::new(NodeId::from_random(clock::random()));
-        let quotas = Quotas::new(sessions.node().clone(), Nodes::new(aws), stores.leases.clone(), SWEPT);
-        let resuming = Resuming::new(aws, Duration::ZERO);
-        let vfs = Vfs::new(Objects::new(aws), stores, settler, Budget::least(), quotas.clone(), resuming);
+        let Storage { records, vfs, sessions, quotas, .. } = Storage::new(config, aws);
         let tokens = Tokens::new(records.clone(), config.signing()?);
         Ok(Self::new(records, tokens, vfs, sessions, quotas).with_door(config.door()?))
     }
@@ -124,11 +118,43 @@ impl FilesState {
             credential: caller.credential().clone(),
             protocol: Protocol::Api,
             key: caller.key().cloned(),
+            link: None,
             errand,
         };
         let text = door.tickets.sign(ticket, clock::now()).ok_or_else(ApiError::unavailable)?;
         Ok(Some(format!("{}/tickets/{}", door.url, text.as_str())))
     }
+}
+
+/// What a function needs that touches files.
+pub(crate) struct Storage {
+    pub(crate) records: Records,
+    pub(crate) vfs: Vfs,
+    pub(crate) sessions: Sessions,
+    pub(crate) quotas: Quotas,
+    pub(crate) settler: Settler,
+}
+
+impl Storage {
+    /// As the settings say. Sends no request.
+    pub(crate) fn new(config: &Config, aws: &Aws) -> Self {
+        let records = Records::new(aws, config.sealer.clone());
+        let stores = SettlingStores::new(aws);
+        let settler = Settler::start(stores.clone());
+        let sessions = Sessions::new(NodeId::from_random(clock::random()));
+        let quotas = Quotas::new(sessions.node().clone(), Nodes::new(aws), stores.leases.clone(), SWEPT);
+        let resuming = Resuming::new(aws, Duration::ZERO);
+        let vfs = Vfs::new(Objects::new(aws), stores, settler.clone(), Budget::least(), quotas.clone(), resuming);
+        Self { records, vfs, sessions, quotas, settler }
+    }
+}
+
+/// Waits until what an answer tells of is counted and announced, where the process may stop after it.
+pub(crate) async fn settle(vfs: &Vfs, quotas: &Quotas) {
+    if !vfs.settled(SETTLING).await {
+        tracing::warn!("an operation is left to the sweep");
+    }
+    quotas.release().await;
 }
 
 /// The routes behind authentication, as a server runs them.
@@ -171,9 +197,6 @@ pub(crate) fn routes(state: FilesState) -> Routes {
 
 async fn settled(State(state): State<FilesState>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    if !state.vfs.settled(SETTLING).await {
-        tracing::warn!("an operation is left to the sweep");
-    }
-    state.quotas.release().await;
+    settle(&state.vfs, &state.quotas).await;
     response
 }

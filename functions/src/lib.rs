@@ -11,6 +11,7 @@ pub mod management;
 pub mod openapi;
 pub mod queue;
 mod sftpgo;
+pub mod share;
 pub mod token;
 pub mod webhook;
 
@@ -19,8 +20,9 @@ pub fn router(
     management: management::ManagementState,
     token: token::TokenState,
     files: files::FilesState,
+    share: share::ShareState,
 ) -> axum::Router {
-    http::frame::framed(routes(management, token, files))
+    http::frame::framed(routes(management, token, files, share))
 }
 
 /// The same without what stands around them, which know their paths.
@@ -28,6 +30,8 @@ pub fn routes(
     management: management::ManagementState,
     token: token::TokenState,
     files: files::FilesState,
+    share: share::ShareState,
 ) -> http::routes::Routes {
-    management::routes(management).merge(token::routes(token)).merge(files::routes(files))
+    let signed_in = management::routes(management).merge(token::routes(token)).merge(files::routes(files));
+    signed_in.merge(share::routes(share))
 }

@@ -5,6 +5,7 @@ pub(crate) mod credentials;
 pub(crate) mod jobs;
 mod organization;
 mod organizations;
+mod portal_links;
 mod rules;
 mod ssh_keys;
 mod webhooks;
@@ -29,6 +30,8 @@ pub struct ManagementState {
     gate: Gate,
     host: Arc<str>,
     authority: Arc<str>,
+    /// What the addresses of share links begin with.
+    share_base: Arc<str>,
 }
 
 impl ManagementState {
@@ -37,7 +40,14 @@ impl ManagementState {
         let bracketed = if sftp_host.contains(':') { format!("[{sftp_host}]") } else { sftp_host.to_owned() };
         let authority = if sftp_port == 22 { bracketed } else { format!("{bracketed}:{sftp_port}") };
         let gate = Gate::new(management.records().clone(), tokens);
-        Self { management, gate, host: sftp_host.into(), authority: authority.into() }
+        let share_base = gate.tokens().keys().api().into();
+        Self { management, gate, host: sftp_host.into(), authority: authority.into(), share_base }
+    }
+
+    /// With share links at an address of their own.
+    #[must_use]
+    pub fn with_share_base(self, base: &str) -> Self {
+        Self { share_base: base.trim_end_matches('/').into(), ..self }
     }
 
     pub(crate) fn management(&self) -> &Management {
@@ -77,6 +87,11 @@ fn resources(state: &ManagementState) -> Routes<ManagementState> {
         .route(&path("/users/{id}/credential-rotations"), post(credentials::rotate))
         .route(&path("/users/{id}/ssh-public-keys"), get(ssh_keys::list).post(ssh_keys::post))
         .route(&path("/users/{id}/ssh-public-keys/{key}"), delete(ssh_keys::delete))
+        .route(&path("/portal-links"), get(portal_links::list).post(portal_links::post))
+        .route(
+            &path("/portal-links/{id}"),
+            get(portal_links::get).patch(portal_links::patch).delete(portal_links::delete),
+        )
         .route(&path("/webhooks"), get(webhooks::list).post(webhooks::post))
         .route(&path("/webhooks/{id}"), get(webhooks::get).patch(webhooks::patch).delete(webhooks::delete))
         .route(&path("/webhooks/{id}/secret-rotations"), post(webhooks::rotate))
@@ -91,6 +106,7 @@ fn resources(state: &ManagementState) -> Routes<ManagementState> {
 /// These routes in the API's document.
 pub(crate) fn describe(api: &mut Api) {
     credentials::describe(api);
+    portal_links::describe(api);
     webhooks::describe(api);
     api_keys::describe(api);
     organization::describe(api);

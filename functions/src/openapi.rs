@@ -83,6 +83,7 @@ pub fn document() -> Value {
     crate::management::describe(&mut api);
     crate::sftpgo::describe(&mut api);
     crate::files::describe(&mut api);
+    crate::share::describe(&mut api);
     crate::docs::describe(&mut api);
     for (name, shape) in answers::schemas() {
         api.schema(name, shape);
@@ -142,7 +143,7 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
         ),
         ("apiKey", key("X-API-Key", "An API key.")),
         ("sftpgoApiKey", key("X-SFTPGO-API-KEY", "An API key, where it is for several `<key>.<username>`.")),
-        ("basic", http(HttpAuthScheme::Basic, "Name and password, for a token.")),
+        ("basic", http(HttpAuthScheme::Basic, "Name and password, for a token; the password of a share link.")),
     ]
 }
 

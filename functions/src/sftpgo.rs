@@ -10,6 +10,7 @@ mod folders;
 mod kept;
 mod page;
 mod quotas;
+mod shares;
 mod totp;
 mod user;
 mod users;
@@ -58,6 +59,8 @@ pub(crate) fn resources() -> Routes<ManagementState> {
         .route(&path("/user/profile"), get(user::profile).put(user::put_profile))
         .route(&path("/user/publickeys"), get(user::public_keys).put(user::put_public_keys))
         .route(&path("/user/changepwd"), put(user::change_password))
+        .route(&path("/user/shares"), get(shares::list).post(shares::post))
+        .route(&path("/user/shares/{id}"), get(shares::get).put(shares::put).delete(shares::delete))
         .route(&path("/apikeys"), get(apikeys::list).post(apikeys::post))
         .route(&path("/apikeys/{id}"), get(apikeys::get).put(apikeys::put).delete(apikeys::delete))
         .route(&path("/users"), get(users::list).post(users::post))
@@ -104,4 +107,5 @@ pub(crate) fn describe(api: &mut Api) {
     account::describe(api);
     apikeys::describe(api);
     user::describe(api);
+    shares::describe(api);
 }

@@ -86,7 +86,7 @@ class Deployment:
     def package(self):
         programs = self.folder / "programs"
         programs.mkdir()
-        for name in ["management", "token", "files", "webhook", "housekeeping"]:
+        for name in ["management", "token", "files", "share", "webhook", "housekeeping"]:
             if (ROOT / "functions/src/bin" / f"{name}.rs").exists():
                 stripped(name, programs)
         subprocess.run([sys.executable, INFRA / "package.py", programs, self.infra / "build"], check=True)
@@ -114,7 +114,7 @@ class Deployment:
             return secrets.get_secret_value(SecretId=match.group(1))["SecretString"]
 
         # 1. dynamic references stay as they are: resolved here, as they are written
-        for function in ["Management", "Token", "Files", "Webhook", "Housekeeping"]:
+        for function in ["Management", "Token", "Files", "Share", "Webhook", "Housekeeping"]:
             name = self.resources["Functions", function]
             variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
             variables = {key: re.sub(r"\{\{resolve:secretsmanager:(.+):SecretString\}\}", resolved, value)
@@ -334,6 +334,9 @@ def test_each_route_reaches_its_function(deployment, token):
         "ANY /api/v2/user/streamzip": ("/api/v2/user/streamzip", {}, 405),
         "ANY /api/v2/user/upload-sessions": ("/api/v2/user/upload-sessions", {}, 405),
         "ANY /api/v2/user/upload-sessions/{proxy+}": ("/api/v2/user/upload-sessions/1", {}, 401),
+        "ANY /s/{proxy+}": ("/s/none", {}, 404),
+        "ANY /share-assets/{proxy+}": ("/share-assets/any/portal.css", {}, 200),
+        "ANY /api/v2/shares/{proxy+}": ("/api/v2/shares/none", {}, 404),
     }
     gateway = deployment.offline.client("apigatewayv2")
     routes = {route["RouteKey"] for route in gateway.get_routes(ApiId=deployment.resources["Api", "Api"])["Items"]}
@@ -614,7 +617,7 @@ def over_https(deployment, token, port):
 
 def test_no_function_was_refused_anything(deployment):
     """Also not where it goes on without it."""
-    for function in ["Management", "Token", "Files", "Webhook", "Housekeeping"]:
+    for function in ["Management", "Token", "Files", "Share", "Webhook", "Housekeeping"]:
         log = deployment.log(function, 10_000_000)
         assert "REPORT" in log or "answered" in log, f"{function} has no log"
         assert "AccessDenied" not in log and "not authorized" not in log, function

@@ -18,7 +18,8 @@ from templates import INFRA, load, unwrapped
 
 PERMISSIONS = yaml.safe_load((INFRA / "permissions.yaml").read_text())
 ROLES = {"management": ("functions.yaml", "ManagementRole"), "token": ("functions.yaml", "TokenRole"),
-         "files": ("functions.yaml", "FilesRole"), "webhook": ("functions.yaml", "WebhookRole"),
+         "files": ("functions.yaml", "FilesRole"), "share": ("functions.yaml", "ShareRole"),
+         "webhook": ("functions.yaml", "WebhookRole"),
          "housekeeping": ("functions.yaml", "HousekeepingRole"), "node": ("nodes.yaml", "NodeRole")}
 PROGRAMS = {part: "protocol-node" if part == "node" else part for part in ROLES}
 BUILT = [part for part in ROLES if part == "node" or (ROOT / "functions/src/bin" / f"{part}.rs").exists()]
@@ -158,7 +159,7 @@ def test_no_role_has_more_than_its_policies():
 
 def test_wildcards_are_those_that_cannot_be_names():
     allowed = {("StartRole", "*", ("ecr:GetAuthorizationToken",)),
-               *((role, "${BucketArn}/*/files/*", None) for role in ["FilesRole", "HousekeepingRole", "NodeRole"])}
+               *((role, "${BucketArn}/*/files/*", None) for role in ["FilesRole", "ShareRole", "HousekeepingRole", "NodeRole"])}
     for file, name, role in every_role():
         for policy in role["Policies"]:
             for statement in unwrapped(policy["PolicyDocument"]["Statement"]):

@@ -98,6 +98,8 @@ def test_routes_lead_to_the_function_that_serves_them():
     asked = {max((key for key in routes if key == path or key.endswith("/{proxy+}") and path.startswith(key.removesuffix("{proxy+}"))),
                  key=len) for path in files}
     assert {key for key, target in routes.items() if "Files" in target} == asked, "and nothing else is that of files"
+    share = routes_of("functions/src/share.rs")
+    assert len(share) == 8 and {path: function(path) for path in share} == dict.fromkeys(share, "Share")
     theirs = routes_of("functions/src/sftpgo.rs", resources=["/api/v2"], second_factors=["/api/v2/admin", "/api/v2/user"])
     ours = routes_of("functions/src/management.rs", resources=["/organizations/{organization}"])
     assert {"/api/v2/users", "/api/v2/apikeys/{id}", "/api/v2/user/totp/save"} <= set(theirs) and len(theirs) >= 30
@@ -268,11 +270,12 @@ def test_the_https_door_is_whole_or_not_there():
     for entries in places:
         found = [entry for entry in entries if "HTTPS" in str(entry) or "TICKET" in str(entry) or "8443" in str(entry)]
         assert found and all(entry["Fn::If"][0] == "HasHttps" for entry in found), entries
-    told = functions["Files"]["Properties"]["Environment"]["Variables"]
-    for name in ["TOWPATH_HTTPS_URL", "TOWPATH_TICKET_SECRET"]:
-        assert told[name]["Fn::If"][0] == "HasHttps", name
+    for function in ["Files", "Share"]:
+        told = functions[function]["Properties"]["Environment"]["Variables"]
+        for name in ["TOWPATH_HTTPS_URL", "TOWPATH_TICKET_SECRET"]:
+            assert told[name]["Fn::If"][0] == "HasHttps", name
     for name, function in functions.items():
-        if function["Type"] == "AWS::Lambda::Function" and name != "Files":
+        if function["Type"] == "AWS::Lambda::Function" and name not in ("Files", "Share"):
             assert not {"TOWPATH_TICKET_SECRET", "TOWPATH_BUCKET"} & set(function["Properties"]["Environment"]["Variables"]) \
                 or name == "Housekeeping", name
 
@@ -281,16 +284,17 @@ def test_the_function_for_files_has_memory_for_its_budget():
     """What app/src/budget.rs takes at least, the program, and a request of Lambda's largest four times."""
     largest = int(re.search(r"LARGEST_PART_BYTES: usize = (\d+) \* MIB;", source("domain/src/upload.rs")).group(1))
     assert "LARGEST_PART_BYTES / 3 * 4 / (1024 * 1024) + 1" in source("app/src/budget.rs")
-    properties = stacks()["functions.yaml"]["Resources"]["Files"]["Properties"]
-    assert properties["MemorySize"] >= largest * 4 // 3 + 1 + 96 + 4 * 6
-    assert properties["MemorySize"] >= 256
+    for function in ["Files", "Share"]:
+        properties = stacks()["functions.yaml"]["Resources"][function]["Properties"]
+        assert properties["MemorySize"] >= largest * 4 // 3 + 1 + 96 + 4 * 6
+        assert properties["MemorySize"] >= 256
 
 
 def test_functions_answer_before_api_gateway_gives_up():
     functions = stacks()["functions.yaml"]["Resources"]
     asked = {resource["Properties"]["IntegrationUri"]["Fn::GetAtt"][0] for resource in functions.values()
              if resource["Type"] == "AWS::ApiGatewayV2::Integration"}
-    assert asked == {"Management", "Token", "Files"}
+    assert asked == {"Management", "Token", "Files", "Share"}
     assert {functions[name]["Properties"]["Timeout"] for name in asked} == {29}
 
 

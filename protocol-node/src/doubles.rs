@@ -66,6 +66,7 @@ impl Accounts {
             chroot: Chroot::new(organization, VPath::root(), VPath::root()),
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
+            link: None,
             quota: domain::quota::Quota::default(),
             organization_quota: domain::quota::Quota::default(),
             bandwidth: domain::bandwidth::Bandwidth::default(),

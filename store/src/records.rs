@@ -16,6 +16,7 @@ mod idempotency;
 mod key_requests;
 mod organizations;
 mod rate_rules;
+mod shares;
 mod ssh_keys;
 mod webhooks;
 
@@ -26,6 +27,7 @@ pub use auth::Passed;
 pub use credentials::LoginRecords;
 pub use deployment::{Bootstrap, BootstrapRecord};
 pub use idempotency::{Claim, Claimed};
+pub use shares::{Counted, FoundLink};
 
 use crate::aws::Aws;
 use crate::intents::{self, LEASE_MILLIS};

@@ -15,6 +15,9 @@
 //! | requests counted for a rate rule | `RATE#<org>#<rule>` | `<caller or host>` | one conditional Update for each rule that a request meets: 1 WCU; `ttl` an hour |
 //! | webhook | `ORG#<org>` | `HOOK#<id>` | Get: 1; all of an organization (≤ 100) for each event: one Query |
 //! | virtual folder | `ORG#<org>` | `FOLDER#<name>` | Get, consistent: 1, for each that a credential sees at its login, all at once; list: Query |
+//! | share link | `ORG#<org>` | `SHARE#<id>` | Get, consistent: 1; list: Query, then BatchGet of the page's counters. `ttl` a month after it was used up |
+//! | what a share link's address leads to, and how often it was opened | `LINK#<hash of the secret>` | `LINK` | Get, consistent: 1, first of all reads of a visitor; counted with the visit in one transaction: 4 WCU; deleted with the link |
+//! | visit of a share link | `LINK#<hash of the secret>` | `VISIT#<hash of the cookie, or of address, program and path>` | Get, consistent: 1, beside the link; `ttl` at its end, 12 hours at most |
 //! | authentication of an admin or a credential by token | `AUTH#admin:<id>`, `AUTH#user:<credential id>` | `AUTH` | the same; a credential's is made with its first token. Raised in the transaction of a change that ends tokens |
 //! | admin (unique in the deployment) | `ADMIN#<name>` | `ADMIN` | Get, consistent: 1 |
 //! | admins of an organization | `ORG#<org>` | `ADMIN#<name>` | Query, consistent; names only |
@@ -59,7 +62,7 @@ use domain::api_key::ApiKeyId;
 use domain::defender::Host;
 use domain::digest::derived_id;
 use domain::folder::FolderName;
-use domain::id::{CredentialId, NodeId, OperationId, OrganizationId};
+use domain::id::{CredentialId, NodeId, OperationId, OrganizationId, ShareId};
 use domain::job::JobId;
 use domain::quota::Holder;
 use domain::time::Timestamp;
@@ -114,6 +117,8 @@ pub(crate) enum ListOf {
     Folders,
     /// The names of its admins.
     Admins,
+    /// Its share links.
+    Shares,
 }
 
 impl ListOf {
@@ -124,6 +129,7 @@ impl ListOf {
             Self::Webhooks => "HOOK#",
             Self::Folders => "FOLDER#",
             Self::Admins => "ADMIN#",
+            Self::Shares => "SHARE#",
         }
     }
 }
@@ -159,6 +165,29 @@ pub(crate) fn credential(organization: &OrganizationId, id: &CredentialId) -> Ke
 /// A virtual folder.
 pub(crate) fn folder(organization: &OrganizationId, name: &FolderName) -> Key {
     listed(organization, ListOf::Folders, name.as_str())
+}
+
+/// A share link.
+pub(crate) fn share(organization: &OrganizationId, id: &ShareId) -> Key {
+    listed(organization, ListOf::Shares, id.as_str())
+}
+
+/// What the partitions of links' addresses begin with.
+const LINK: &str = "LINK#";
+
+/// What a share link's address leads to.
+pub(crate) fn link(secret_hash: &str) -> Key {
+    Key::new(format!("{LINK}{secret_hash}"), "LINK")
+}
+
+/// The hash in the partition key of a link.
+pub(crate) fn link_hash(pk: &str) -> Option<&str> {
+    pk.strip_prefix(LINK)
+}
+
+/// A visit of a share link.
+pub(crate) fn visit(secret_hash: &str, key: &str) -> Key {
+    Key::new(format!("{LINK}{secret_hash}"), format!("VISIT#{key}"))
 }
 
 /// Who has this user name.

@@ -66,6 +66,20 @@ def new_webhook():
     return made("POST", OURS + "/webhooks", {"Url": NOWHERE})["Id"]
 
 
+def new_link():
+    return made("POST", OURS + "/portal-links", {"Path": "/shared/", "Permission": "read-write"})
+
+
+def new_secret():
+    """What a link's address holds."""
+    return new_link()["Url"].rsplit("/", 1)[1]
+
+
+def new_user_share():
+    API.must("POST", "/api/v2/user/shares", {"scope": 3, "paths": ["/shared/"]}, bearer(token_of("user")))
+    return API.must("GET", "/api/v2/user/shares?limit=1", None, bearer(token_of("user")))[0]["id"]
+
+
 def new_job():
     return made("POST", f"/api/v2/quotas/folders/{new_folder()}/scan", None)["job"]
 
@@ -75,6 +89,7 @@ THINGS = {
     "/organizations/{organization}/users/{id}": ("id", lambda: new_credential()["Id"]),
     "/organizations/{organization}/webhooks/{id}": ("id", new_webhook),
     "/organizations/{organization}/api-keys/{id}": ("id", new_key),
+    "/organizations/{organization}/portal-links/{id}": ("id", lambda: new_link()["Id"]),
     "/organizations/{organization}/jobs/{id}": ("id", new_job),
     "/api/v2/users/{username}": ("username", lambda: new_credential()["UserName"]),
     "/api/v2/quotas/users/{username}": ("username", lambda: new_credential()["UserName"]),
@@ -82,6 +97,8 @@ THINGS = {
     "/api/v2/admins/{username}": ("username", new_admin_name),
     "/api/v2/apikeys/{id}": ("id", new_key),
     "/api/v2/folders/{name}": ("name", new_folder),
+    "/api/v2/user/shares/{id}": ("id", new_user_share),
+    "/api/v2/shares/{id}": ("id", new_secret),
 }
 THERE = {}
 
@@ -121,10 +138,11 @@ def token_of(who):
 
 def caller(operation):
     path, schemes = operation.path, {name for entry in operation.definition.raw.get("security", []) for name in entry}
+    # visitors of share links need nothing
+    if not schemes or path.startswith("/api/v2/shares/"):
+        return None
     if "basic" in schemes:
         return "basic"
-    if not schemes:
-        return None
     if path.startswith("/api/v2/user/"):
         return "new user" if any(part in path for part in ENDING) else "user"
     if any(part in path for part in ENDING) or path == "/api/v2/admin/profile":

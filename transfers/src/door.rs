@@ -9,6 +9,7 @@ use crate::receive::{announced, receive};
 use crate::send::send;
 use app::accounts::{Known, KnownError};
 use app::sessions::{Session, Sessions};
+use app::shares::NoShare;
 use app::tickets::Tickets;
 use app::vfs::{FileSession, Vfs};
 use axum::Router;
@@ -63,19 +64,29 @@ struct Visit {
 impl DoorState {
     async fn visit(&self, ticket: &str, client: Option<Client>) -> Result<Visit, Refused> {
         let ticket = self.tickets.read(ticket, clock::now()).ok_or_else(Refused::no_ticket)?;
-        let Ticket { organization, credential, protocol, key, errand } = ticket;
+        let Ticket { organization, credential, protocol, key, link, errand } = ticket;
         let Client(client_ip) = client.ok_or_else(Refused::no_ticket)?;
         let origin = Origin { protocol, client_ip, session_id: uuid_text(clock::random()) };
-        let login =
-            self.known.log_in(&organization, (&credential, key.as_ref()), &origin).await.map_err(
-                |error| match error {
+        let unavailable = |error: &dyn std::error::Error| {
+            tracing::error!(%error, "a ticket could not be looked at");
+            Refused::new(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment")
+        };
+        let login = match link {
+            Some(link) => {
+                let shares = self.known.shares(self.vfs.clone(), self.sessions.clone());
+                shares.go_on(&organization, *link, &origin).await.map_err(|error| match error {
+                    NoShare::Closed => Refused::no_ticket(),
+                    error => unavailable(&error),
+                })?
+            }
+            None => {
+                let login = self.known.log_in(&organization, (&credential, key.as_ref()), &origin).await;
+                login.map_err(|error| match error {
                     KnownError::Refused => Refused::no_ticket(),
-                    KnownError::Unavailable(error) => {
-                        tracing::error!(%error, "a ticket could not be looked at");
-                        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment")
-                    }
-                },
-            )?;
+                    KnownError::Unavailable(error) => unavailable(&error),
+                })?
+            }
+        };
         let end = CancellationToken::new();
         let session = self.sessions.open(login, origin, end.clone());
         Ok(Visit { files: self.vfs.session(&session), session, end, errand })
@@ -88,8 +99,11 @@ async fn download(
     request: Request,
 ) -> Result<Response, Refused> {
     let Visit { files, session, end, errand } = state.visit(&ticket, client(&request)).await?;
-    let Errand::Download { path, inline } = errand else { return Err(Refused::no_ticket()) };
-    Ok(send(&files, &path, request.headers(), inline, (session, end)).await?)
+    match errand {
+        Errand::Download { path, inline } => Ok(send(&files, &path, request.headers(), inline, (session, end)).await?),
+        Errand::ArchiveOf { path } => archive_of(&files, path, (session, end)).await,
+        Errand::Upload { .. } | Errand::Archive => Err(Refused::no_ticket()),
+    }
 }
 
 async fn store(
@@ -113,8 +127,20 @@ async fn store(
             let archive = Archive::of(&visit.files, paths).await?;
             Ok(archive_answer(archive, visit.session, visit.end))
         }
+        // what a form sends on, which its browser does not make a GET of (307)
+        Errand::ArchiveOf { path } => archive_of(&visit.files, path.clone(), (visit.session, visit.end)).await,
         Errand::Download { .. } => Err(Refused::no_ticket()),
     }
+}
+
+async fn archive_of(
+    files: &FileSession,
+    path: VPath,
+    (session, end): (Session, CancellationToken),
+) -> Result<Response, Refused> {
+    let paths = if path.is_root() { files.top() } else { vec![path] };
+    let archive = Archive::of(files, paths).await?;
+    Ok(archive_answer(archive, session, end))
 }
 
 fn client(request: &Request) -> Option<Client> {

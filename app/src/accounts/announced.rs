@@ -31,6 +31,7 @@ impl Inner {
             api_key: None,
             changed: None,
             previous: None,
+            user_agent: None,
         };
         match (&self.settler, &self.queue) {
             (Some(settler), _) => settler.offer(Done::announcing(event, &credential.principal())),

@@ -4,6 +4,9 @@
 //! among the credential's sessions, because a request is none.
 
 use super::{Login, complete};
+use crate::sessions::Sessions;
+use crate::shares::Shares;
+use crate::vfs::Vfs;
 use domain::api_key::KeyUse;
 use domain::connection::Grounds;
 use domain::event::Origin;
@@ -33,6 +36,11 @@ impl Known {
     /// Against these records.
     pub fn new(records: Records) -> Self {
         Self { records }
+    }
+
+    /// What share links let somebody do with these files.
+    pub fn shares(&self, vfs: Vfs, sessions: Sessions) -> Shares {
+        Shares::new(self.records.clone(), vfs, sessions)
     }
 
     /// What a session of this credential may do now, and with a key in the place of its password what that leaves. Two consistent reads side by side, and its virtual folders.

@@ -107,6 +107,7 @@ pub(super) fn event(
         api_key: None,
         changed: Some(Box::new(changed)),
         previous: None,
+        user_agent: None,
     }
 }
 

@@ -221,7 +221,10 @@ impl Management {
             let announced = self.announcing(vec![announced::by(caller, deleted)]);
             let written = announced.records.delete_credential(&old.record, close.as_ref()).await;
             match announced.told(written).await {
-                Ok(()) => return Ok(old),
+                Ok(()) => {
+                    self.delete_shares_of(&old.record.value).await?;
+                    return Ok(old);
+                }
                 Err(RecordError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }

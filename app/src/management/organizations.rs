@@ -146,6 +146,9 @@ impl Management {
             if !self.records.folders(id, None, 1).await?.records.is_empty() {
                 return left("the organization still has virtual folders");
             }
+            if !self.records.shares(id, None, 1).await?.records.is_empty() {
+                return left("the organization still has share links");
+            }
             if self.records.counts_files(id).await? {
                 return left("the organization still has files");
             }

@@ -126,18 +126,23 @@ impl Live {
 
     /// What happened in this session, as it will be announced.
     pub(crate) fn event(&self, topic: Topic) -> Event {
+        let actor = match &self.principal.link {
+            Some(link) => Actor { kind: ActorKind::ShareLink, id: link.id.to_string() },
+            None => Actor { kind: ActorKind::User, id: self.principal.user_name.clone() },
+        };
         Event {
             id: uuid_text(clock::random()),
             topic,
             created_at: clock::now(),
             organization: self.principal.organization.clone(),
-            actor: Actor { kind: ActorKind::User, id: self.principal.user_name.clone() },
+            actor,
             origin: Some(self.origin.clone()),
             file: None,
             reason: None,
             api_key: self.principal.api_key.clone(),
             changed: None,
             previous: None,
+            user_agent: self.principal.link.as_ref().and_then(|link| link.user_agent.clone()),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::settler::Done;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::access;
-use domain::direct_upload::{DirectUpload, MAX_OPEN, OPEN_MILLIS, part_bytes};
+use domain::direct_upload::{DirectLink, DirectUpload, MAX_OPEN, MAX_OPEN_OF_LINK, OPEN_MILLIS, part_bytes};
 use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
@@ -79,8 +79,14 @@ impl FileSession {
         let (organization, credential) = (&self.principal.organization, &self.principal.credential);
         let open =
             self.shared.resuming.direct.of_credential(organization, credential, now).await.map_err(unavailable)?;
-        if open.len() >= MAX_OPEN {
-            let text = format!("at most {MAX_OPEN} uploads can be open at the same time: complete or end some");
+        let link = self.principal.link.as_deref();
+        let of_link = |direct: &&DirectUpload| direct.link.as_ref().map(|other| &other.id) == link.map(|link| &link.id);
+        let (count, most) = match link {
+            Some(_) => (open.iter().filter(of_link).count(), MAX_OPEN_OF_LINK),
+            None => (open.len(), MAX_OPEN),
+        };
+        if count >= most || open.len() >= MAX_OPEN {
+            let text = format!("at most {most} uploads can be open at the same time: complete or end some");
             return Err(FileError::new(FileErrorKind::Unavailable, text));
         }
         if !proof.action().may_replace() && self.shared.objects.head(&proof).await.map_err(object_failure)?.is_some() {
@@ -98,6 +104,7 @@ impl FileSession {
             id: URL_SAFE_NO_PAD.encode(clock::random::<18>()),
             organization: organization.clone(),
             credential: credential.clone(),
+            link: self.principal.link.as_deref().map(DirectLink::from),
             path: path.clone(),
             key: key.as_str().to_owned(),
             upload: upload.id().to_owned(),
@@ -130,7 +137,9 @@ impl FileSession {
                 .map_err(unavailable)?,
             false => None,
         };
-        found.ok_or_else(no_such_upload)
+        // what a visitor of a link has begun is neither its owner's nor another visitor's
+        let here = self.principal.link.as_deref().map(DirectLink::from);
+        found.filter(|direct| direct.link == here).ok_or_else(no_such_upload)
     }
 
     /// Where parts `first` and following go; at most [`ADDRESSES`] of them.

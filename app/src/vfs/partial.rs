@@ -162,7 +162,8 @@ impl FileSession {
     /// The interrupted uploads of the credential, by key.
     pub(super) async fn partials(&self) -> Arc<ByKey> {
         let resuming = &self.shared.resuming;
-        if !resuming.keeps() {
+        // visitors of a share link do not see what its owner has interrupted
+        if !resuming.keeps() || self.principal.link.is_some() {
             return Arc::default();
         }
         // held while they are read, so that many who look at once read once

@@ -37,6 +37,7 @@ fn job(world: &World, from: &str, to: &str) -> Intent {
         api_key: None,
         changed: None,
         previous: Some(subject(from)),
+        user_agent: None,
     };
     Intent {
         change: Change::RenameFolder { from: folder_key(world, from).as_str().to_owned(), counted: Counted::default() },

@@ -31,6 +31,7 @@ fn intent(world: &World, at: &str, operation: OperationId, change: Change, seen:
         api_key: None,
         changed: None,
         previous: None,
+        user_agent: None,
     };
     Intent {
         operation,

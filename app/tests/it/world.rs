@@ -178,6 +178,7 @@ impl World {
             chroot: Chroot::new(self.organization.clone(), path(mount), path("/home/ana")),
             permissions,
             api_key: None,
+            link: None,
             quota: Quota::default(),
             organization_quota: Quota::default(),
             bandwidth: Bandwidth::default(),

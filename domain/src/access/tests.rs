@@ -14,6 +14,7 @@ fn principal(permissions: Permissions, mount: &str) -> Principal {
         chroot: Chroot::new(organization, path(mount), path("/home/ana")),
         permissions,
         api_key: None,
+        link: None,
         quota: crate::quota::Quota::default(),
         organization_quota: crate::quota::Quota::default(),
         bandwidth: crate::bandwidth::Bandwidth::default(),

@@ -266,6 +266,15 @@ impl Permissions {
         Self(self.0.iter().map(|(folder, own)| (folder.clone(), own.intersection(verbs))).collect())
     }
 
+    /// The rules as seen from one folder, which becomes `/`.
+    #[must_use]
+    pub fn within(&self, folder: &VPath) -> Self {
+        let inside = self.0.iter().filter_map(|(rule, verbs)| Some((rule.below(folder)?, *verbs)));
+        let mut rules: BTreeMap<VPath, Verbs> = inside.collect();
+        rules.insert(VPath::root(), self.at(folder));
+        Self(rules)
+    }
+
     /// Whether nothing is permitted anywhere, which means no login.
     pub fn permit_nothing(&self) -> bool {
         self.0.values().all(|verbs| verbs.is_empty())

@@ -17,6 +17,8 @@ pub struct Chroot {
     organization: OrganizationId,
     /// The home and the virtual folders, the deepest first.
     views: Vec<View>,
+    /// Single files, which share links show.
+    files: Vec<View>,
 }
 
 /// A folder of the organization's tree, and where it appears.
@@ -61,7 +63,7 @@ impl Chroot {
     /// The view of a credential: `home` in the organization's tree appears at `mount`.
     pub fn new(organization: OrganizationId, mount: VPath, home: VPath) -> Self {
         let home = View { at: mount, tree: home, counted: Counted::Credential, quota: Quota::default() };
-        Self { organization, views: vec![home] }
+        Self { organization, views: vec![home], files: Vec::new() }
     }
 
     /// The same with virtual folders. One in the place of the home or of another is left out.
@@ -74,6 +76,46 @@ impl Chroot {
         }
         self.views.sort_by_key(|view| std::cmp::Reverse(view.at.segments().count()));
         self
+    }
+
+    /// Folders and single files of a tree, wherever they appear; one of each name.
+    pub fn of_views(organization: OrganizationId, folders: Vec<View>, files: Vec<View>) -> Self {
+        Self { organization, views: Vec::new(), files }.with_folders(folders)
+    }
+
+    /// What is seen from one of its folders: that folder becomes `/`. `None` for a folder that nothing leads to.
+    pub fn within(&self, folder: &VPath) -> Option<Self> {
+        // the deepest comes first
+        let holds = self.views.iter().find_map(|view| Some((view, folder.below(&view.at)?)));
+        let mut views = Vec::new();
+        if let Some((view, below)) = holds {
+            views.push(View { at: VPath::root(), tree: view.tree.join(&below).ok()?, ..view.clone() });
+        }
+        let inside = self.views.iter().filter_map(|view| {
+            let at = view.at.below(folder).filter(|at| !at.is_root())?;
+            Some(View { at, ..view.clone() })
+        });
+        views.extend(inside);
+        if views.is_empty() {
+            return None;
+        }
+        Some(Self::of_views(self.organization.clone(), views, Vec::new()))
+    }
+
+    /// Where a path of the organization's tree appears, if it does.
+    pub fn seen_at(&self, tree: &VPath) -> Option<VPath> {
+        self.views.iter().find_map(|view| {
+            let seen = view.at.join(&tree.below(&view.tree)?).ok()?;
+            match self.locate(&seen).ok()? {
+                Located::Inside(location) if location.tree == *tree => Some(seen),
+                _ => None,
+            }
+        })
+    }
+
+    /// Its folders, each where it appears.
+    pub fn into_views(self) -> Vec<View> {
+        self.views
     }
 
     /// The folder in which a session starts: `/` in both forms.
@@ -108,7 +150,7 @@ impl Chroot {
 
     /// The names in a folder that lead to the home or to virtual folders. They hide what else has these names.
     pub fn mounted_in(&self, folder: &VPath) -> Vec<Name> {
-        let below = self.views.iter().filter_map(|view| view.at.below(folder));
+        let below = self.views.iter().chain(&self.files).filter_map(|view| view.at.below(folder));
         let mut names: Vec<Name> = below.filter_map(|rest| Name::parse(rest.segments().next()?).ok()).collect();
         names.sort();
         names.dedup();
@@ -117,6 +159,18 @@ impl Chroot {
 
     /// Where `path` leads. The error is for a path that is fine in the view but too long for a key.
     pub fn locate(&self, path: &VPath) -> Result<Located, InvalidPath> {
+        for file in &self.files {
+            match path.below(&file.at) {
+                None => {}
+                Some(rest) if rest.is_root() => {
+                    let (organization, tree) = (self.organization.clone(), file.tree.clone());
+                    let counted = file.counted.clone();
+                    return Ok(Located::Inside(Location { organization, tree, root: false, counted }));
+                }
+                // there is nothing in a file
+                Some(_) => return Ok(Located::Nowhere),
+            }
+        }
         for view in &self.views {
             if let Some(rest) = path.below(&view.at) {
                 let tree = match view.tree.join(&rest) {

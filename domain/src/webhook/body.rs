@@ -1,6 +1,6 @@
 //! The body of a delivery: exactly SFTP To Go's.
 
-use crate::event::{Changed, Event, FileSubject, Topic};
+use crate::event::{ActorKind, Changed, Event, FileSubject, Topic};
 use crate::queue_message::{Content, Delivery};
 use serde_json::{Map, Value, json};
 
@@ -37,8 +37,13 @@ fn resource(event: &Event) -> Value {
     match &event.changed {
         _ if event.file.is_some() => json!("File"),
         Some(changed) if event.topic == Topic::AdminChanged => json!(changed.kind),
+        _ if is_link(event) => json!("ShareLink"),
         _ => json!("User"),
     }
+}
+
+fn is_link(event: &Event) -> bool {
+    event.actor.kind == ActorKind::ShareLink
 }
 
 fn metadata(delivery: &Delivery, attempt_id: &str, event_id: &str, topic: Topic) -> Value {
@@ -59,6 +64,7 @@ fn data(file: &FileSubject) -> Map<String, Value> {
 fn what_happened(event: &Event) -> Map<String, Value> {
     let mut data = match (&event.file, event.changed.as_deref()) {
         (Some(file), _) => data(file),
+        (None, None) if is_link(event) => Map::from_iter([("Id".to_owned(), json!(event.actor.id))]),
         (None, None) => Map::from_iter([("UserName".to_owned(), json!(event.actor.id))]),
         (None, Some(changed)) if event.topic == Topic::PasswordUpdated => {
             Map::from_iter([("UserName".to_owned(), json!(changed.name))])
@@ -73,9 +79,12 @@ fn what_happened(event: &Event) -> Map<String, Value> {
     data.extend(event.reason.as_ref().map(|reason| ("Reason".to_owned(), json!(reason))));
     data.extend(event.api_key.as_ref().map(|key| ("ApiKeyId".to_owned(), json!(key))));
     let changes_files = matches!(event.topic, Topic::FileCreated | Topic::FileDeleted | Topic::FileRenamed);
-    if let (false, Some(origin)) = (changes_files, &event.origin) {
-        let metadata =
+    if let (true, Some(origin)) = (!changes_files || is_link(event), &event.origin) {
+        let mut metadata =
             json!({ "Protocol": origin.protocol, "ClientIp": origin.client_ip, "SessionId": origin.session_id });
+        if let (Some(agent), Some(fields)) = (&event.user_agent, metadata.as_object_mut()) {
+            fields.insert("UserAgent".to_owned(), json!(agent));
+        }
         data.insert("Metadata".to_owned(), metadata);
     }
     data

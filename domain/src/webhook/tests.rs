@@ -16,6 +16,7 @@ pub(super) fn event(topic: Topic) -> Event {
         api_key: None,
         changed: None,
         previous: (topic == Topic::FileRenamed).then(|| file("/old.txt", Some(5))),
+        user_agent: None,
     }
 }
 

@@ -16,5 +16,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     let management = Management::new(records.clone(), &aws, config.address_policy);
     let state =
         ManagementState::new(management, Tokens::new(records, config.signing()?), &config.sftp_host, config.sftp_port);
-    lambda_http::run(router(state)).await
+    lambda_http::run(router(state.with_share_base(&config.share_base()?))).await
 }

@@ -7,10 +7,11 @@ use super::opened::Opened;
 use super::{FilesState, MAX_RAW};
 use crate::http::error::ApiError;
 use crate::sftpgo::message;
+use app::vfs::FileSession;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use domain::path::Name;
+use domain::path::{Name, VPath};
 use domain::ticket::Errand;
 use domain::time::Timestamp;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -66,10 +67,20 @@ pub(super) async fn upload(
 
 /// Files of a form, each under its own name.
 pub(super) async fn upload_form(opened: Opened, request: Request) -> Result<Response, ApiError> {
+    store_form(&opened.files, &opened.folder()?, opened.query.is_on("mkdir_parents"), request).await?;
+    Ok((StatusCode::CREATED, message("Upload completed")).into_response())
+}
+
+/// Stores the files of a form.
+pub(crate) async fn store_form(
+    files: &FileSession,
+    folder: &VPath,
+    parents: bool,
+    request: Request,
+) -> Result<(), ApiError> {
     if announced(request.headers()).is_some_and(|bytes| bytes > MAX_RAW as u64) {
         return Err(too_large());
     }
-    let folder = opened.folder()?;
     let (parts, body) = request.into_parts();
     let mut request = Request::from_parts(parts, limited(body));
     // axum's own limit is 2 MB
@@ -89,18 +100,18 @@ pub(super) async fn upload_form(opened: Opened, request: Request) -> Result<Resp
         let name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
         let path = Name::parse(&name).and_then(|name| folder.child(&name));
         let path = path.map_err(|problem| ApiError::bad_request("filenames", &problem.to_string()))?;
-        if stored == 0 && opened.query.is_on("mkdir_parents") {
-            make_parents(&opened.files, &path).await?;
+        if stored == 0 && parents {
+            make_parents(files, &path).await?;
         }
         let data = field.bytes().await.map_err(broken)?;
         let bytes = Some(data.len() as u64);
-        receive(&opened.files, &path, Body::from(data), bytes, None).await?;
+        receive(files, &path, Body::from(data), bytes, None).await?;
         stored += 1;
     }
     if stored == 0 {
         return Err(ApiError::bad_request("filenames", "is needed"));
     }
-    Ok((StatusCode::CREATED, message("Upload completed")).into_response())
+    Ok(())
 }
 
 /// A ZIP is written by a node.
@@ -124,7 +135,7 @@ pub(super) async fn archive(
     }
 }
 
-fn too_large() -> ApiError {
+pub(crate) fn too_large() -> ApiError {
     ApiError::file_too_large(format!(
         "a request brings at most {MAX_RAW} bytes: use an upload session (POST /api/v2/user/upload-sessions), or ask for an address \
          at a node by `size=<bytes>` and no body"
@@ -139,11 +150,11 @@ fn broken(error: axum::extract::multipart::MultipartError) -> ApiError {
 }
 
 /// A body that ends with an error where it becomes larger than a function takes.
-fn limited(body: Body) -> Body {
+pub(crate) fn limited(body: Body) -> Body {
     Body::new(http_body_util::Limited::new(body, MAX_RAW))
 }
 
-fn modified(headers: &HeaderMap) -> Result<Option<Timestamp>, ApiError> {
+pub(crate) fn modified(headers: &HeaderMap) -> Result<Option<Timestamp>, ApiError> {
     let Some(value) = headers.get(MTIME) else { return Ok(None) };
     let millis = value.to_str().ok().and_then(|text| text.parse().ok());
     let millis =
@@ -151,7 +162,7 @@ fn modified(headers: &HeaderMap) -> Result<Option<Timestamp>, ApiError> {
     Ok(Some(Timestamp::from_millis(millis)))
 }
 
-fn redirect(status: StatusCode, address: &str) -> Result<Response, ApiError> {
+pub(crate) fn redirect(status: StatusCode, address: &str) -> Result<Response, ApiError> {
     let address = HeaderValue::try_from(address).map_err(|_| ApiError::unavailable())?;
     Ok((status, [(header::LOCATION, address)]).into_response())
 }

@@ -54,7 +54,7 @@ pub(super) async fn abort(opened: Opened, segments: Segments) -> Result<Response
     Ok(message("Upload ended"))
 }
 
-async fn shown(
+pub(crate) async fn shown(
     files: &FileSession,
     direct: &DirectUpload,
     first: u32,

@@ -31,7 +31,7 @@ const FOLDER_MODE: u32 = 0x8000_0000 | 0o755;
 const FILE_MODE: u32 = 0o644;
 
 /// As SFTPGo's `DirEntry`.
-fn shown(entry: &Entry) -> Value {
+pub(crate) fn shown(entry: &Entry) -> Value {
     let modified = domain::iso8601::seconds(entry.modified);
     match entry.kind {
         EntryKind::File => {
@@ -119,9 +119,15 @@ pub(super) async fn make_parents(files: &FileSession, path: &VPath) -> Result<()
 /// Deletes a folder with what is in it.
 pub(super) async fn delete(opened: Opened) -> Result<Response, ApiError> {
     let path = opened.path("path")?;
-    let (inside, folders) = everything_in(&opened.files, &path).await?;
+    delete_all(&opened.files, &path).await?;
+    Ok(message(&format!("Directory {path:?} deleted", path = path.to_string())))
+}
+
+/// Deletes a folder with what is in it, if that is not too much.
+pub(crate) async fn delete_all(files: &FileSession, path: &VPath) -> Result<(), FileError> {
+    let (inside, folders) = everything_in(files, path).await?;
     let deleting = futures_util::stream::iter(inside.iter().map(Ok)).try_for_each_concurrent(PARALLEL, async |file| {
-        match opened.files.delete_file(file).await {
+        match files.delete_file(file).await {
             // somebody else was faster
             Err(error) if error.kind() == FileErrorKind::NoSuchFile => Ok(()),
             deleted => deleted,
@@ -129,17 +135,17 @@ pub(super) async fn delete(opened: Opened) -> Result<Response, ApiError> {
     });
     deleting.await?;
     for folder in folders.iter().rev() {
-        match opened.files.delete_folder(folder).await {
+        match files.delete_folder(folder).await {
             // one that was only known by its files went with the last of them
             Err(error) if error.kind() == FileErrorKind::NoSuchFile => {}
             deleted => deleted?,
         }
     }
-    Ok(message(&format!("Directory {path:?} deleted", path = path.to_string())))
+    Ok(())
 }
 
 /// All files in a folder, and all folders, each before what is in it.
-async fn everything_in(files: &FileSession, path: &VPath) -> Result<(Vec<VPath>, Vec<VPath>), FileError> {
+pub(crate) async fn everything_in(files: &FileSession, path: &VPath) -> Result<(Vec<VPath>, Vec<VPath>), FileError> {
     let (mut inside, mut folders, mut next) = (Vec::new(), vec![path.clone()], 0);
     while let Some(folder) = folders.get(next).cloned() {
         next += 1;

@@ -109,6 +109,12 @@ impl Fields {
         self.problems.push(FieldProblem::new(format!("{}{name}", self.prefix), problem));
     }
 
+    /// Whether a problem with a field has been noted.
+    pub fn has_problem(&self, name: &str) -> bool {
+        let name = format!("{}{name}", self.prefix);
+        self.problems.iter().any(|problem| problem.field == name)
+    }
+
     fn refuse_unknown(&mut self) {
         for (name, _) in std::mem::take(&mut self.object) {
             self.problem(&name, "is not a known field");

@@ -10,6 +10,7 @@ use axum::response::Response;
 use domain::organization::DEFAULT_REQUESTS;
 use domain::rate::RateStatus;
 use http::{HeaderName, HeaderValue};
+use std::borrow::Cow;
 use std::time::Instant;
 use tracing::Instrument as _;
 
@@ -21,8 +22,8 @@ pub fn framed(routes: Routes) -> Router {
 /// The outermost layer.
 async fn frame(request: Request, next: Next) -> Response {
     let id = domain::id::uuid_text(store::clock::random());
-    let span =
-        tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
+    let path = without_secrets(request.uri().path());
+    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = &*path);
     let started = Instant::now();
     let theirs = sftpgo::speaks(request.uri().path());
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -35,6 +36,16 @@ async fn frame(request: Request, next: Next) -> Response {
     });
     dress(&mut response, &id);
     response
+}
+
+/// A path as the log may know it: who knows the address of a share link is in.
+fn without_secrets(path: &str) -> Cow<'_, str> {
+    for root in ["/s/", "/api/v2/shares/", "/api/v2/user/shares/"] {
+        if path.starts_with(root) {
+            return Cow::Owned(format!("{root}…"));
+        }
+    }
+    Cow::Borrowed(path)
 }
 
 /// Gives an answer the headers that every answer has; for those that are given before the router is asked.

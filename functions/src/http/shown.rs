@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
 /// Keys that change without a change of the object: counters, last use, and what is only shown for a while.
-const NOT_IN_ETAG: [&str; 6] = ["SshPublicKeysCount", "LastUsedAt", "Password", "URI", "Secret", "Key"];
+const NOT_IN_ETAG: [&str; 7] = ["SshPublicKeysCount", "LastUsedAt", "AccessCount", "Password", "URI", "Secret", "Key"];
 
 /// The strong ETag of an object, with its quotes.
 pub fn etag(object: &Value) -> String {

@@ -20,6 +20,8 @@ enum Who {
     All,
     /// Who knows a name and a password.
     Basic,
+    /// Who has the address of a share link, and knows its password if it has one.
+    Visitor,
     /// Any key or token.
     Known,
     /// A key or an admin with this right.
@@ -148,6 +150,12 @@ impl Call {
     pub(crate) fn for_basic(mut self) -> Self {
         self.who = Who::Basic;
         self.refuses(&[429, 503])
+    }
+
+    /// For who has the address of a share link.
+    pub(crate) fn for_visitors(mut self) -> Self {
+        self.who = Who::Visitor;
+        self.refuses(&[404, 503])
     }
 
     // ------------------------------------------------------------------ what it takes
@@ -302,7 +310,7 @@ impl Call {
     pub(super) fn described(mut self, tag: &str) -> (HttpMethod, String, Operation) {
         self.refusals.extend(match self.who {
             Who::All => &[][..],
-            Who::Basic => &[401],
+            Who::Basic | Who::Visitor => &[401],
             Who::Known => &[400, 401, 429, 503],
             Who::With(_) | Who::Admin(_) | Who::User | Who::Acting(_) => &[400, 401, 403, 429, 503],
         });
@@ -323,7 +331,7 @@ impl Call {
         }
         for status in self.refusals {
             let refusal = match self.who {
-                Who::Basic if status == 401 => answers::not_signed_in(),
+                Who::Basic | Who::Visitor if status == 401 => answers::not_signed_in(),
                 _ => answers::refusal(dialect, status),
             };
             operation = operation.response(status.to_string(), refusal);
@@ -337,6 +345,7 @@ fn securities(who: Who) -> Vec<SecurityRequirement> {
     let schemes: &[&str] = match who {
         Who::All => return vec![SecurityRequirement::default()],
         Who::Basic => &["basic"],
+        Who::Visitor => return vec![SecurityRequirement::default(), SecurityRequirement::new("basic", none)],
         Who::Known | Who::With(_) | Who::Acting(_) => &["bearer", "apiKey", "sftpgoApiKey"],
         Who::Admin(_) | Who::User => &["bearer"],
     };
@@ -346,6 +355,7 @@ fn securities(who: Who) -> Vec<SecurityRequirement> {
 fn who_may(who: Who) -> String {
     match who {
         Who::All | Who::Basic => String::new(),
+        Who::Visitor => "For anybody; a link's password with any name.".to_owned(),
         Who::Known => "For any key or token.".to_owned(),
         Who::With(right) => {
             let (scope, permission) = (right.scope().as_str(), right.permission().as_str());

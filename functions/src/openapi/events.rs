@@ -17,10 +17,13 @@ order: a repeat has the same `webhook-id`.";
 /// A kind of events: its name in the document, what it is about, and which topics.
 type Kind = (&'static str, &'static str, fn(Topic) -> bool);
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     ("fileEvent", "Something happened to a file or folder", |topic| topic.as_str().starts_with("file.")),
     ("userEvent", "A credential came, went or was refused, or has another password", |topic| {
         topic.as_str().starts_with("user.")
+    }),
+    ("shareLinkEvent", "Somebody opened a share link, did not know its password, or was the last", |topic| {
+        topic.as_str().starts_with("share-link.")
     }),
     ("adminEvent", "An account or a setting was made, changed or deleted", |topic| topic == Topic::AdminChanged),
     ("ping", "Somebody tries the webhook out", |topic| topic == Topic::WebhookPing),
@@ -86,6 +89,7 @@ fn subject(kind: &str) -> (Shape, Shape) {
             .has("Protocol", one_of(["SFTP", "FTPS", "WEB_PORTAL", "API"]))
             .has("ClientIp", text())
             .has("SessionId", text())
+            .may("UserAgent", text().about("Of a visitor of a share link."))
     };
     match kind {
         "fileEvent" => (one_of(["File"]), file().may("Metadata", origin()).into()),
@@ -93,8 +97,13 @@ fn subject(kind: &str) -> (Shape, Shape) {
             let user = record().has("UserName", text()).may("Reason", text()).may("ApiKeyId", text());
             (one_of(["User"]), user.may("Metadata", origin()).into())
         }
+        "shareLinkEvent" => {
+            let link = record().has("Id", text()).may("Reason", text()).may("Metadata", origin());
+            (one_of(["ShareLink"]), link.into())
+        }
         "adminEvent" => {
-            let kinds = ["credential", "public_key", "webhook", "folder", "api_key", "admin", "organization"];
+            let kinds =
+                ["credential", "public_key", "webhook", "folder", "api_key", "admin", "share_link", "organization"];
             let changed = record()
                 .has("Id", text())
                 .has("Name", text())

@@ -203,9 +203,9 @@ async fn a_form_brings_several_files() {
         let head = "--x\r\nContent-Disposition: form-data; name=\"filenames\"; filename=\"large\"\r\n\r\n";
         format!("{head}{}\r\n--x--\r\n", "x".repeat(bytes)).into_bytes()
     };
-    assert_eq!(user.raw("POST", rest, &kind, large(4 << 20)).await.0, 201);
-    assert_eq!(user.get("new/large").await.unwrap().1.len(), 4 << 20);
-    assert_eq!(user.raw("POST", rest, &kind, large(5 << 20)).await.0, 413);
+    assert_eq!(user.raw("POST", rest, &kind, large(4 * MIB)).await.0, 201);
+    assert_eq!(user.get("new/large").await.unwrap().1.len(), 4 * MIB);
+    assert_eq!(user.raw("POST", rest, &kind, large(5 * MIB)).await.0, 413);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use functions::files::FilesState;
 use functions::housekeeping::HousekeepingState;
 use functions::http::frame::framed;
 use functions::management::{ManagementState, routes_for_known_callers};
+use functions::share::ShareState;
 use functions::token::TokenState;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
@@ -172,7 +173,8 @@ impl World {
         let node = Places::new(NodeId::from_random([7; 16]), nodes.clone(), places.clone());
         let accounts = Accounts::new(records.clone(), node, defender, FAST).announced_to(messages.clone());
         let files = FilesState::build(&config(&aws.settings), &aws).unwrap();
-        let routes = functions::routes(state.clone(), TokenState::new(accounts, tokens), files);
+        let share = ShareState::build(&config(&aws.settings), &aws).unwrap();
+        let routes = functions::routes(state.clone(), TokenState::new(accounts, tokens), files, share);
         Self {
             stranger: routes_for_known_callers(state.clone()).layer(axum::Extension(stranger)),
             paths: routes.paths().to_vec(),

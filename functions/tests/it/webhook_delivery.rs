@@ -67,6 +67,7 @@ fn event(world: &World, topic: Topic) -> Event {
         api_key: None,
         changed: None,
         previous: (topic == Topic::FileRenamed).then(|| file("/dir/old.txt")),
+        user_agent: None,
     }
 }
 

@@ -55,6 +55,7 @@ impl Parts {
         let variables = vec![
             ("TOWPATH_DEV_LISTEN".to_owned(), format!("127.0.0.1:{}", ports.aws)),
             ("TOWPATH_DEV_FOLDER".to_owned(), folder.join("aws").display().to_string()),
+            ("TOWPATH_API_URL".to_owned(), format!("http://127.0.0.1:{}", ports.api)),
         ];
         parts.add(folder, Role::OfflineAws.name(), program.clone(), Some(Role::OfflineAws), &variables).await?;
         let (aws, accounts) = first_start::prepare(aws_settings(ports), &secrets).await?;

@@ -12,6 +12,7 @@ use functions::files::FilesState;
 use functions::housekeeping::HousekeepingState;
 use functions::local::{Limits, poll_queue, serve_http};
 use functions::management::ManagementState;
+use functions::share::ShareState;
 use functions::token::TokenState;
 use functions::webhook::{Egress, WebhookState};
 use offline_aws::{OfflineAws, Options, Storage};
@@ -67,7 +68,8 @@ impl Role {
 async fn offline_aws() -> Result<(), Box<dyn Error>> {
     let bind = variable("TOWPATH_DEV_LISTEN")?.parse()?;
     let storage = Storage::Folder(PathBuf::from(variable("TOWPATH_DEV_FOLDER")?));
-    let offline = OfflineAws::start(Options { bind, storage, ..Options::default() }).await?;
+    let cors_origins = vec![variable("TOWPATH_API_URL")?];
+    let offline = OfflineAws::start(Options { bind, storage, cors_origins, ..Options::default() }).await?;
     println!("listening aws {}", offline.address());
     asked_to_stop().await?;
     offline.stop().await;
@@ -89,7 +91,8 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let accounts =
         Accounts::new(records.clone(), places, defender, LoginTimes::default()).announced_to(Messages::new(&aws));
     let files = FilesState::build(&config, &aws)?;
-    let router = functions::router(management, TokenState::new(accounts, tokens), files);
+    let share = ShareState::build(&config, &aws)?;
+    let router = functions::router(management, TokenState::new(accounts, tokens), files, share);
     let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);
     let housekeeping = HousekeepingState::build(&config, &aws)?;
     let (stop, stopped) = watch::channel(false);

@@ -78,6 +78,11 @@ Towpath runs on this machine. Nothing leaves it.
                  {api}/organizations/{organization}/users
   Its routes   {api}/docs
 
+  Share link   curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+                 -d '{{\"Path\": \"/\", \"Permission\": \"read-write\"}}' \\
+                 {api}/organizations/{organization}/portal-links
+               and open the Url of the answer in a browser
+
   For scripts  . {env}
   Stop         Ctrl-C (everything is kept; make clean-dev removes it)
 

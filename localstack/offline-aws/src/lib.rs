@@ -20,6 +20,7 @@
 mod body;
 mod clock;
 mod control;
+mod cors;
 mod dynamodb;
 mod faults;
 mod router;
@@ -51,6 +52,8 @@ pub struct Options {
     pub secret_key: String,
     /// The region that buckets and queue ARNs name.
     pub region: String,
+    /// Origins whose pages may use presigned addresses, as a bucket's CORS rules name them.
+    pub cors_origins: Vec<String>,
 }
 
 impl Default for Options {
@@ -61,6 +64,7 @@ impl Default for Options {
             access_key: "test".to_owned(),
             secret_key: "test".to_owned(),
             region: "us-east-1".to_owned(),
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -186,6 +190,7 @@ fn open(options: &Options, faults: FaultControl) -> Result<(App, DynamoDb), std:
     };
     let dynamodb = DynamoDb::start(&options.storage)?;
     let service = store.service(&options.access_key, &options.secret_key);
-    let app = App::new(faults, service, store, dynamodb.proxy()?, sqs);
+    let cors = cors::Cors::of(&options.cors_origins);
+    let app = App::new(faults, service, store, dynamodb.proxy()?, sqs, cors);
     Ok((app, dynamodb))
 }

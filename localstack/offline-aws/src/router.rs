@@ -2,6 +2,7 @@
 
 use crate::body::{drain, shared};
 use crate::control;
+use crate::cors::Cors;
 use crate::dynamodb::Proxy;
 use crate::faults::shaped::Peer;
 use crate::faults::{FaultControl, Kind, Service};
@@ -26,6 +27,7 @@ pub(crate) struct App {
     dynamodb: Proxy,
     sqs: Sqs,
     stale: StaleReads,
+    cors: Cors,
 }
 
 /// Ends the connection without an answer.
@@ -36,8 +38,15 @@ pub(crate) struct Cut;
 type Answer = Result<Response<Body>, Cut>;
 
 impl App {
-    pub(crate) fn new(faults: FaultControl, s3: S3Service, store: Store, dynamodb: Proxy, sqs: Sqs) -> Self {
-        Self { faults, s3, store, dynamodb, sqs, stale: StaleReads::default() }
+    pub(crate) fn new(
+        faults: FaultControl,
+        s3: S3Service,
+        store: Store,
+        dynamodb: Proxy,
+        sqs: Sqs,
+        cors: Cors,
+    ) -> Self {
+        Self { faults, s3, store, dynamodb, sqs, stale: StaleReads::default(), cors }
     }
 
     pub(crate) fn faults(&self) -> &FaultControl {
@@ -99,6 +108,16 @@ impl App {
     }
 
     async fn s3(&self, request: Request<Incoming>) -> Response<Body> {
+        if let Some(answer) = self.cors.preflight(&request) {
+            return answer;
+        }
+        let origin = self.cors.origin(request.headers());
+        let mut answer = self.s3_itself(request).await;
+        Cors::open(origin, &mut answer);
+        answer
+    }
+
+    async fn s3_itself(&self, request: Request<Incoming>) -> Response<Body> {
         let headers = request.headers();
         let conditional =
             headers.contains_key(http::header::IF_MATCH) || headers.contains_key(http::header::IF_NONE_MATCH);

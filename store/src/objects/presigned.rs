@@ -57,6 +57,14 @@ impl Objects {
         Ok(signed.uri().to_owned())
     }
 
+    /// What all these addresses begin with: scheme, host and port. For pages that say where their browser may go.
+    pub async fn origin(&self) -> Result<String, ObjectError> {
+        let request = self.plain.head_object().bucket(&self.bucket).key("-");
+        let signed = request.presigned(within(Duration::from_secs(1))?).await.map_err(unsigned)?;
+        let origin = signed.uri().splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        Ok(origin)
+    }
+
     /// An address that takes part `number` of an upload, of exactly `bytes` bytes, for `life`.
     pub async fn presign_part(
         &self,

@@ -23,7 +23,7 @@ const UNTIL_SWEPT: Duration = Duration::from_secs(200);
 
 /// Records that stay, and those that expire: claims, interrupted uploads, intents that were given up, and the last requests of API
 /// keys. Whatever else is in the table was left behind.
-const KEPT: [&str; 8] = ["ORG#", "ORGANIZATIONS", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#"];
+const KEPT: [&str; 9] = ["ORG#", "ORGANIZATIONS", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#", "LINK#"];
 const EXPIRING: [&str; 7] = ["GONE#", "PARTIAL#", "INTENT#", "NODES", "NODE#", "CLOSE", "KEYLOG#"];
 
 /// All checks; every part must run. Panics with everything that is wrong.
