@@ -10,6 +10,7 @@
 pub mod access;
 pub mod admin;
 pub mod api_key;
+pub mod audit;
 pub mod bandwidth;
 pub mod connection;
 pub mod credential;

@@ -1,12 +1,13 @@
 //! The webhook function: events in, deliveries out.
 //!
 //! Two stages over one queue. An event becomes one message for each webhook that wants it; a delivery is one HTTP
-//! request. So a receiver that is slow or dead delays no other, and a failed stage is repeated alone. What cannot be
+//! request. Before that all events of a batch are recorded in the audit log (`recorded.rs`). So a receiver that is slow or dead delays no other, and a failed stage is repeated alone. What cannot be
 //! read, or whose dependencies fail, is reported as failed, so that SQS gives it again and in the end moves it to the
 //! dead-letter queue.
 
 mod deliver;
 mod egress;
+mod recorded;
 
 pub use egress::{Egress, EgressError};
 
@@ -14,6 +15,7 @@ use crate::queue::Handler;
 use domain::event::Event;
 use domain::queue_message::{Content, Delivery, QueueMessage};
 use domain::webhook::delivery_id;
+use store::events::Events;
 use store::messages::{MAX_DELAY_SECONDS, Messages};
 use store::records::Records;
 
@@ -22,6 +24,7 @@ use store::records::Records;
 pub struct WebhookState {
     records: Records,
     messages: Messages,
+    events: Events,
     egress: Egress,
 }
 
@@ -29,9 +32,9 @@ pub struct WebhookState {
 type Failed = String;
 
 impl WebhookState {
-    /// On these records and this queue, with this way out.
-    pub fn new(records: Records, messages: Messages, egress: Egress) -> Self {
-        Self { records, messages, egress }
+    /// On these records, the audit log and this queue, with this way out.
+    pub fn new(records: Records, messages: Messages, events: Events, egress: Egress) -> Self {
+        Self { records, messages, events, egress }
     }
 
     /// One message for each webhook that wants to hear of the event.
@@ -68,6 +71,10 @@ impl WebhookState {
 impl Handler for WebhookState {
     /// One dead receiver (10 s) must not hold up the other nine.
     const AT_ONCE: usize = 10;
+
+    async fn all(&self, bodies: &[&str]) -> Vec<Result<(), Failed>> {
+        self.record(bodies).await
+    }
 
     async fn one(&self, body: &str) -> Result<(), Failed> {
         match serde_json::from_str(body).map_err(|error| error.to_string())? {

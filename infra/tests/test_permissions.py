@@ -39,6 +39,7 @@ RESOURCES = {
 # What an operation needs: https://docs.aws.amazon.com/service-authorization/
 NEEDS = {
     "dynamodb BatchGetItem": [("table", "dynamodb:BatchGetItem")],
+    "dynamodb BatchWriteItem": [("table", "dynamodb:BatchWriteItem")],
     "dynamodb DeleteItem": [("table", "dynamodb:DeleteItem")],
     "dynamodb GetItem": [("table", "dynamodb:GetItem")],
     "dynamodb PutItem": [("table", "dynamodb:PutItem")],

@@ -38,6 +38,8 @@
 //! | failed logins of a credential at an address | `DEFENDER#<org>` | `<host>#<credential id>` | the same; those of an organization: Query |
 //! | bans | `BANS` | `<host>#<org>#<credential id>` | Put; all: Query, consistent, by each node every 5 s: 1 where there are none; `ttl` at their end |
 //! | job | `JOB#<org>` | `<job id>`, in the order of time | Put when it is asked for, and every 2 s while somebody works on it: 2 WCU; Get, consistent: 1; list: Query, backwards; `ttl` 30 days after its end. Those that are not over: index `sweep`, partition `JOB`, by when they are due: Query, once a minute |
+//! | event, for 13 months | `EVENT#<org>#<day>#<shard>` | `<time>-<event id>` | written by the webhook function, a batch of messages at once: 1 WCU each, and again if its message comes twice; a search: Query, consistent, of the 8 partitions of a day side by side, about 125 RCU for 1,000 events that it looks at, at most 40,000 a page; `ttl` 397 days |
+//! | days that have events | `EVENTDAYS#<org>` | `<day>` | Put by each process before the day's first event; Query, consistent, once a page of a search: up to 10 RCU for 13 months; `ttl` 397 days |
 //! | delivery log | `DELIVERY#…` | | reserved |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
@@ -47,7 +49,8 @@
 //! any limit that a key has). What every login of one organization reads (its settings) is one item: 3,000 consistent
 //! reads a second, which is beyond what password hashing allows. What is settled for one organization writes one item, in batches:
 //! some hundred transactions a second, and so some thousand files, beyond which settling (not the clients) waits. `NODES` and `CLOSE` are one partition each: 2,000 nodes
-//! could beat in one. Sweeping is spread over [`SWEEP_SHARDS`] partitions.
+//! could beat in one. Sweeping is spread over [`SWEEP_SHARDS`] partitions. The events of an organization and day are spread over
+//! [`domain::audit::SHARDS`], so 8,000 of one organization are written in a second.
 //!
 //! Every item has `v`, the version of its shape. Records that are edited have `rev`, which grows with every change: a writer names the `rev` it
 //! has read, so that two writers cannot overwrite each other. `ttl` is DynamoDB's expiry in seconds; it is late by
@@ -59,8 +62,10 @@ pub use create::{CreateTableError, create_table};
 
 use domain::admin::AdminName;
 use domain::api_key::ApiKeyId;
+use domain::audit::{Day, Position};
 use domain::defender::Host;
 use domain::digest::derived_id;
+use domain::event::Event;
 use domain::folder::FolderName;
 use domain::id::{CredentialId, NodeId, OperationId, OrganizationId, ShareId};
 use domain::job::JobId;
@@ -418,4 +423,30 @@ pub(crate) fn ban(host: Host, whose: &str) -> Key {
 /// How many sessions a credential has.
 pub(crate) fn places(organization: &OrganizationId, credential: &CredentialId) -> Key {
     Key::new(format!("PLACES#{organization}"), credential.as_str())
+}
+
+/// A day in a key.
+pub(crate) fn day(day: Day) -> String {
+    format!("{:07}", day.number().max(0))
+}
+
+/// The partition of an organization's days that have events.
+pub(crate) fn event_days(organization: &OrganizationId) -> String {
+    format!("EVENTDAYS#{organization}")
+}
+
+/// One of these days.
+pub(crate) fn event_day(organization: &OrganizationId, which: Day) -> Key {
+    Key::new(event_days(organization), day(which))
+}
+
+/// One of the partitions of a day's events.
+pub(crate) fn events(organization: &OrganizationId, which: Day, shard: u8) -> String {
+    format!("EVENT#{organization}#{}#{shard}", day(which))
+}
+
+/// An event.
+pub(crate) fn event(event: &Event) -> Key {
+    let (shard, place) = (domain::audit::shard(&event.id), Position::of(event).text());
+    Key::new(events(&event.organization, Day::of(event.created_at), shard), place)
 }

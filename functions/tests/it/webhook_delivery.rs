@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use store::events::Events;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -50,7 +51,7 @@ async fn receiver(failures: usize) -> Receiver {
 
 fn state(world: &World) -> WebhookState {
     let egress = Egress::new(AddressPolicy::PublicAndLoopback).unwrap();
-    WebhookState::new(world.records.clone(), world.messages.clone(), egress)
+    WebhookState::new(world.records.clone(), world.messages.clone(), Events::new(&world.aws), egress)
 }
 
 fn event(world: &World, topic: Topic) -> Event {
@@ -157,6 +158,7 @@ async fn production_does_not_reach_loopback_whatever_the_record_says() {
     let strict = WebhookState::new(
         world.records.clone(),
         world.messages.clone(),
+        Events::new(&world.aws),
         Egress::new(AddressPolicy::PublicOnly).unwrap(),
     );
     let received = world.messages.queue().receive(5, 10).await.unwrap();
