@@ -9,6 +9,7 @@ mod connections;
 mod credentials;
 mod defender;
 mod error;
+mod events;
 mod folders;
 mod jobs;
 mod key_rights;
@@ -56,6 +57,7 @@ use domain::token::AccountId;
 use domain::webhook::address::AddressPolicy;
 use store::aws::Aws;
 use store::defender::Scores;
+use store::events::Events;
 use store::jobs::Jobs;
 use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
@@ -78,6 +80,7 @@ pub struct Management {
     messages: Messages,
     nodes: Nodes,
     scores: Scores,
+    events: Events,
     queue: JobQueue,
     scans: Scans,
     settling: Settling,
@@ -93,6 +96,7 @@ impl Management {
             messages: Messages::new(aws),
             nodes: Nodes::new(aws),
             scores: Scores::new(aws),
+            events: Events::new(aws),
             queue: JobQueue::new(Jobs::new(aws), JobMessages::new(aws)),
             scans: Scans::new(aws),
             settling: Settling::new(aws),

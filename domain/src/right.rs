@@ -57,6 +57,12 @@ pub enum Right {
     SeeQuotaScans,
     /// Begins such.
     StartQuotaScans,
+    /// The audit log.
+    SeeEvents,
+    /// Writes what is found there into a file.
+    ExportEvents,
+    /// Everything at once, with hashes and sealed secrets; and puts it back.
+    BackUp,
 }
 
 impl Right {
@@ -64,7 +70,8 @@ impl Right {
     pub const fn scope(self) -> Scope {
         match self {
             Self::SeeConnections | Self::SeeQuotaScans => Scope::ReadAnalyze,
-            Self::StartQuotaScans => Scope::WriteAnalyze,
+            Self::SeeEvents => Scope::ReadSearch,
+            Self::StartQuotaScans | Self::ExportEvents => Scope::WriteAnalyze,
             Self::SeeOrganization
             | Self::SeeCredentials
             | Self::SeeWebhooks
@@ -86,6 +93,7 @@ impl Right {
             | Self::ForgiveHosts
             | Self::ChangeAdmins
             | Self::DisableSecondFactors
+            | Self::BackUp
             | Self::ChangeShareLinks => Scope::WriteAdmin,
         }
     }
@@ -99,7 +107,9 @@ impl Right {
             | Self::SeeWebhooks
             | Self::ChangeWebhooks
             | Self::SeeShareLinks
+            | Self::BackUp
             | Self::ChangeShareLinks => Permission::ManageSystem,
+            Self::SeeEvents | Self::ExportEvents => Permission::ViewEvents,
             Self::SeeCredentials => Permission::ViewUsers,
             Self::AddCredentials => Permission::AddUsers,
             Self::ChangeCredentials => Permission::EditUsers,

@@ -2,6 +2,7 @@
 
 mod api_keys;
 pub(crate) mod credentials;
+mod events;
 pub(crate) mod jobs;
 mod organization;
 mod organizations;
@@ -79,6 +80,7 @@ fn resources(state: &ManagementState) -> Routes<ManagementState> {
     sftpgo::resources()
         .route("/organizations", get(organizations::list).post(organizations::post))
         .route(one, get(organization::get).patch(organization::patch).delete(organizations::delete))
+        .route(&path("/events"), get(events::list))
         .route(&path("/jobs"), get(jobs::list))
         .route(&path("/jobs/{id}"), get(jobs::get))
         .route(&path("/quota-scans"), post(jobs::scan))
@@ -112,4 +114,5 @@ pub(crate) fn describe(api: &mut Api) {
     organization::describe(api);
     organizations::describe(api);
     jobs::describe(api);
+    events::describe(api);
 }

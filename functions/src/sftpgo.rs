@@ -6,6 +6,7 @@ mod apikeys;
 mod connections;
 mod defender;
 mod error;
+mod events;
 mod folders;
 mod kept;
 mod page;
@@ -36,6 +37,11 @@ const ROOT: &str = "/api/v2";
 /// Whether a path is of this dialect.
 pub(crate) fn speaks(path: &str) -> bool {
     path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A switch of a query, as SFTPGo's clients spell it.
+fn sftpgo_true(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 /// An answer that is a sentence.
@@ -76,6 +82,8 @@ pub(crate) fn resources() -> Routes<ManagementState> {
         .route(&path("/quotas/folders/scans"), get(quotas::folder_scans))
         .route(&path("/quotas/folders/{name}/scan"), post(quotas::scan_folder))
         .route(&path("/quotas/folders/{name}/usage"), put(quotas::put_folder_usage))
+        .route(&path("/events/fs"), get(events::files))
+        .route(&path("/events/provider"), get(events::provider))
         .route(&path("/defender/hosts"), get(defender::list))
         .route(&path("/defender/hosts/{id}"), get(defender::get).delete(defender::forgive))
 }
@@ -103,6 +111,7 @@ pub(crate) fn describe(api: &mut Api) {
     quotas::describe(api);
     connections::describe(api);
     defender::describe(api);
+    events::describe(api);
     admins::describe(api);
     account::describe(api);
     apikeys::describe(api);

@@ -259,6 +259,15 @@ impl Call {
         self
     }
 
+    /// The same answer as another kind, for who asks for that.
+    pub(crate) fn also_as(mut self, kind: &str, shape: impl Into<Shape>) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema(shape))).build();
+        if let Some(answer) = self.answers.get_mut(&200) {
+            answer.content.insert(kind.to_owned(), content);
+        }
+        self
+    }
+
     /// A list, cut or whole.
     pub(crate) fn answers_list(self, about: &str, items: Shape) -> Self {
         self.answers(200, about, list(items))

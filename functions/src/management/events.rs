@@ -1,0 +1,124 @@
+//! `/events`: the audit log.
+
+mod described;
+
+use super::ManagementState;
+use crate::http::error::ApiError;
+use crate::http::extract::Call;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::audit::{Filter, Order, Position, Span, shown};
+use domain::event::Topic;
+use domain::time::Timestamp;
+use http::{HeaderValue, Uri, header};
+use serde_json::Value;
+use std::net::IpAddr;
+use url::form_urlencoded;
+
+pub(super) use described::describe;
+
+/// Entries of a page, and the most.
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// The values of `Order`.
+const ORDERS: [&str; 2] = ["NewestFirst", "OldestFirst"];
+
+pub(super) async fn list(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let Query { span, order, filter, limit, after } = Query::read(&uri)?;
+    let keep = |event: &_| filter.matches(event);
+    let found = state.management.events(&caller, (span, order), keep, after.as_ref(), limit).await?;
+    let mut response = Json(found.events.iter().map(shown).collect::<Value>()).into_response();
+    if let Some(next) = found.next.as_ref().and_then(|next| link(&uri, next)) {
+        response.headers_mut().insert(header::LINK, next);
+    }
+    Ok(response)
+}
+
+/// The same query from another place on.
+fn link(uri: &Uri, next: &Position) -> Option<HeaderValue> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs(uri).filter(|(name, _)| name != "Cursor"));
+    query.append_pair("Cursor", &URL_SAFE_NO_PAD.encode(next.text()));
+    HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish())).ok()
+}
+
+fn pairs(uri: &Uri) -> form_urlencoded::Parse<'_> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+}
+
+/// What is asked.
+struct Query {
+    span: Span,
+    order: Order,
+    filter: Filter,
+    limit: usize,
+    after: Option<Position>,
+}
+
+impl Query {
+    /// Reads it. Unknown parameters are refused like unknown fields.
+    fn read(uri: &Uri) -> Result<Self, ApiError> {
+        let bad = |name: &str, problem: &str| ApiError::bad_request(name, problem);
+        let span = Span { from: Timestamp::from_millis(0), to: Timestamp::from_millis(MAX_TIME) };
+        let mut query =
+            Self { span, order: Order::NewestFirst, filter: Filter::default(), limit: DEFAULT_LIMIT, after: None };
+        for (name, value) in pairs(uri) {
+            match name.as_ref() {
+                "Topic" | "Type" => {
+                    let topic = topic(&value).ok_or_else(|| bad(&name, "must be one of the topics of events"))?;
+                    query.filter.topics.get_or_insert_default().push(topic);
+                }
+                "From" => query.span.from = time(&value).ok_or_else(|| bad("From", NO_TIME))?,
+                "To" => query.span.to = time(&value).ok_or_else(|| bad("To", NO_TIME))?,
+                "PrincipalId" => query.filter.principal = Some(value.into_owned()),
+                "PathPrefix" => {
+                    let slash = if value.starts_with('/') { "" } else { "/" };
+                    query.filter.path_prefix = Some(format!("{slash}{value}"));
+                }
+                "Address" => {
+                    let address: Option<IpAddr> = value.parse().ok();
+                    query.filter.address = Some(address.ok_or_else(|| bad("Address", "must be an address"))?);
+                }
+                "Order" => {
+                    query.order = match value.as_ref() {
+                        "NewestFirst" => Order::NewestFirst,
+                        "OldestFirst" => Order::OldestFirst,
+                        _ => return Err(bad("Order", "must be NewestFirst or OldestFirst")),
+                    };
+                }
+                "Limit" => {
+                    let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                    query.limit = limit.ok_or_else(|| bad("Limit", "must be a whole number from 1 to 1000"))?;
+                }
+                "Cursor" => {
+                    let decoded = URL_SAFE_NO_PAD.decode(value.as_bytes()).ok();
+                    let place = decoded.and_then(|bytes| Position::parse(std::str::from_utf8(&bytes).ok()?));
+                    query.after = Some(place.ok_or_else(|| bad("Cursor", "must be one of ours"))?);
+                }
+                _ => return Err(bad(&name, "is not a known parameter")),
+            }
+        }
+        Ok(query)
+    }
+}
+
+/// The last millisecond of which 13 digits can tell.
+const MAX_TIME: i64 = 9_999_999_999_999;
+const NO_TIME: &str = "must be a time in seconds or milliseconds";
+
+fn time(text: &str) -> Option<Timestamp> {
+    let time = Timestamp::from_client(text.parse().ok()?);
+    (0..=MAX_TIME).contains(&time.millis()).then_some(time)
+}
+
+fn topic(text: &str) -> Option<Topic> {
+    Topic::ALL.iter().copied().find(|topic| topic.as_str() == text)
+}
