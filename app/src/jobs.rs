@@ -5,19 +5,23 @@
 //! Word that is lost, and a worker that dies, are found by [`Worker::wake`], which is to be called once a minute. After a failure,
 //! as which a dead worker counts, a job begins again when a pause has passed; after [`MOST_FAILURES`] it has failed.
 
+mod export;
 mod recount;
 mod run;
 
+pub(crate) use export::key as export_key;
 pub use recount::Pauses;
 
 use domain::id::OrganizationId;
 use domain::job::{Job, JobId, LEASE_MILLIS, MOST_FAILURES, State, Task};
 use domain::queue_message::{JobMessage, V1};
 use domain::time::Timestamp;
+use export::Export;
 use recount::Recount;
 use run::Run;
 use std::time::Duration;
 use store::clock;
+use store::events::Events;
 use store::jobs::Jobs;
 use store::messages::JobMessages;
 use store::objects::Objects;
@@ -108,14 +112,21 @@ pub struct Worker {
     queue: JobQueue,
     objects: Objects,
     scans: Scans,
+    events: Events,
     slice: Duration,
     pauses: Pauses,
 }
 
 impl Worker {
     /// Over these stores, for `slice` at a time.
-    pub fn new(queue: JobQueue, objects: Objects, scans: Scans, slice: Duration) -> Self {
-        Self { queue, objects, scans, slice, pauses: Pauses::default() }
+    pub fn new(queue: JobQueue, objects: Objects, scans: Scans, events: Events, slice: Duration) -> Self {
+        Self { queue, objects, scans, events, slice, pauses: Pauses::default() }
+    }
+
+    /// With shorter slices, for tests.
+    #[must_use]
+    pub fn with_slice(self, slice: Duration) -> Self {
+        Self { slice, ..self }
     }
 
     /// With other pauses of recounts, for tests.
@@ -156,15 +167,18 @@ impl Worker {
 
     async fn slice_of(&self, run: &mut Run) -> Result<Slice, String> {
         let until = Instant::now() + self.slice;
-        let Task::QuotaScan { holder, folders, .. } = run.job().task.clone();
-        let recount = Recount {
-            objects: &self.objects,
-            scans: &self.scans,
-            organization: run.job().organization.clone(),
-            holder,
-            pauses: self.pauses,
-        };
-        recount.slice(&folders, run, until).await.map_err(|error| error.to_string())
+        match run.job().task.clone() {
+            Task::QuotaScan { holder, folders, .. } => {
+                let organization = run.job().organization.clone();
+                let (objects, scans, pauses) = (&self.objects, &self.scans, self.pauses);
+                let recount = Recount { objects, scans, organization, holder, pauses };
+                recount.slice(&folders, run, until).await.map_err(|error| error.to_string())
+            }
+            Task::EventExport(asked) => {
+                let export = Export { objects: &self.objects, events: &self.events };
+                export.slice(&asked, run, until).await.map_err(|error| error.to_string())
+            }
+        }
     }
 
     /// Writes down how a slice ended.

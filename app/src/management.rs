@@ -32,6 +32,7 @@ pub use caller::{Caller, UserCaller, Who};
 pub use credentials::{CredentialChange, ShownCredential};
 pub use defender::DefendedHost;
 pub use error::{FieldProblem, ManagementError};
+pub use events::Exported;
 pub use folders::{FolderDescription, MAX_FOLDERS, ShownFolder};
 pub use jobs::UsageMode;
 pub use key_rotation::MAX_GRACE_SECONDS;
@@ -61,6 +62,7 @@ use store::events::Events;
 use store::jobs::Jobs;
 use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
+use store::objects::Objects;
 use store::records::{Records, Versioned};
 use store::scans::Scans;
 use store::seal::{Place, Sealer};
@@ -81,6 +83,7 @@ pub struct Management {
     nodes: Nodes,
     scores: Scores,
     events: Events,
+    objects: Objects,
     queue: JobQueue,
     scans: Scans,
     settling: Settling,
@@ -97,6 +100,7 @@ impl Management {
             nodes: Nodes::new(aws),
             scores: Scores::new(aws),
             events: Events::new(aws),
+            objects: Objects::new(aws),
             queue: JobQueue::new(Jobs::new(aws), JobMessages::new(aws)),
             scans: Scans::new(aws),
             settling: Settling::new(aws),

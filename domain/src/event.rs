@@ -242,6 +242,10 @@ pub enum ChangedKind {
     ShareLink,
     /// The organization's settings.
     Organization,
+    /// A session that somebody ended.
+    Session,
+    /// A host whose wrong passwords were forgiven.
+    Host,
 }
 
 /// How it changed.

@@ -1,6 +1,10 @@
 //! Jobs: what takes longer than an answer may. A job is a record that somebody works on under a lease; what it has come to is in
 //! the record, so that another worker can go on from there.
 
+mod event_export;
+
+pub use event_export::EventExport;
+
 use crate::id::OrganizationId;
 use crate::path::VPath;
 use crate::quota::Holder;
@@ -74,19 +78,25 @@ pub enum Task {
         /// The folders of the organization's tree that count for it.
         folders: Vec<VPath>,
     },
+    /// Write events into a file.
+    EventExport(EventExport),
 }
 
 impl Task {
     /// Whether one of them is enough.
     pub fn does_the_same(&self, other: &Self) -> bool {
-        let (Self::QuotaScan { holder, .. }, Self::QuotaScan { holder: other, .. }) = (self, other);
-        holder == other
+        match (self, other) {
+            (Self::QuotaScan { holder, .. }, Self::QuotaScan { holder: other, .. }) => holder == other,
+            (Self::EventExport(asked), Self::EventExport(other)) => asked == other,
+            _ => false,
+        }
     }
 
     /// As the API names it.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::QuotaScan { .. } => "QuotaScan",
+            Self::EventExport(_) => "EventExport",
         }
     }
 }

@@ -16,6 +16,7 @@ use serde_json::Value;
 use std::time::Duration;
 use store::aws::Aws;
 use store::clock;
+use store::events::Events;
 use store::jobs::Jobs;
 use store::messages::JobMessages;
 use store::objects::Objects;
@@ -48,7 +49,7 @@ impl HousekeepingState {
         let mut stores = SettlingStores::new(aws);
         stores.intents = stores.intents.with_lease(config.lease());
         Ok(Self {
-            worker: Worker::new(queue, objects.clone(), Scans::new(aws), SLICE),
+            worker: Worker::new(queue, objects.clone(), Scans::new(aws), Events::new(aws), SLICE),
             sweep: Sweep::new(objects, stores, Resuming::new(aws, config.resume())),
         })
     }
@@ -57,6 +58,12 @@ impl HousekeepingState {
     #[must_use]
     pub fn with_pauses(self, pauses: Pauses) -> Self {
         Self { worker: self.worker.with_pauses(pauses), ..self }
+    }
+
+    /// With other slices, for tests.
+    #[must_use]
+    pub fn with_slice(self, slice: Duration) -> Self {
+        Self { worker: self.worker.with_slice(slice), ..self }
     }
 
     /// Whatever the function is called with.

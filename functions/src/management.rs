@@ -81,6 +81,7 @@ fn resources(state: &ManagementState) -> Routes<ManagementState> {
         .route("/organizations", get(organizations::list).post(organizations::post))
         .route(one, get(organization::get).patch(organization::patch).delete(organizations::delete))
         .route(&path("/events"), get(events::list))
+        .route(&path("/events/exports"), post(events::export))
         .route(&path("/jobs"), get(jobs::list))
         .route(&path("/jobs/{id}"), get(jobs::get))
         .route(&path("/quota-scans"), post(jobs::scan))

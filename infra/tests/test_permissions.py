@@ -31,6 +31,7 @@ RESOURCES = {
     "{'Fn::Sub': '${TableArn}/index/sweep'}": "index",
     "{'Ref': 'BucketArn'}": "bucket",
     "{'Fn::Sub': '${BucketArn}/*/files/*'}": "files",
+    "{'Fn::Sub': '${BucketArn}/*/exports/*'}": "exports",
     "{'Ref': 'BucketKeyArn'}": "bucket-key",
     "{'Ref': 'EventsQueueArn'}": "events-queue",
     "{'Ref': 'JobsQueueArn'}": "jobs-queue",
@@ -69,6 +70,14 @@ NEEDS = {
 }
 WRITES = {"Put": "dynamodb:PutItem", "Update": "dynamodb:UpdateItem", "Delete": "dynamodb:DeleteItem",
           "ConditionCheck": "dynamodb:ConditionCheckItem"}
+
+# Who makes tables of events, which lie beside the files: what that needs of S3.
+EXPORTS = {"store::objects::exports::": {"presign_export": ["s3:GetObject"],
+                                         "begin_export": ["s3:PutObject"], "put_export": ["s3:PutObject"],
+                                         "read_export": ["s3:GetObject", "s3:ListMultipartUploadParts"],
+                                         "delete_export": ["s3:DeleteObject"]}}
+# Who has nothing to do with files: what it asks of S3 is about these tables.
+NO_FILES = ["management"]
 
 # Who sends to which.
 QUEUES = {"events-queue": "store::messages::Messages::send", "jobs-queue": "store::messages::JobMessages::send"}
@@ -115,6 +124,13 @@ def called(part):
     for operation in operations(part):
         assert operation in NEEDS, f"{part} calls {operation}: say in NEEDS which permission that is"
         found |= set(NEEDS[operation])
+    if part in NO_FILES:
+        found -= {(resource, action) for resource, action in found if resource in ["files", "bucket"]}
+    for module, needs in EXPORTS.items():
+        for name, actions in needs.items():
+            # a method of `Objects`, as the linker names it
+            if re.search(rf"<impl store::objects::Objects>::{name}\b|{module}.*{name}\b", symbols(part)):
+                found |= {("exports", action) for action in actions}
     if "dynamodb TransactWriteItems" in operations(part):
         kinds = set(re.findall(r"aws_sdk_dynamodb::types::_\w+::(Put|Update|Delete|ConditionCheck)Builder::build\b", symbols(part)))
         assert kinds, f"{part} writes transactions of nothing"
@@ -160,7 +176,8 @@ def test_no_role_has_more_than_its_policies():
 
 def test_wildcards_are_those_that_cannot_be_names():
     allowed = {("StartRole", "*", ("ecr:GetAuthorizationToken",)),
-               *((role, "${BucketArn}/*/files/*", None) for role in ["FilesRole", "ShareRole", "HousekeepingRole", "NodeRole"])}
+               *((role, "${BucketArn}/*/files/*", None) for role in ["FilesRole", "ShareRole", "HousekeepingRole", "NodeRole"]),
+               *((role, "${BucketArn}/*/exports/*", None) for role in ["ManagementRole", "HousekeepingRole"])}
     for file, name, role in every_role():
         for policy in role["Policies"]:
             for statement in unwrapped(policy["PolicyDocument"]["Statement"]):

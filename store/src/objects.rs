@@ -8,6 +8,7 @@
 
 mod attempts;
 mod error;
+mod exports;
 mod held;
 mod listing;
 mod multipart;

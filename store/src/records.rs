@@ -100,6 +100,11 @@ impl Records {
         Self { with_it: intents.to_vec(), ..self.clone() }
     }
 
+    /// Writes the intents of [`Records::announcing`] and nothing with them.
+    pub async fn write_announcements(&self) -> Result<(), RecordError> {
+        self.transact(Vec::new()).await
+    }
+
     /// Removes intents whose events are in the queue.
     pub async fn forget_announced(&self, intents: &[Intent]) -> Result<(), RecordError> {
         for intent in intents {

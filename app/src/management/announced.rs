@@ -33,6 +33,13 @@ impl Management {
         let intents: Vec<Intent> = events.into_iter().map(intent).collect();
         Announced { management: self, records: self.records.announcing(&intents), intents }
     }
+
+    /// Announces what was done elsewhere than in these records, before it is answered.
+    pub(super) async fn announce(&self, event: Event) -> Result<(), RecordError> {
+        let announced = self.announcing(vec![event]);
+        let written = announced.records.write_announcements().await;
+        announced.told(written).await
+    }
 }
 
 impl Announced<'_> {

@@ -1,7 +1,8 @@
 //! Sessions on all nodes: who is connected, and the end of one.
 
-use super::{Caller, Management, ManagementError};
+use super::{Caller, Management, ManagementError, announced};
 use domain::connection::{Close, Connection};
+use domain::event::{ChangedHow, ChangedKind};
 use domain::id::NodeId;
 use domain::right::Right;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -21,11 +22,13 @@ impl Management {
     pub async fn close_connection(&self, caller: &Caller, session_id: &str) -> Result<(), ManagementError> {
         caller.require(Right::CloseConnections)?;
         let all = self.all_connections(caller).await?;
-        if !all.iter().any(|(_, connection)| connection.session_id == session_id) {
+        let Some((_, ended)) = all.iter().find(|(_, connection)| connection.session_id == session_id) else {
             return Err(ManagementError::NotFound("connection"));
-        }
+        };
         let close = Close::Session { organization: caller.organization.clone(), session_id: session_id.to_owned() };
-        Ok(self.nodes.close(&close, clock::now()).await?)
+        self.nodes.close(&close, clock::now()).await?;
+        let ended = announced::changed(ChangedKind::Session, ChangedHow::Deleted, session_id, &ended.user_name);
+        Ok(self.announce(announced::by(caller, ended)).await?)
     }
 
     async fn all_connections(&self, caller: &Caller) -> Result<Vec<(NodeId, Connection)>, ManagementError> {

@@ -1,8 +1,9 @@
 //! Hosts from which logins of the organization have failed, and their bans. (Bans of a whole address belong to nobody's
 //! organization, and end by themselves.)
 
-use super::{Caller, Management, ManagementError};
+use super::{Caller, Management, ManagementError, announced};
 use domain::defender::Host;
+use domain::event::{ChangedHow, ChangedKind};
 use domain::right::Right;
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -43,6 +44,10 @@ impl Management {
     pub async fn forgive_host(&self, caller: &Caller, host: Host) -> Result<(), ManagementError> {
         caller.require(Right::ForgiveHosts)?;
         let known = self.scores.forget(&caller.organization, host).await?;
-        if known { Ok(()) } else { Err(ManagementError::NotFound("host")) }
+        if !known {
+            return Err(ManagementError::NotFound("host"));
+        }
+        let forgiven = announced::changed(ChangedKind::Host, ChangedHow::Deleted, host, host);
+        Ok(self.announce(announced::by(caller, forgiven)).await?)
     }
 }

@@ -175,7 +175,11 @@ impl Management {
         for _ in 0..ATTEMPTS {
             let mut new = credential.value.clone();
             new.folders.retain(|mounted| mounted.name != *name);
-            match self.records.save_credential(&credential, &new, None).await {
+            let update =
+                announced::updated(ChangedKind::Credential, (&new.id, &new.user_name), &credential.value, &new);
+            let announced = self.announcing(vec![announced::by(caller, update)]);
+            let written = announced.records.save_credential(&credential, &new, None).await;
+            match announced.told(written).await {
                 Ok(_) => return Ok(()),
                 Err(RecordError::Conflict) => match self.load_credential(caller, &new.id).await {
                     Ok(now) if sees(&now.value, name) => credential = now,

@@ -1,10 +1,10 @@
 //! Jobs of an organization, and recounts of what is stored ([`crate::jobs`]).
 
-use super::{Caller, Management, ManagementError};
+use super::{Caller, Management, ManagementError, announced};
 use crate::jobs::AskError;
 use domain::credential::UserName;
+use domain::event::{Changed, ChangedHow, ChangedKind};
 use domain::folder::{self, FolderName};
-use domain::id::OrganizationId;
 use domain::intent::UsageChange;
 use domain::invalid::Invalid;
 use domain::job::{Job, JobId, Task};
@@ -52,7 +52,20 @@ impl Management {
 
     /// One job.
     pub async fn job(&self, caller: &Caller, id: &str) -> Result<Job, ManagementError> {
-        caller.require(Right::SeeJobs)?;
+        // who has asked for a table may see how far it is
+        let sees_jobs = caller.require(Right::SeeJobs);
+        if caller.require(Right::SeeEvents).is_err() {
+            sees_jobs?;
+            return self.load_job(caller, id).await;
+        }
+        let job = self.load_job(caller, id).await?;
+        if !matches!(job.task, Task::EventExport(_)) {
+            sees_jobs?;
+        }
+        Ok(job)
+    }
+
+    async fn load_job(&self, caller: &Caller, id: &str) -> Result<Job, ManagementError> {
         let id = JobId::parse(id).ok_or(NO_SUCH)?;
         let found = self.queue.jobs().get(&caller.organization, &id).await?;
         Ok(found.ok_or(NO_SUCH)?.value)
@@ -113,7 +126,8 @@ impl Management {
     ) -> Result<(), ManagementError> {
         caller.require(Right::ChangeCredentials)?;
         let credential = self.load_user(caller, name).await?.value;
-        self.set_usage(&caller.organization, &Holder::Credential(credential.id), mode, usage).await
+        let update = announced::changed(ChangedKind::Credential, ChangedHow::Updated, &credential.id, name);
+        self.set_usage(caller, &Holder::Credential(credential.id), (mode, usage), update).await
     }
 
     /// The same for a virtual folder.
@@ -125,15 +139,16 @@ impl Management {
     ) -> Result<(), ManagementError> {
         caller.require(Right::ChangeFolders)?;
         self.load_folder(caller, name).await?;
-        self.set_usage(&caller.organization, &Holder::Folder(name.clone()), mode, usage).await
+        let update = announced::changed(ChangedKind::Folder, ChangedHow::Updated, name, name);
+        self.set_usage(caller, &Holder::Folder(name.clone()), (mode, usage), update).await
     }
 
     async fn set_usage(
         &self,
-        organization: &OrganizationId,
+        caller: &Caller,
         holder: &Holder,
-        mode: UsageMode,
-        usage: UsageChange,
+        (mode, usage): (UsageMode, UsageChange),
+        update: Changed,
     ) -> Result<(), ManagementError> {
         if usage.bytes < 0 || usage.files < 0 {
             return Err(ManagementError::field("used_quota_size", &Invalid::new("must not be negative")));
@@ -142,10 +157,11 @@ impl Management {
             UsageMode::Reset => Set::To(usage),
             UsageMode::Add => Set::By(usage),
         };
-        match self.scans.set(organization, holder, set, store::clock::now()).await? {
-            true => Ok(()),
-            false => Err(ManagementError::Conflict("what is stored is being counted now")),
+        if !self.scans.set(&caller.organization, holder, set, store::clock::now()).await? {
+            return Err(ManagementError::Conflict("what is stored is being counted now"));
         }
+        let update = Changed { fields: vec!["usage".to_owned()], ..update };
+        Ok(self.announce(announced::by(caller, update)).await?)
     }
 
     /// What an organization has stored, as it is counted.

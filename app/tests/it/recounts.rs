@@ -12,6 +12,7 @@ use domain::path::{VPath, View};
 use domain::quota::{Counted, Holder, Quota};
 use std::time::Duration;
 use store::clock;
+use store::events::Events;
 use store::jobs::Jobs;
 use store::messages::JobMessages;
 use store::scans::{Scans, Set};
@@ -53,7 +54,8 @@ impl World {
     }
 
     fn worker(&self, slice: Duration) -> Worker {
-        let worker = Worker::new(self.queue(), self.objects.clone(), Scans::new(&self.aws), slice);
+        let worker =
+            Worker::new(self.queue(), self.objects.clone(), Scans::new(&self.aws), Events::new(&self.aws), slice);
         worker.with_pauses(QUICK)
     }
 

@@ -3,6 +3,7 @@
 use super::{InvalidPath, Name, VPath};
 use crate::folder::FolderName;
 use crate::id::OrganizationId;
+use crate::job::JobId;
 use crate::quota::{Counted, Quota};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -247,6 +248,17 @@ impl ObjectKey {
     /// The key of the root of an organization's files, which everything there begins with.
     pub fn root_of(organization: &OrganizationId) -> Self {
         Self(format!("{organization}/files/"))
+    }
+
+    /// The table of events that a job makes. It lies beside the organization's files, where no chroot leads, and is no record's key.
+    pub fn event_export(organization: &OrganizationId, job: &JobId) -> Self {
+        Self(format!("{organization}/exports/events-{job}.csv"))
+    }
+
+    /// What such a job has not written yet, between two slices of its work.
+    #[must_use]
+    pub fn rest_of_export(&self) -> Self {
+        Self(format!("{}.rest", self.0))
     }
 
     /// A key of some organization's files, found in the bucket; for housekeeping, which works for all of them.

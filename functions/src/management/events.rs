@@ -2,9 +2,10 @@
 
 mod described;
 
-use super::ManagementState;
+use super::{ManagementState, jobs};
 use crate::http::error::ApiError;
 use crate::http::extract::Call;
+use crate::http::fields::{Fields, list as list_of, parsed, text, time as read_time};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -12,10 +13,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::{Filter, Order, Position, Span, shown};
 use domain::event::Topic;
+use domain::job::EventExport;
 use domain::time::Timestamp;
 use http::{HeaderValue, Uri, header};
 use serde_json::Value;
 use std::net::IpAddr;
+use store::clock;
 use url::form_urlencoded;
 
 pub(super) use described::describe;
@@ -40,6 +43,28 @@ pub(super) async fn list(
         response.headers_mut().insert(header::LINK, next);
     }
     Ok(response)
+}
+
+/// A table of all that is found, in the bucket.
+pub(super) async fn export(
+    State(state): State<ManagementState>,
+    Call(caller): Call,
+    mut fields: Fields,
+) -> Result<Response, ApiError> {
+    let filter = Filter {
+        topics: fields.take("Topics", list_of(MAX_TOPICS, parsed(|text| topic(text).ok_or(NO_TOPIC)))),
+        principal: fields.take("PrincipalId", text(MAX_TEXT)),
+        path_prefix: fields.take("PathPrefix", text(MAX_TEXT)).map(|prefix| with_slash(&prefix)),
+        address: fields.take("Address", parsed(str::parse)),
+    };
+    let span = Span {
+        from: fields.take("From", read_time).unwrap_or(Timestamp::from_millis(0)),
+        to: fields.take("To", read_time).unwrap_or(clock::now()),
+    };
+    let order = fields.take("Order", parsed(|text| order(text).ok_or(NO_ORDER))).unwrap_or_default();
+    fields.finish()?;
+    let job = state.management.export_events(&caller, EventExport { span, order, filter }).await?;
+    Ok(jobs::accepted(&job))
 }
 
 /// The same query from another place on.
@@ -73,27 +98,18 @@ impl Query {
         for (name, value) in pairs(uri) {
             match name.as_ref() {
                 "Topic" | "Type" => {
-                    let topic = topic(&value).ok_or_else(|| bad(&name, "must be one of the topics of events"))?;
+                    let topic = topic(&value).ok_or_else(|| bad(&name, NO_TOPIC))?;
                     query.filter.topics.get_or_insert_default().push(topic);
                 }
                 "From" => query.span.from = time(&value).ok_or_else(|| bad("From", NO_TIME))?,
                 "To" => query.span.to = time(&value).ok_or_else(|| bad("To", NO_TIME))?,
                 "PrincipalId" => query.filter.principal = Some(value.into_owned()),
-                "PathPrefix" => {
-                    let slash = if value.starts_with('/') { "" } else { "/" };
-                    query.filter.path_prefix = Some(format!("{slash}{value}"));
-                }
+                "PathPrefix" => query.filter.path_prefix = Some(with_slash(&value)),
                 "Address" => {
                     let address: Option<IpAddr> = value.parse().ok();
                     query.filter.address = Some(address.ok_or_else(|| bad("Address", "must be an address"))?);
                 }
-                "Order" => {
-                    query.order = match value.as_ref() {
-                        "NewestFirst" => Order::NewestFirst,
-                        "OldestFirst" => Order::OldestFirst,
-                        _ => return Err(bad("Order", "must be NewestFirst or OldestFirst")),
-                    };
-                }
+                "Order" => query.order = order(&value).ok_or_else(|| bad("Order", NO_ORDER))?,
                 "Limit" => {
                     let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
                     query.limit = limit.ok_or_else(|| bad("Limit", "must be a whole number from 1 to 1000"))?;
@@ -107,6 +123,26 @@ impl Query {
             }
         }
         Ok(query)
+    }
+}
+
+/// Bounds of what a job is asked.
+const MAX_TOPICS: usize = 50;
+const MAX_TEXT: usize = 1024;
+
+const NO_TOPIC: &str = "must be one of the topics of events";
+const NO_ORDER: &str = "must be NewestFirst or OldestFirst";
+
+fn with_slash(prefix: &str) -> String {
+    let slash = if prefix.starts_with('/') { "" } else { "/" };
+    format!("{slash}{prefix}")
+}
+
+fn order(text: &str) -> Option<Order> {
+    match text {
+        "NewestFirst" => Some(Order::NewestFirst),
+        "OldestFirst" => Some(Order::OldestFirst),
+        _ => None,
     }
 }
 

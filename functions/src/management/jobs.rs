@@ -38,7 +38,13 @@ pub(super) async fn get(
     Call(caller): Call,
     segments: Segments,
 ) -> Result<Response, ApiError> {
-    Ok(Json(show(&state.management.job(&caller, segments.get("id")).await?)).into_response())
+    let job = state.management.job(&caller, segments.get("id")).await?;
+    let mut shown = show(&job);
+    if let (Some(made), Some(fields)) = (state.management.exported(&caller, &job).await?, shown.as_object_mut()) {
+        fields.insert("Object".to_owned(), json!(made.key));
+        fields.insert("Download".to_owned(), json!({ "Url": made.url, "ExpiresAt": made.until }));
+    }
+    Ok(Json(shown).into_response())
 }
 
 /// Counts again all that the organization has stored.
@@ -47,7 +53,7 @@ pub(super) async fn scan(State(state): State<ManagementState>, Call(caller): Cal
 }
 
 /// 202 with the job, and where it is.
-fn accepted(job: &Job) -> Response {
+pub(super) fn accepted(job: &Job) -> Response {
     let mut response = (StatusCode::ACCEPTED, Json(show(job))).into_response();
     let place = format!("/organizations/{}/jobs/{}", job.organization, job.id);
     if let Ok(place) = HeaderValue::from_str(&place) {
@@ -57,11 +63,13 @@ fn accepted(job: &Job) -> Response {
 }
 
 fn show(job: &Job) -> Value {
-    let Task::QuotaScan { holder, name, .. } = &job.task;
-    let subject = match holder {
-        Holder::Organization => json!({ "Type": "Organization" }),
-        Holder::Credential(id) => json!({ "Type": "Credential", "Id": id, "Name": name }),
-        Holder::Folder(name) => json!({ "Type": "Folder", "Name": name }),
+    let subject = match &job.task {
+        Task::QuotaScan { holder: Holder::Organization, .. } => json!({ "Type": "Organization" }),
+        Task::QuotaScan { holder: Holder::Credential(id), name, .. } => {
+            json!({ "Type": "Credential", "Id": id, "Name": name })
+        }
+        Task::QuotaScan { holder: Holder::Folder(name), .. } => json!({ "Type": "Folder", "Name": name }),
+        Task::EventExport(_) => json!({ "Type": "Events" }),
     };
     json!({
         "Id": job.id,

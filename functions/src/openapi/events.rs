@@ -102,8 +102,18 @@ fn subject(kind: &str) -> (Shape, Shape) {
             (one_of(["ShareLink"]), link.into())
         }
         "adminEvent" => {
-            let kinds =
-                ["credential", "public_key", "webhook", "folder", "api_key", "admin", "share_link", "organization"];
+            let kinds = [
+                "credential",
+                "public_key",
+                "webhook",
+                "folder",
+                "api_key",
+                "admin",
+                "share_link",
+                "organization",
+                "session",
+                "host",
+            ];
             let changed = record()
                 .has("Id", text())
                 .has("Name", text())

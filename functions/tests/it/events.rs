@@ -282,6 +282,8 @@ async fn who_changed_what_is_found_without_what_was_changed() {
         .await
         .expect(200);
     world.own("POST", "/api/v2/folders", r#"{"name": "inbox"}"#).await.expect(201);
+    let usage = r#"{"used_quota_size": 5, "used_quota_files": 1}"#;
+    world.own("PUT", "/api/v2/quotas/folders/inbox/usage", usage).await.expect(200);
     world.call("DELETE", &format!("/users/{id}"), "").await.expect(200);
     world.fan_out().await;
     let call =
@@ -303,6 +305,7 @@ async fn who_changed_what_is_found_without_what_was_changed() {
             "update user partner-one",
             "update user partner-one",
             "add folder inbox",
+            "update folder inbox",
             "delete user partner-one"
         ]
     );
@@ -311,7 +314,7 @@ async fn who_changed_what_is_found_without_what_was_changed() {
         serde_json::from_slice(&base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).unwrap())
             .unwrap()
     };
-    assert_eq!(data(&all[1])["fields"], json!(["alias"]));
+    assert_eq!((&data(&all[1])["fields"], &data(&all[4])["fields"]), (&json!(["alias"]), &json!(["usage"])));
     assert_eq!(call("?object_types=folder&actions=add").await[0]["object_name"], "inbox");
     assert_eq!(call("?object_name=partner-one&actions=delete&omit_object_data=true").await[0].get("object_data"), None);
     let everything = world.call("GET", "/events", "").await.expect(200).body;

@@ -212,7 +212,20 @@ impl Objects {
         parts: &[StoredPart],
         precondition: &Precondition,
     ) -> Result<(), WriteError> {
-        let (if_none_match, if_match) = precondition.headers();
+        self.complete(upload, parts, precondition.headers()).await
+    }
+
+    /// The same for a table of events, in the place of what is there.
+    pub async fn complete_export(&self, upload: &MultipartUpload, parts: &[StoredPart]) -> Result<(), WriteError> {
+        self.complete(upload, parts, (None, None)).await
+    }
+
+    async fn complete(
+        &self,
+        upload: &MultipartUpload,
+        parts: &[StoredPart],
+        (if_none_match, if_match): (Option<String>, Option<String>),
+    ) -> Result<(), WriteError> {
         let parts = parts
             .iter()
             .map(|part| {

@@ -86,11 +86,11 @@ impl Objects {
     }
 }
 
-fn within(life: Duration) -> Result<PresigningConfig, ObjectError> {
+pub(super) fn within(life: Duration) -> Result<PresigningConfig, ObjectError> {
     PresigningConfig::expires_in(life).map_err(unsigned)
 }
 
-fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> ObjectError {
+pub(super) fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> ObjectError {
     ObjectError::Unavailable(Box::new(error))
 }
 

@@ -1,9 +1,11 @@
 //! The audit log in the API's document.
 
-use super::{DEFAULT_LIMIT, MAX_LIMIT, ORDERS};
+use super::{DEFAULT_LIMIT, MAX_LIMIT, MAX_TEXT, MAX_TOPICS, ORDERS};
 use crate::openapi::Api;
-use crate::openapi::call::get;
-use crate::openapi::shape::{Shape, anything, count, given_time, list, one_of, record, text, time, whole};
+use crate::openapi::call::{get, post};
+use crate::openapi::shape::{
+    Shape, anything, count, given_time, list, named, one_of, record, short, text, time, whole,
+};
 use crate::openapi::values::uuid;
 use domain::event::Topic;
 use domain::right::Right;
@@ -67,5 +69,26 @@ pub(crate) fn describe(api: &mut Api) {
             .query("Cursor", "Where the `Link` of the page before points to.", text())
             .links()
             .answers_list("The events.", event),
+    );
+    let asked = record()
+        .may("Topics", list(topics()).at_most(MAX_TOPICS))
+        .may("From", given_time())
+        .may("To", given_time())
+        .may("PrincipalId", short(MAX_TEXT))
+        .may("PathPrefix", short(MAX_TEXT))
+        .may("Address", text())
+        .may("Order", one_of(ORDERS).default(json!(ORDERS[0])));
+    api.call(
+        post("/organizations/{organization}/events/exports", "exportEvents", "Writes events into a file in the bucket")
+            .about(
+                "All that is found, as comma-separated values, under a key where no session leads. The job says which, and has an \
+                 address to download it. The same at the same time: 409.",
+            )
+            .needs(Right::ExportEvents)
+            .takes(asked, false)
+            .answers(202, "It has begun.", named("Job"))
+            .located()
+            .refuses(&[409])
+            .once(),
     );
 }

@@ -14,17 +14,23 @@ pub(crate) fn id() -> Shape {
 
 pub(crate) fn describe(api: &mut Api) {
     let mut api = api.tag("Jobs", "What takes longer than an answer may: it is begun, and looked at until it is over.");
-    let subject =
-        record().has("Type", one_of(["Organization", "Credential", "Folder"])).may("Id", text()).may("Name", text());
-    let progress = record().has("Files", count()).has("Bytes", count());
+    let subject = record()
+        .has("Type", one_of(["Organization", "Credential", "Folder", "Events"]))
+        .may("Id", text())
+        .may("Name", text());
+    let progress = record().has("Files", count().about("Files, or events.")).has("Bytes", count());
+    let download = record().has("Url", text().format("uri")).has("ExpiresAt", time());
+    let download = download.about("What it has made, for who may see events and asks for this job alone.");
     let job = record()
         .has("Id", id())
-        .has("Kind", one_of(["QuotaScan"]))
+        .has("Kind", one_of(["QuotaScan", "EventExport"]))
         .has("Subject", subject)
         .has("State", one_of(["Queued", "Running", "Succeeded", "Failed"]))
         .has("Progress", progress)
         .has("Result", text().or_null().about("What came of it, for people."))
         .has("Failures", whole(0..=u64::from(MOST_FAILURES)).about("How often it was gone on with after a failure."))
+        .may("Object", text().about("The key in the bucket of what it has made."))
+        .may("Download", download)
         .has("AskedBy", text())
         .has("CreatedAt", time())
         .has("UpdatedAt", time())
@@ -44,6 +50,7 @@ pub(crate) fn describe(api: &mut Api) {
     );
     api.call(
         get("/organizations/{organization}/jobs/{id}", "getJob", "Shows a job")
+            .about("Who may see events sees exports of events without this right.")
             .segment("id", "The job.", id())
             .needs(Right::SeeJobs)
             .answers(200, "The job.", job.clone()),

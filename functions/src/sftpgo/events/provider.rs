@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 /// SFTPGo's actions.
 pub(super) const ACTIONS: [&str; 3] = ["add", "update", "delete"];
-/// Its kinds of objects, and webhooks, which it does not have.
-pub(super) const OBJECT_TYPES: [&str; 12] = [
+/// Its kinds of objects, and those which it does not have.
+pub(super) const OBJECT_TYPES: [&str; 14] = [
     "user",
     "folder",
     "group",
@@ -30,6 +30,8 @@ pub(super) const OBJECT_TYPES: [&str; 12] = [
     "ip_list_entry",
     "configs",
     "webhook",
+    "connection",
+    "defender_host",
 ];
 const FORM: Form = Form {
     object: whole,
@@ -77,6 +79,8 @@ fn object_type(changed: &Changed) -> &'static str {
         ChangedKind::Admin => "admin",
         ChangedKind::ShareLink => "share",
         ChangedKind::Organization => "configs",
+        ChangedKind::Session => "connection",
+        ChangedKind::Host => "defender_host",
     }
 }
 
