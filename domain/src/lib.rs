@@ -12,6 +12,7 @@ pub mod admin;
 pub mod api_key;
 pub mod audit;
 pub mod bandwidth;
+pub mod cloud_event;
 pub mod connection;
 pub mod credential;
 pub mod defender;

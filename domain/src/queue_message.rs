@@ -57,12 +57,24 @@ pub enum QueueMessage {
         /// What to deliver.
         delivery: Delivery,
     },
+    /// Events for the deployment's event bus.
+    Stream {
+        /// The version.
+        v: V1,
+        /// Which.
+        streamed: Streamed,
+    },
 }
 
 impl QueueMessage {
     /// An event.
     pub fn event(event: Event) -> Self {
         Self::Event { v: V1, event }
+    }
+
+    /// Events for the event bus.
+    pub fn stream(streamed: Streamed) -> Self {
+        Self::Stream { v: V1, streamed }
     }
 
     /// A delivery.
@@ -87,6 +99,19 @@ pub struct Delivery {
     pub not_before: Option<Timestamp>,
     /// What to tell.
     pub content: Content,
+}
+
+/// Events that an event bus is to have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streamed {
+    /// Which.
+    pub events: Vec<Event>,
+    /// How often it has not taken them.
+    pub failed: u32,
+    /// When they were first handed over.
+    pub since: Timestamp,
+    /// Not before this.
+    pub not_before: Timestamp,
 }
 
 /// What a delivery tells.

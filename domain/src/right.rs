@@ -61,8 +61,6 @@ pub enum Right {
     SeeEvents,
     /// Writes what is found there into a file.
     ExportEvents,
-    /// Everything at once, with hashes and sealed secrets; and puts it back.
-    BackUp,
 }
 
 impl Right {
@@ -93,7 +91,6 @@ impl Right {
             | Self::ForgiveHosts
             | Self::ChangeAdmins
             | Self::DisableSecondFactors
-            | Self::BackUp
             | Self::ChangeShareLinks => Scope::WriteAdmin,
         }
     }
@@ -107,7 +104,6 @@ impl Right {
             | Self::SeeWebhooks
             | Self::ChangeWebhooks
             | Self::SeeShareLinks
-            | Self::BackUp
             | Self::ChangeShareLinks => Permission::ManageSystem,
             Self::SeeEvents | Self::ExportEvents => Permission::ViewEvents,
             Self::SeeCredentials => Permission::ViewUsers,

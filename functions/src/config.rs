@@ -53,6 +53,8 @@ pub struct Config {
     pub sftp_port: u16,
     resume: Duration,
     lease: Duration,
+    /// `TOWPATH_EVENT_BUS`: the name or ARN of a bus that is to have all events.
+    pub event_bus: Option<String>,
     /// `TOWPATH_WEBHOOK_LOOPBACK=1` allows http targets on loopback; only with an offline endpoint.
     pub address_policy: AddressPolicy,
 }
@@ -119,6 +121,7 @@ impl Config {
             share: optional("TOWPATH_SHARE_URL"),
             resume: Duration::from_secs(hours * 3600),
             lease: Duration::from_secs(lease),
+            event_bus: optional("TOWPATH_EVENT_BUS"),
             sftp_host: required("TOWPATH_SFTP_HOST")?,
             sftp_port,
             address_policy: if loopback { AddressPolicy::PublicAndLoopback } else { AddressPolicy::PublicOnly },

@@ -8,6 +8,7 @@
 mod deliver;
 mod egress;
 mod recorded;
+mod streamed;
 
 pub use egress::{Egress, EgressError};
 
@@ -15,9 +16,11 @@ use crate::queue::Handler;
 use domain::event::Event;
 use domain::queue_message::{Content, Delivery, QueueMessage};
 use domain::webhook::delivery_id;
+use store::event_bus::EventBus;
 use store::events::Events;
 use store::messages::{MAX_DELAY_SECONDS, Messages};
 use store::records::Records;
+use streamed::Stream;
 
 /// What the function needs.
 #[derive(Clone)]
@@ -26,6 +29,7 @@ pub struct WebhookState {
     messages: Messages,
     events: Events,
     egress: Egress,
+    stream: Option<Stream>,
 }
 
 /// Why a message stays in the queue. For the log.
@@ -34,7 +38,13 @@ type Failed = String;
 impl WebhookState {
     /// On these records, the audit log and this queue, with this way out.
     pub fn new(records: Records, messages: Messages, events: Events, egress: Egress) -> Self {
-        Self { records, messages, events, egress }
+        Self { records, messages, events, egress, stream: None }
+    }
+
+    /// With a bus that is to have all events.
+    #[must_use]
+    pub fn with_event_bus(self, bus: Option<EventBus>) -> Self {
+        Self { stream: bus.map(Stream::new), ..self }
     }
 
     /// One message for each webhook that wants to hear of the event.
@@ -80,6 +90,7 @@ impl Handler for WebhookState {
         match serde_json::from_str(body).map_err(|error| error.to_string())? {
             QueueMessage::Event { event, .. } => self.fan_out(&event).await,
             QueueMessage::Delivery { delivery, .. } => self.deliver(delivery).await,
+            QueueMessage::Stream { streamed, .. } => self.stream(streamed).await,
         }
     }
 }

@@ -35,6 +35,7 @@ RESOURCES = {
     "{'Ref': 'BucketKeyArn'}": "bucket-key",
     "{'Ref': 'EventsQueueArn'}": "events-queue",
     "{'Ref': 'JobsQueueArn'}": "jobs-queue",
+    "{'Ref': 'EventBusArn'}": "event-bus",
 }
 
 # What an operation needs: https://docs.aws.amazon.com/service-authorization/
@@ -61,6 +62,7 @@ NEEDS = {
     "s3 PutObject": [("files", "s3:PutObject")],
     "s3 UploadPart": [("files", "s3:PutObject")],
     "s3 UploadPartCopy": [("files", "s3:GetObject"), ("files", "s3:PutObject")],
+    "eventbridge PutEvents": [("event-bus", "events:PutEvents")],
     # to which queue, see QUEUES
     "sqs SendMessageBatch": [],
     # linked into every program with the SDK's clients: directory buckets and roles of profiles, neither of which exist here

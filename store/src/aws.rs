@@ -59,6 +59,8 @@ pub struct Aws {
     pub sqs: aws_sdk_sqs::Client,
     /// The names of what they use.
     pub settings: AwsSettings,
+    /// For clients that few programs have.
+    shared: SdkConfig,
 }
 
 impl Aws {
@@ -93,7 +95,13 @@ impl Aws {
             dynamodb: aws_sdk_dynamodb::Client::new(&shared),
             sqs: aws_sdk_sqs::Client::new(&shared),
             settings,
+            shared,
         })
+    }
+
+    /// What a further client is made of.
+    pub(crate) fn shared(&self) -> &SdkConfig {
+        &self.shared
     }
 }
 

@@ -6,6 +6,7 @@ pub mod aws;
 pub mod clock;
 pub mod defender;
 pub mod direct_uploads;
+pub mod event_bus;
 pub mod events;
 pub mod intents;
 mod item;

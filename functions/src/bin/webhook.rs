@@ -5,6 +5,7 @@ use functions::config::{Config, start_logging};
 use functions::queue::Handler as _;
 use functions::webhook::{Egress, WebhookState};
 use lambda_runtime::{LambdaEvent, service_fn};
+use store::event_bus::EventBus;
 use store::events::Events;
 use store::messages::Messages;
 use store::records::Records;
@@ -15,7 +16,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::from_environment()?;
     let aws = config.connect().await?;
     let records = Records::new(&aws, config.sealer.clone());
-    let state = WebhookState::new(records, Messages::new(&aws), Events::new(&aws), Egress::new(config.address_policy)?);
+    let bus = config.event_bus.as_ref().map(|name| EventBus::new(&aws, name));
+    let egress = Egress::new(config.address_policy)?;
+    let state = WebhookState::new(records, Messages::new(&aws), Events::new(&aws), egress).with_event_bus(bus);
     let handle = |event: LambdaEvent<SqsEvent>| {
         let state = state.clone();
         async move { Ok::<_, lambda_runtime::Error>(state.handle(event.payload).await) }

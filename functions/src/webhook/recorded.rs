@@ -12,7 +12,10 @@ impl WebhookState {
         let all: Vec<Event> = events.iter().flatten().cloned().collect();
         let outcome = match all.is_empty() {
             true => Ok(()),
-            false => self.events.put(&all).await.map_err(|error| format!("not recorded: {error}")),
+            false => match self.events.put(&all).await {
+                Ok(()) => self.hand_to_stream(all).await,
+                Err(error) => Err(format!("not recorded: {error}")),
+            },
         };
         events.iter().map(|event| if event.is_some() { outcome.clone() } else { Ok(()) }).collect()
     }
@@ -21,6 +24,6 @@ impl WebhookState {
 fn event(body: &str) -> Option<Event> {
     match serde_json::from_str(body) {
         Ok(QueueMessage::Event { event, .. }) => Some(event),
-        Ok(QueueMessage::Delivery { .. }) | Err(_) => None,
+        Ok(QueueMessage::Delivery { .. } | QueueMessage::Stream { .. }) | Err(_) => None,
     }
 }
