@@ -37,6 +37,7 @@ pub(crate) async fn everything(stage: &Stage, ledger: &Ledger) {
     let bucket = Bucket::read(&aws, &stage.parts).await;
     wrong.extend(bucket.compare(&aws, &ledger.groups()).await);
     wrong.extend(table(&aws, &bucket).await);
+    wrong.extend(audit_log(&aws, stage).await);
     wrong.extend(multipart_uploads(&aws, &stage.parts, &ledger.large_uploads()).await);
     wrong.extend(stage.parts.panics());
     println!(
@@ -134,6 +135,30 @@ async fn scan(aws: &Aws) -> Vec<Item> {
         });
     }
     items
+}
+
+/// Whatever somebody was told of is in the audit log, once, and on a day that is known to have events.
+async fn audit_log(aws: &Aws, stage: &Stage) -> Vec<String> {
+    let items = scan(aws).await;
+    let days: BTreeSet<String> =
+        items.iter().filter_map(|item| Some(format!("{}#{}", item.pk.strip_prefix("EVENTDAYS#")?, item.sk))).collect();
+    let (mut wrong, mut recorded) = (Vec::new(), BTreeSet::new());
+    for item in &items {
+        let Some(place) = item.pk.strip_prefix("EVENT#") else { continue };
+        let (day, _shard) = place.rsplit_once('#').unwrap();
+        if !days.contains(day) {
+            wrong.push(format!("nobody finds the event {}: its day is not known", item.sk));
+        }
+        let (_time, id) = item.sk.split_once('-').unwrap();
+        if !recorded.insert(id) {
+            wrong.push(format!("the event {id} is in the audit log twice"));
+        }
+    }
+    let told = stage.receiver.told();
+    wrong.extend(
+        told.keys().filter(|id| !recorded.contains(id.as_str())).map(|id| format!("the event {id} is in no audit log")),
+    );
+    wrong
 }
 
 /// Usage equals a recount, and nothing else is left in the table.
