@@ -38,6 +38,7 @@
 //! | failed logins of a credential at an address | `DEFENDER#<org>` | `<host>#<credential id>` | the same; those of an organization: Query |
 //! | bans | `BANS` | `<host>#<org>#<credential id>` | Put; all: Query, consistent, by each node every 5 s: 1 where there are none; `ttl` at their end |
 //! | job | `JOB#<org>` | `<job id>`, in the order of time | Put when it is asked for, and every 2 s while somebody works on it: 2 WCU; Get, consistent: 1; list: Query, backwards; `ttl` 30 days after its end. Those that are not over: index `sweep`, partition `JOB`, by when they are due: Query, once a minute |
+//! | retention policy | `ORG#<org>` | `RETENTION#<credential id>` | Get, consistent: 1. Index `sweep`, partition `RETENTION`, by when it is to be run: Query, once a minute |
 //! | delivery log | `DELIVERY#…` | | reserved |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
@@ -337,6 +338,14 @@ pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
 
 /// The partition of the index [`SWEEP_INDEX`] for jobs.
 pub(crate) const SWEPT_JOBS: &str = "JOB";
+
+/// The policy of a credential.
+pub(crate) fn retention(organization: &OrganizationId, credential: &CredentialId) -> Key {
+    Key::new(organization_partition(organization), format!("RETENTION#{credential}"))
+}
+
+/// The partition of the index [`SWEEP_INDEX`] for policies.
+pub(crate) const SWEPT_POLICIES: &str = "RETENTION";
 
 /// The partition of what an organization's files take.
 pub(crate) fn usage_partition(organization: &OrganizationId) -> String {
