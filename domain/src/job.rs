@@ -5,12 +5,16 @@ mod event_export;
 
 pub use event_export::EventExport;
 
-use crate::id::OrganizationId;
+use crate::api_key::KeyUse;
+use crate::id::{CredentialId, OrganizationId};
 use crate::path::VPath;
 use crate::quota::Holder;
+use crate::retention::RetentionPolicy;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
+use std::net::IpAddr;
 
 /// A worker that gives no sign of life for so long is taken for dead, in milliseconds.
 pub const LEASE_MILLIS: i64 = 60_000;
@@ -80,6 +84,49 @@ pub enum Task {
     },
     /// Write events into a file.
     EventExport(EventExport),
+    /// Delete a folder with everything in it.
+    DeleteFolder {
+        /// Who does.
+        by: By,
+        /// Which.
+        path: VPath,
+    },
+    /// Copy a folder with everything in it.
+    CopyFolder {
+        /// Who does.
+        by: By,
+        /// Which.
+        from: VPath,
+        /// Its new name.
+        to: VPath,
+    },
+    /// Delete what has been kept for long enough.
+    RetentionCheck {
+        /// Whose files.
+        credential: CredentialId,
+        /// Its name, for people.
+        name: String,
+        /// For how long what stays.
+        policy: RetentionPolicy,
+        /// Nothing is deleted, only told.
+        dry_run: bool,
+        /// Whether the organization gets a mail about it.
+        mail: bool,
+    },
+}
+
+/// The credential that a job works for, with what it had when it asked: a job may do what its credential still may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// Which.
+    pub credential: CredentialId,
+    /// Its name, for people.
+    pub name: String,
+    /// The API key that it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyUse>,
+    /// From where.
+    pub client_ip: IpAddr,
 }
 
 impl Task {
@@ -87,8 +134,10 @@ impl Task {
     pub fn does_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::QuotaScan { holder, .. }, Self::QuotaScan { holder: other, .. }) => holder == other,
-            (Self::EventExport(asked), Self::EventExport(other)) => asked == other,
-            _ => false,
+            (Self::RetentionCheck { credential, .. }, Self::RetentionCheck { credential: other, .. }) => {
+                credential == other
+            }
+            _ => self == other,
         }
     }
 
@@ -97,6 +146,17 @@ impl Task {
         match self {
             Self::QuotaScan { .. } => "QuotaScan",
             Self::EventExport(_) => "EventExport",
+            Self::DeleteFolder { .. } => "DeleteFolder",
+            Self::CopyFolder { .. } => "CopyFolder",
+            Self::RetentionCheck { .. } => "RetentionCheck",
+        }
+    }
+
+    /// The credential that it works for, if it does for one.
+    pub const fn by(&self) -> Option<&By> {
+        match self {
+            Self::DeleteFolder { by, .. } | Self::CopyFolder { by, .. } => Some(by),
+            Self::QuotaScan { .. } | Self::EventExport(_) | Self::RetentionCheck { .. } => None,
         }
     }
 }
@@ -164,6 +224,9 @@ pub struct Job {
     /// For people: why it failed, or what was found.
     #[serde(default)]
     pub note: String,
+    /// What was found or done, beyond numbers; whose shape is the task's.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub result: Value,
     /// Where it goes on; whose meaning is the task's.
     #[serde(default)]
     pub place: String,
@@ -187,6 +250,7 @@ impl Job {
             updated_at: now,
             progress: Progress::default(),
             note: String::new(),
+            result: Value::Null,
             place: String::new(),
             failures: 0,
             due: now.plus_millis(LEASE_MILLIS),

@@ -61,6 +61,10 @@ pub enum Right {
     SeeEvents,
     /// Writes what is found there into a file.
     ExportEvents,
+    /// For how long files stay, and what checks of that are going on.
+    SeeRetention,
+    /// Changes for how long files stay, and deletes what has been kept for long enough.
+    ChangeRetention,
 }
 
 impl Right {
@@ -69,6 +73,8 @@ impl Right {
         match self {
             Self::SeeConnections | Self::SeeQuotaScans => Scope::ReadAnalyze,
             Self::SeeEvents => Scope::ReadSearch,
+            Self::SeeRetention => Scope::ReadOrganize,
+            Self::ChangeRetention => Scope::WriteOrganize,
             Self::StartQuotaScans | Self::ExportEvents => Scope::WriteAnalyze,
             Self::SeeOrganization
             | Self::SeeCredentials
@@ -100,6 +106,7 @@ impl Right {
         match self {
             Self::SeeOrganization | Self::SeeStatus | Self::SeeJobs => Permission::ViewStatus,
             Self::SeeQuotaScans | Self::StartQuotaScans => Permission::QuotaScans,
+            Self::SeeRetention | Self::ChangeRetention => Permission::RetentionChecks,
             Self::ChangeOrganization
             | Self::SeeWebhooks
             | Self::ChangeWebhooks

@@ -5,8 +5,11 @@
 //! that nobody works on.
 
 use crate::config::{Config, ConfigError};
+use crate::files::Storage;
 use crate::queue::Handler;
-use app::jobs::{JobQueue, Pauses, Worker};
+use app::accounts::Known;
+use app::jobs::{Hands, JobQueue, Pauses, Worker};
+use app::management::run_due_policies;
 use app::settler::SettlingStores;
 use app::sweep::Sweep;
 use app::vfs::Resuming;
@@ -20,6 +23,7 @@ use store::events::Events;
 use store::jobs::Jobs;
 use store::messages::JobMessages;
 use store::objects::Objects;
+use store::records::Records;
 use store::scans::Scans;
 
 /// How long a job is worked on at a time: less than the fifteen minutes that a function may take, by what a call to S3 can.
@@ -30,6 +34,8 @@ pub const SLICE: Duration = Duration::from_secs(600);
 pub struct HousekeepingState {
     worker: Worker,
     sweep: Sweep,
+    records: Records,
+    queue: JobQueue,
 }
 
 /// Why it is called again with the same.
@@ -48,9 +54,13 @@ impl HousekeepingState {
         let queue = JobQueue::new(Jobs::new(aws), JobMessages::new(aws));
         let mut stores = SettlingStores::new(aws);
         stores.intents = stores.intents.with_lease(config.lease());
+        let Storage { records, vfs, sessions, quotas, .. } = Storage::keeping(config, aws, config.resume());
+        let hands = Hands::new(Known::new(records.clone()), vfs, sessions, quotas);
         Ok(Self {
-            worker: Worker::new(queue, objects.clone(), Scans::new(aws), Events::new(aws), SLICE),
+            worker: Worker::new(queue.clone(), (objects.clone(), Scans::new(aws), Events::new(aws)), hands, SLICE),
             sweep: Sweep::new(objects, stores, Resuming::new(aws, config.resume())),
+            records,
+            queue,
         })
     }
 
@@ -90,6 +100,11 @@ impl HousekeepingState {
     pub async fn tick(&self) {
         let now = clock::now();
         self.sweep.everything(now).await;
+        match run_due_policies(&self.records, &self.queue, now).await {
+            Ok(0) => {}
+            Ok(checks) => tracing::info!(checks, "retention policies are due"),
+            Err(error) => tracing::warn!(%error, "retention policies that are due cannot be run now"),
+        }
         match self.worker.wake(now).await {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "sent word again of jobs"),

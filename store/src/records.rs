@@ -16,6 +16,7 @@ mod idempotency;
 mod key_requests;
 mod organizations;
 mod rate_rules;
+mod retention;
 mod shares;
 mod ssh_keys;
 mod webhooks;

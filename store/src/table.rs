@@ -40,6 +40,7 @@
 //! | job | `JOB#<org>` | `<job id>`, in the order of time | Put when it is asked for, and every 2 s while somebody works on it: 2 WCU; Get, consistent: 1; list: Query, backwards; `ttl` 30 days after its end. Those that are not over: index `sweep`, partition `JOB`, by when they are due: Query, once a minute |
 //! | event, for 13 months | `EVENT#<org>#<day>#<shard>` | `<time>-<event id>` | written by the webhook function, a batch of messages at once: 1 WCU each, and again if its message comes twice; a search: Query, consistent, of the 8 partitions of a day side by side, about 125 RCU for 1,000 events that it looks at, at most 40,000 a page; `ttl` 397 days |
 //! | days that have events | `EVENTDAYS#<org>` | `<day>` | Put by each process before the day's first event; Query, consistent, once a page of a search: up to 10 RCU for 13 months; `ttl` 397 days |
+//! | retention policy | `ORG#<org>` | `RETENTION#<credential id>` | Get, consistent: 1. Index `sweep`, partition `RETENTION`, by when it is to be run: Query, once a minute |
 //! | delivery log | `DELIVERY#…` | | reserved |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
@@ -342,6 +343,14 @@ pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
 
 /// The partition of the index [`SWEEP_INDEX`] for jobs.
 pub(crate) const SWEPT_JOBS: &str = "JOB";
+
+/// The policy of a credential.
+pub(crate) fn retention(organization: &OrganizationId, credential: &CredentialId) -> Key {
+    Key::new(organization_partition(organization), format!("RETENTION#{credential}"))
+}
+
+/// The partition of the index [`SWEEP_INDEX`] for policies.
+pub(crate) const SWEPT_POLICIES: &str = "RETENTION";
 
 /// The partition of what an organization's files take.
 pub(crate) fn usage_partition(organization: &OrganizationId) -> String {

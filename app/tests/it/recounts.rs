@@ -1,7 +1,9 @@
 //! What is counted for whom, and counting it again while files come and go.
 
-use crate::world::{WHOLE, World, content, path, put};
-use app::jobs::{JobQueue, Pauses, Worker};
+use crate::world::{SWEPT, WHOLE, World, content, path, put};
+use app::accounts::Known;
+use app::jobs::{Hands, JobQueue, Pauses, Worker};
+use app::quota::Quotas;
 use app::vfs::FileSession;
 use domain::file_error::FileErrorKind::QuotaExceeded;
 use domain::folder::FolderName;
@@ -15,7 +17,10 @@ use store::clock;
 use store::events::Events;
 use store::jobs::Jobs;
 use store::messages::JobMessages;
+use store::nodes::Nodes;
+use store::records::Records;
 use store::scans::{Scans, Set};
+use store::seal::Sealer;
 use tokio_util::sync::CancellationToken;
 
 const QUICK: Pauses =
@@ -54,8 +59,17 @@ impl World {
     }
 
     fn worker(&self, slice: Duration) -> Worker {
-        let worker =
-            Worker::new(self.queue(), self.objects.clone(), Scans::new(&self.aws), Events::new(&self.aws), slice);
+        let sealer = Sealer::new("0123456789abcdef0123456789abcdef").unwrap();
+        let known = Known::new(Records::new(&self.aws, sealer));
+        let nodes = Nodes::new(&self.aws);
+        let quotas = Quotas::new(self.sessions.node().clone(), nodes, self.stores.leases.clone(), SWEPT);
+        let hands = Hands::new(known, self.vfs.clone(), self.sessions.clone(), quotas);
+        let worker = Worker::new(
+            self.queue(),
+            (self.objects.clone(), Scans::new(&self.aws), Events::new(&self.aws)),
+            hands,
+            slice,
+        );
         worker.with_pauses(QUICK)
     }
 

@@ -74,6 +74,7 @@ fn action(event: &Event) -> Option<&'static str> {
         | Topic::ShareLinkAccessFailed
         | Topic::ShareLinkLimitReached
         | Topic::AdminChanged
+        | Topic::RetentionCompleted
         | Topic::WebhookPing => None,
     }
 }
