@@ -183,7 +183,8 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-fn check_email(text: &str) -> Result<(), Invalid> {
+/// Checks an e-mail address: what is certainly none, and what could become more than one, is refused.
+pub fn check_email(text: &str) -> Result<(), Invalid> {
     let well_formed = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
     });

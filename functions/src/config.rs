@@ -4,9 +4,12 @@ use crate::files::Door;
 use app::signing::{SigningError, SigningKeys};
 use app::tickets::{SecretTooShort, Tickets};
 use domain::webhook::address::AddressPolicy;
+use domain::webhook::check_email;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 use store::aws::{Aws, AwsSettings, AwsSettingsError};
+use store::mail::MailSettings;
 use store::seal::{Sealer, SealerError};
 use zeroize::Zeroizing;
 
@@ -104,6 +107,16 @@ impl Config {
         if loopback && endpoint.is_none() {
             return Err(ConfigError::Invalid("TOWPATH_WEBHOOK_LOOPBACK", "unset unless AWS_ENDPOINT_URL is set"));
         }
+        let mail = MailSettings {
+            from: optional("TOWPATH_MAIL_FROM"),
+            folder: optional("TOWPATH_MAIL_FOLDER").map(PathBuf::from),
+        };
+        if mail.from.as_deref().is_some_and(|from| check_email(from).is_err()) {
+            return Err(ConfigError::Invalid("TOWPATH_MAIL_FROM", "an address, as towpath@example.com"));
+        }
+        if mail.folder.is_some() && endpoint.is_none() {
+            return Err(ConfigError::Invalid("TOWPATH_MAIL_FOLDER", "unset unless AWS_ENDPOINT_URL is set"));
+        }
         Ok(Self {
             sealer: Sealer::new(&required("TOWPATH_SEALING_SECRET")?)?,
             signing: Signing {
@@ -131,6 +144,7 @@ impl Config {
                 table: required("TOWPATH_TABLE")?,
                 events_queue_url: required("TOWPATH_EVENTS_QUEUE_URL")?,
                 jobs_queue_url: optional("TOWPATH_JOBS_QUEUE_URL").unwrap_or_default(),
+                mail,
             },
         })
     }
@@ -237,6 +251,10 @@ mod tests {
         pairs.push(("TOWPATH_API_URL", "https://api.example.com"));
         assert!(unsigned(&pairs).is_none());
         for (name, wrong) in [("TOWPATH_RESUME_HOURS", "8761"), ("TOWPATH_LEASE_SECONDS", "9")] {
+            let wrong = [pairs.clone(), vec![(name, wrong)]].concat();
+            assert!(config(&wrong).is_err_and(|error| error.to_string().starts_with(name)), "{name}");
+        }
+        for (name, wrong) in [("TOWPATH_MAIL_FROM", "nobody"), ("TOWPATH_MAIL_FOLDER", "/tmp/mail")] {
             let wrong = [pairs.clone(), vec![(name, wrong)]].concat();
             assert!(config(&wrong).is_err_and(|error| error.to_string().starts_with(name)), "{name}");
         }
