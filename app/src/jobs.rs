@@ -6,6 +6,7 @@
 //! as which a dead worker counts, a job begins again when a pause has passed; after [`MOST_FAILURES`] it has failed.
 
 mod recount;
+mod replay;
 mod run;
 
 pub use recount::Pauses;
@@ -15,6 +16,7 @@ use domain::job::{Job, JobId, LEASE_MILLIS, MOST_FAILURES, State, Task};
 use domain::queue_message::{JobMessage, V1};
 use domain::time::Timestamp;
 use recount::Recount;
+pub use replay::Replays;
 use run::Run;
 use std::time::Duration;
 use store::clock;
@@ -108,14 +110,15 @@ pub struct Worker {
     queue: JobQueue,
     objects: Objects,
     scans: Scans,
+    replays: Replays,
     slice: Duration,
     pauses: Pauses,
 }
 
 impl Worker {
     /// Over these stores, for `slice` at a time.
-    pub fn new(queue: JobQueue, objects: Objects, scans: Scans, slice: Duration) -> Self {
-        Self { queue, objects, scans, slice, pauses: Pauses::default() }
+    pub fn new(queue: JobQueue, objects: Objects, scans: Scans, replays: Replays, slice: Duration) -> Self {
+        Self { queue, objects, scans, replays, slice, pauses: Pauses::default() }
     }
 
     /// With other pauses of recounts, for tests.
@@ -156,7 +159,12 @@ impl Worker {
 
     async fn slice_of(&self, run: &mut Run) -> Result<Slice, String> {
         let until = Instant::now() + self.slice;
-        let Task::QuotaScan { holder, folders, .. } = run.job().task.clone();
+        let (holder, folders) = match run.job().task.clone() {
+            Task::QuotaScan { holder, folders, .. } => (holder, folders),
+            Task::WebhookReplay { webhook, since } => {
+                return self.replays.slice(&webhook, since, run, until).await.map_err(|error| error.to_string());
+            }
+        };
         let recount = Recount {
             objects: &self.objects,
             scans: &self.scans,

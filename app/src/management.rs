@@ -2,12 +2,12 @@
 //! development program call these use cases; they hold the rules, the dialects only the spelling.
 
 mod admins;
-mod announced;
 mod api_keys;
 mod caller;
 mod connections;
 mod credentials;
 mod defender;
+mod deliveries;
 mod error;
 mod folders;
 mod jobs;
@@ -44,6 +44,7 @@ pub use user_account::UserProfile;
 pub use users::{MAX_FOLDERS_WITH_RULES, ShownUser, UserChange};
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};
 
+use crate::announced;
 use crate::hashing::Hashing;
 use crate::jobs::JobQueue;
 use domain::admin::second_factor::MOST_WRONG_CODES;
@@ -57,6 +58,7 @@ use domain::webhook::address::AddressPolicy;
 use store::aws::Aws;
 use store::defender::Scores;
 use store::jobs::Jobs;
+use store::mail::Mail;
 use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
 use store::records::{Records, Versioned};
@@ -74,8 +76,9 @@ const PASSWORD_FIELD: &str = "password";
 /// The management of all organizations. Cheap to clone.
 #[derive(Clone)]
 pub struct Management {
-    records: Records,
-    messages: Messages,
+    pub(crate) records: Records,
+    pub(crate) messages: Messages,
+    mail: Mail,
     nodes: Nodes,
     scores: Scores,
     queue: JobQueue,
@@ -91,6 +94,7 @@ impl Management {
         Self {
             records,
             messages: Messages::new(aws),
+            mail: Mail::new(aws),
             nodes: Nodes::new(aws),
             scores: Scores::new(aws),
             queue: JobQueue::new(Jobs::new(aws), JobMessages::new(aws)),

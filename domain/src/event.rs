@@ -54,6 +54,12 @@ pub enum Topic {
     /// Somebody changed an account or a setting.
     #[serde(rename = "admin.changed")]
     AdminChanged,
+    /// A webhook gets no more deliveries until somebody enables it.
+    #[serde(rename = "webhook.paused")]
+    WebhookPaused,
+    /// A delivery was given up.
+    #[serde(rename = "webhook.delivery.failed")]
+    DeliveryFailed,
     /// Somebody tries a webhook out.
     #[serde(rename = "webhook.ping")]
     WebhookPing,
@@ -76,8 +82,15 @@ impl Topic {
         Self::ShareLinkAccessFailed,
         Self::ShareLinkLimitReached,
         Self::AdminChanged,
+        Self::WebhookPaused,
+        Self::DeliveryFailed,
         Self::WebhookPing,
     ];
+
+    /// Whether it is about an account or a setting ([`Event::changed`]).
+    pub const fn is_about_a_record(self) -> bool {
+        matches!(self, Self::AdminChanged | Self::WebhookPaused | Self::DeliveryFailed)
+    }
 
     /// The text that receivers subscribe to.
     pub const fn as_str(self) -> &'static str {
@@ -96,6 +109,8 @@ impl Topic {
             Self::ShareLinkAccessFailed => "share-link.access-failed",
             Self::ShareLinkLimitReached => "share-link.limit-reached",
             Self::AdminChanged => "admin.changed",
+            Self::WebhookPaused => "webhook.paused",
+            Self::DeliveryFailed => "webhook.delivery.failed",
             Self::WebhookPing => "webhook.ping",
         }
     }

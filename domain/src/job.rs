@@ -74,19 +74,30 @@ pub enum Task {
         /// The folders of the organization's tree that count for it.
         folders: Vec<VPath>,
     },
+    /// Send a webhook again what happened.
+    WebhookReplay {
+        /// Which.
+        webhook: String,
+        /// From when on, until the job was asked for.
+        since: Timestamp,
+    },
 }
 
 impl Task {
     /// Whether one of them is enough.
     pub fn does_the_same(&self, other: &Self) -> bool {
-        let (Self::QuotaScan { holder, .. }, Self::QuotaScan { holder: other, .. }) = (self, other);
-        holder == other
+        match (self, other) {
+            (Self::QuotaScan { holder, .. }, Self::QuotaScan { holder: other, .. }) => holder == other,
+            (Self::WebhookReplay { webhook, .. }, Self::WebhookReplay { webhook: other, .. }) => webhook == other,
+            (Self::QuotaScan { .. } | Self::WebhookReplay { .. }, _) => false,
+        }
     }
 
     /// As the API names it.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::QuotaScan { .. } => "QuotaScan",
+            Self::WebhookReplay { .. } => "WebhookReplay",
         }
     }
 }
@@ -125,7 +136,7 @@ impl State {
 /// What it has come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Files looked at.
+    /// Files looked at, or deliveries sent.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,

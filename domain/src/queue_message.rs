@@ -57,12 +57,24 @@ pub enum QueueMessage {
         /// What to deliver.
         delivery: Delivery,
     },
+    /// Something that people of the organization are told by mail.
+    Notice {
+        /// The version.
+        v: V1,
+        /// What happened.
+        event: Event,
+    },
 }
 
 impl QueueMessage {
     /// An event.
     pub fn event(event: Event) -> Self {
         Self::Event { v: V1, event }
+    }
+
+    /// A mail to the organization.
+    pub fn notice(event: Event) -> Self {
+        Self::Notice { v: V1, event }
     }
 
     /// A delivery.
@@ -82,6 +94,9 @@ pub struct Delivery {
     pub webhook: String,
     /// How many attempts have failed.
     pub failed_attempts: u32,
+    /// Which time it is sent again on demand; none the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<String>,
     /// Not before this: waits longer than a queue can delay a message are made of several hops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,

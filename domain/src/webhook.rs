@@ -2,9 +2,13 @@
 
 pub mod address;
 pub mod body;
+pub mod delivery;
+pub mod health;
+pub mod people;
 pub mod schedule;
 pub mod signature;
 
+pub use delivery::delivery_id;
 pub use signature::WebhookSecret;
 
 use crate::digest::derived_id;
@@ -47,7 +51,7 @@ pub enum WebhookType {
 pub enum WebhookState {
     /// It is.
     Enabled,
-    /// It is not; its events are not sent later.
+    /// It is not; its events are kept in the delivery log.
     Paused,
 }
 
@@ -87,6 +91,9 @@ pub struct Webhook {
     pub topics: Vec<Topic>,
     /// Whether it is served.
     pub state: WebhookState,
+    /// Why Towpath has paused it; nothing if somebody else did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_reason: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -98,9 +105,6 @@ impl Webhook {
     /// old name is gone and the new one is there. The parts have ids of their own, made from the
     /// event's, so that a repeated announcement is still recognised.
     pub fn announcements(&self, event: &Event) -> Vec<Event> {
-        if self.state != WebhookState::Enabled {
-            return Vec::new();
-        }
         if self.topics.contains(&event.topic) {
             return vec![event.clone()];
         }
@@ -122,11 +126,6 @@ impl Webhook {
             .filter(|part| self.topics.contains(&part.topic))
             .collect()
     }
-}
-
-/// The id of the delivery of an event to a webhook: a hash of both, so that duplicates collapse.
-pub fn delivery_id(event_id: &str, webhook_id: &str) -> String {
-    derived_id(&["delivery", event_id, webhook_id])
 }
 
 /// Parses a topic that a webhook may subscribe to.

@@ -2,11 +2,12 @@
 //!
 //! It is called in two ways: with messages of the jobs queue, one at a time, because a job may take all the time that a function
 //! has; and by a schedule, once a minute, to finish what crashes left, to end what was abandoned, and to send word again of jobs
-//! that nobody works on.
+//! that nobody works on and of deliveries that are due.
 
 use crate::config::{Config, ConfigError};
 use crate::queue::Handler;
-use app::jobs::{JobQueue, Pauses, Worker};
+use app::deliveries::Deliveries;
+use app::jobs::{JobQueue, Pauses, Replays, Worker};
 use app::settler::SettlingStores;
 use app::sweep::Sweep;
 use app::vfs::Resuming;
@@ -17,8 +18,9 @@ use std::time::Duration;
 use store::aws::Aws;
 use store::clock;
 use store::jobs::Jobs;
-use store::messages::JobMessages;
+use store::messages::{JobMessages, Messages};
 use store::objects::Objects;
+use store::records::Records;
 use store::scans::Scans;
 
 /// How long a job is worked on at a time: less than the fifteen minutes that a function may take, by what a call to S3 can.
@@ -28,6 +30,7 @@ pub const SLICE: Duration = Duration::from_secs(600);
 #[derive(Clone)]
 pub struct HousekeepingState {
     worker: Worker,
+    deliveries: Deliveries,
     sweep: Sweep,
 }
 
@@ -45,10 +48,18 @@ impl HousekeepingState {
         config.jobs_queue()?;
         let objects = Objects::new(aws);
         let queue = JobQueue::new(Jobs::new(aws), JobMessages::new(aws));
+        let (records, messages) = (Records::new(aws, config.sealer.clone()), Messages::new(aws));
         let mut stores = SettlingStores::new(aws);
         stores.intents = stores.intents.with_lease(config.lease());
         Ok(Self {
-            worker: Worker::new(queue, objects.clone(), Scans::new(aws), SLICE),
+            worker: Worker::new(
+                queue,
+                objects.clone(),
+                Scans::new(aws),
+                Replays::new(records.clone(), messages.clone()),
+                SLICE,
+            ),
+            deliveries: Deliveries::new(records, messages),
             sweep: Sweep::new(objects, stores, Resuming::new(aws, config.resume())),
         })
     }
@@ -87,6 +98,11 @@ impl HousekeepingState {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "sent word again of jobs"),
             Err(error) => tracing::warn!(%error, "jobs that wait cannot be found now"),
+        }
+        match self.deliveries.wake(now).await {
+            Ok(0) => {}
+            Ok(deliveries) => tracing::info!(deliveries, "sent word of deliveries that are due"),
+            Err(error) => tracing::warn!(%error, "deliveries that are due cannot be found now"),
         }
     }
 }

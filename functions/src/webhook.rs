@@ -7,13 +7,16 @@
 
 mod deliver;
 mod egress;
+mod letter;
 
 pub use egress::{Egress, EgressError};
 
 use crate::queue::Handler;
-use domain::event::Event;
+use app::deliveries::Deliveries;
+use domain::event::{Event, Topic};
 use domain::queue_message::{Content, Delivery, QueueMessage};
-use domain::webhook::delivery_id;
+use domain::webhook::{WebhookState as State, delivery_id};
+use store::mail::Mail;
 use store::messages::{MAX_DELAY_SECONDS, Messages};
 use store::records::Records;
 
@@ -22,6 +25,8 @@ use store::records::Records;
 pub struct WebhookState {
     records: Records,
     messages: Messages,
+    deliveries: Deliveries,
+    mail: Mail,
     egress: Egress,
 }
 
@@ -29,12 +34,13 @@ pub struct WebhookState {
 type Failed = String;
 
 impl WebhookState {
-    /// On these records and this queue, with this way out.
-    pub fn new(records: Records, messages: Messages, egress: Egress) -> Self {
-        Self { records, messages, egress }
+    /// On these records and this queue, with these ways out.
+    pub fn new(records: Records, messages: Messages, mail: Mail, egress: Egress) -> Self {
+        let deliveries = Deliveries::new(records.clone(), messages.clone());
+        Self { records, messages, deliveries, mail, egress }
     }
 
-    /// One message for each webhook that wants to hear of the event.
+    /// One message for each webhook that wants to hear of the event; for those that are paused, a record that they missed it.
     async fn fan_out(&self, event: &Event) -> Result<(), Failed> {
         let webhooks = self.records.webhooks(&event.organization).await.map_err(|error| error.to_string())?;
         let mut messages = Vec::new();
@@ -42,21 +48,28 @@ impl WebhookState {
             let webhook = webhook.value;
             for event in webhook.announcements(event) {
                 let delivery = Delivery {
-                    id: delivery_id(&event.id, &webhook.id),
+                    id: delivery_id(event.created_at, &event.id, &webhook.id),
                     organization: event.organization.clone(),
                     webhook: webhook.id.clone(),
                     failed_attempts: 0,
+                    round: None,
                     not_before: None,
                     content: Content::Event { event: Box::new(event) },
                 };
-                messages.push((QueueMessage::delivery(delivery), 0));
+                match webhook.state {
+                    State::Enabled => messages.push((QueueMessage::delivery(delivery), 0)),
+                    State::Paused => self.deliveries.missed(delivery).await.map_err(|error| error.to_string())?,
+                }
             }
+        }
+        if event.topic == Topic::WebhookPaused {
+            // in a message of its own, so that nothing else waits for mail
+            messages.push((QueueMessage::notice(event.clone()), 0));
         }
         self.messages.send(&messages).await.map_err(|error| error.to_string())
     }
 
-    /// Puts a delivery back for later. SQS delays by 15 minutes at most, so longer waits are several hops: 96 for a
-    /// day, which costs less than a hundredth of a cent.
+    /// Puts a delivery back for later; at most 15 minutes, which is what SQS knows. Longer waits stand in its record.
     async fn put_back(&self, delivery: Delivery) -> Result<(), Failed> {
         let now = store::clock::now();
         let wait = delivery.not_before.map_or(0, |at| at.millis().saturating_sub(now.millis()).max(0) / 1000 + 1);
@@ -73,6 +86,7 @@ impl Handler for WebhookState {
         match serde_json::from_str(body).map_err(|error| error.to_string())? {
             QueueMessage::Event { event, .. } => self.fan_out(&event).await,
             QueueMessage::Delivery { delivery, .. } => self.deliver(delivery).await,
+            QueueMessage::Notice { event, .. } => self.notice(&event).await,
         }
     }
 }

@@ -34,6 +34,7 @@ RESOURCES = {
     "{'Ref': 'BucketKeyArn'}": "bucket-key",
     "{'Ref': 'EventsQueueArn'}": "events-queue",
     "{'Ref': 'JobsQueueArn'}": "jobs-queue",
+    "{'Fn::Sub': 'arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*'}": "mail",
 }
 
 # What an operation needs: https://docs.aws.amazon.com/service-authorization/
@@ -59,6 +60,7 @@ NEEDS = {
     "s3 PutObject": [("files", "s3:PutObject")],
     "s3 UploadPart": [("files", "s3:PutObject")],
     "s3 UploadPartCopy": [("files", "s3:GetObject"), ("files", "s3:PutObject")],
+    "sesv2 SendEmail": [("mail", "ses:SendEmail"), ("mail", "ses:SendRawEmail")],
     # to which queue, see QUEUES
     "sqs SendMessageBatch": [],
     # linked into every program with the SDK's clients: directory buckets and roles of profiles, neither of which exist here
@@ -118,7 +120,7 @@ def called(part):
         kinds = set(re.findall(r"aws_sdk_dynamodb::types::_\w+::(Put|Update|Delete|ConditionCheck)Builder::build\b", symbols(part)))
         assert kinds, f"{part} writes transactions of nothing"
         found |= {("table", WRITES[kind]) for kind in kinds}
-    if any(asks in symbols(part) for asks in ["store::intents::Intents::overdue", "store::jobs::Jobs::due"]):
+    if any(asks in symbols(part) for asks in ["store::intents::Intents::overdue", "store::jobs::Jobs::due", "Records::due_deliveries"]):
         found.add(("index", "dynamodb:Query"))
     sends = {queue for queue, sender in QUEUES.items() if sender in symbols(part)}
     assert bool(sends) == ("sqs SendMessageBatch" in operations(part)), f"{part} sends to {sends}"
@@ -138,11 +140,11 @@ def test_the_table_is_what_the_program_calls(part):
     assert own == called(part)
 
 
-def test_two_places_ask_the_index():
+def test_three_places_ask_the_index():
     """What `called` looks for."""
     found = [path.name for path in (ROOT / "store/src").rglob("*.rs")
              for _ in re.finditer(r"\.index_name\(", path.read_text())]
-    assert sorted(found) == ["create.rs", "intents.rs", "jobs.rs"], "one makes it"
+    assert sorted(found) == ["create.rs", "deliveries.rs", "intents.rs", "jobs.rs"], "one makes it"
 
 
 def every_role():
@@ -159,6 +161,7 @@ def test_no_role_has_more_than_its_policies():
 
 def test_wildcards_are_those_that_cannot_be_names():
     allowed = {("StartRole", "*", ("ecr:GetAuthorizationToken",)),
+               ("WebhookRole", "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*", None),
                *((role, "${BucketArn}/*/files/*", None) for role in ["FilesRole", "ShareRole", "HousekeepingRole", "NodeRole"])}
     for file, name, role in every_role():
         for policy in role["Policies"]:

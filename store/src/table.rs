@@ -38,7 +38,8 @@
 //! | failed logins of a credential at an address | `DEFENDER#<org>` | `<host>#<credential id>` | the same; those of an organization: Query |
 //! | bans | `BANS` | `<host>#<org>#<credential id>` | Put; all: Query, consistent, by each node every 5 s: 1 where there are none; `ttl` at their end |
 //! | job | `JOB#<org>` | `<job id>`, in the order of time | Put when it is asked for, and every 2 s while somebody works on it: 2 WCU; Get, consistent: 1; list: Query, backwards; `ttl` 30 days after its end. Those that are not over: index `sweep`, partition `JOB`, by when they are due: Query, once a minute |
-//! | delivery log | `DELIVERY#…` | | reserved |
+//! | delivery log | `DELIVERY#<org>#<webhook>` | `<delivery id>`, in the order of time | for each attempt a conditional Put before and one after it, of 1 to 30 KB: 2 WCU and more; where the webhook is paused, one Put for each event; Get, consistent: 1 for each retry; list: Query, backwards; `ttl` 30 days after the last change. What waits for another attempt: index `sweep`, partition `DELIVERY#<shard>`, by when it is due: Query, 16 shards, once a minute |
+//! | failures of a webhook | `HOOKHEALTH#<org>` | `<webhook id>` | only while it fails. Get, consistent: 1, after each attempt; Update at a failure, in the transaction that notes the delivery; Delete at a success; `ttl` 30 days |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
 //! 4 RCU, two or three round trips deep. A request with an API key or a token is one Update, then its data.
@@ -246,6 +247,26 @@ pub(crate) fn account_auth(id: &AccountId) -> Key {
 /// A webhook.
 pub(crate) fn webhook(organization: &OrganizationId, id: &str) -> Key {
     listed(organization, ListOf::Webhooks, id)
+}
+
+/// The partition of a webhook's deliveries.
+pub(crate) fn deliveries(organization: &OrganizationId, webhook: &str) -> String {
+    format!("DELIVERY#{organization}#{webhook}")
+}
+
+/// A delivery.
+pub(crate) fn delivery(organization: &OrganizationId, webhook: &str, id: &str) -> Key {
+    Key::new(deliveries(organization, webhook), id)
+}
+
+/// The partition of the index [`SWEEP_INDEX`] for deliveries.
+pub(crate) fn swept_deliveries(shard: u8) -> String {
+    format!("DELIVERY#{:02}", shard % SWEEP_SHARDS)
+}
+
+/// The failures of a webhook.
+pub(crate) fn webhook_health(organization: &OrganizationId, webhook: &str) -> Key {
+    Key::new(format!("HOOKHEALTH#{organization}"), webhook)
 }
 
 /// An admin.

@@ -1,7 +1,7 @@
 //! What is counted for whom, and counting it again while files come and go.
 
 use crate::world::{WHOLE, World, content, path, put};
-use app::jobs::{JobQueue, Pauses, Worker};
+use app::jobs::{JobQueue, Pauses, Replays, Worker};
 use app::vfs::FileSession;
 use domain::file_error::FileErrorKind::QuotaExceeded;
 use domain::folder::FolderName;
@@ -13,8 +13,10 @@ use domain::quota::{Counted, Holder, Quota};
 use std::time::Duration;
 use store::clock;
 use store::jobs::Jobs;
-use store::messages::JobMessages;
+use store::messages::{JobMessages, Messages};
+use store::records::Records;
 use store::scans::{Scans, Set};
+use store::seal::Sealer;
 use tokio_util::sync::CancellationToken;
 
 const QUICK: Pauses =
@@ -53,7 +55,9 @@ impl World {
     }
 
     fn worker(&self, slice: Duration) -> Worker {
-        let worker = Worker::new(self.queue(), self.objects.clone(), Scans::new(&self.aws), slice);
+        let sealer = Sealer::new("a secret of at least 32 characters").unwrap_or_else(|error| panic!("{error}"));
+        let replays = Replays::new(Records::new(&self.aws, sealer), Messages::new(&self.aws));
+        let worker = Worker::new(self.queue(), self.objects.clone(), Scans::new(&self.aws), replays, slice);
         worker.with_pauses(QUICK)
     }
 

@@ -5,6 +5,7 @@ use functions::config::{Config, start_logging};
 use functions::queue::Handler as _;
 use functions::webhook::{Egress, WebhookState};
 use lambda_runtime::{LambdaEvent, service_fn};
+use store::mail::Mail;
 use store::messages::Messages;
 use store::records::Records;
 
@@ -14,7 +15,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::from_environment()?;
     let aws = config.connect().await?;
     let records = Records::new(&aws, config.sealer.clone());
-    let state = WebhookState::new(records, Messages::new(&aws), Egress::new(config.address_policy)?);
+    let state = WebhookState::new(records, Messages::new(&aws), Mail::new(&aws), Egress::new(config.address_policy)?);
     let handle = |event: LambdaEvent<SqsEvent>| {
         let state = state.clone();
         async move { Ok::<_, lambda_runtime::Error>(state.handle(event.payload).await) }

@@ -47,7 +47,7 @@ pub(super) async fn scan(State(state): State<ManagementState>, Call(caller): Cal
 }
 
 /// 202 with the job, and where it is.
-fn accepted(job: &Job) -> Response {
+pub(super) fn accepted(job: &Job) -> Response {
     let mut response = (StatusCode::ACCEPTED, Json(show(job))).into_response();
     let place = format!("/organizations/{}/jobs/{}", job.organization, job.id);
     if let Ok(place) = HeaderValue::from_str(&place) {
@@ -57,11 +57,13 @@ fn accepted(job: &Job) -> Response {
 }
 
 fn show(job: &Job) -> Value {
-    let Task::QuotaScan { holder, name, .. } = &job.task;
-    let subject = match holder {
-        Holder::Organization => json!({ "Type": "Organization" }),
-        Holder::Credential(id) => json!({ "Type": "Credential", "Id": id, "Name": name }),
-        Holder::Folder(name) => json!({ "Type": "Folder", "Name": name }),
+    let subject = match &job.task {
+        Task::QuotaScan { holder: Holder::Organization, .. } => json!({ "Type": "Organization" }),
+        Task::QuotaScan { holder: Holder::Credential(id), name, .. } => {
+            json!({ "Type": "Credential", "Id": id, "Name": name })
+        }
+        Task::QuotaScan { holder: Holder::Folder(name), .. } => json!({ "Type": "Folder", "Name": name }),
+        Task::WebhookReplay { webhook, .. } => json!({ "Type": "Webhook", "Id": webhook }),
     };
     json!({
         "Id": job.id,

@@ -6,6 +6,7 @@ mod admins;
 mod api_keys;
 mod connections;
 mod defender;
+mod deliveries;
 mod files;
 mod folders;
 mod idempotency;

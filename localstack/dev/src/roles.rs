@@ -20,6 +20,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 use store::defender::Scores;
+use store::mail::Mail;
 use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
 use store::records::Records;
@@ -93,7 +94,7 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let files = FilesState::build(&config, &aws)?;
     let share = ShareState::build(&config, &aws)?;
     let router = functions::router(management, TokenState::new(accounts, tokens), files, share);
-    let webhooks = WebhookState::new(records, messages.clone(), Egress::new(config.address_policy)?);
+    let webhooks = WebhookState::new(records, messages.clone(), Mail::new(&aws), Egress::new(config.address_policy)?);
     let housekeeping = HousekeepingState::build(&config, &aws)?;
     let (stop, stopped) = watch::channel(false);
     let until_stopped = || {

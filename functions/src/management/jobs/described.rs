@@ -14,12 +14,14 @@ pub(crate) fn id() -> Shape {
 
 pub(crate) fn describe(api: &mut Api) {
     let mut api = api.tag("Jobs", "What takes longer than an answer may: it is begun, and looked at until it is over.");
-    let subject =
-        record().has("Type", one_of(["Organization", "Credential", "Folder"])).may("Id", text()).may("Name", text());
-    let progress = record().has("Files", count()).has("Bytes", count());
+    let subject = record()
+        .has("Type", one_of(["Organization", "Credential", "Folder", "Webhook"]))
+        .may("Id", text())
+        .may("Name", text());
+    let progress = record().has("Files", count().about("Of a replay: deliveries.")).has("Bytes", count());
     let job = record()
         .has("Id", id())
-        .has("Kind", one_of(["QuotaScan"]))
+        .has("Kind", one_of(["QuotaScan", "WebhookReplay"]))
         .has("Subject", subject)
         .has("State", one_of(["Queued", "Running", "Succeeded", "Failed"]))
         .has("Progress", progress)
