@@ -97,6 +97,9 @@ pub struct Delivery {
     /// Which time it is sent again on demand; none the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<String>,
+    /// Whether it is in the queue for slow receivers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slow: bool,
     /// Not before this: waits longer than a queue can delay a message are made of several hops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,

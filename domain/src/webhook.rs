@@ -31,6 +31,9 @@ const MAX_URL_BYTES: usize = 2048;
 /// After a rotation the old secret signs as well for this long.
 pub const ROTATION_OVERLAP_MILLIS: i64 = 24 * 3600 * 1000;
 
+/// For how long a receiver that did not answer in time has a lane of its own, in milliseconds.
+pub const SLOW_MILLIS: i64 = 3_600_000;
+
 /// The kind of receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -94,6 +97,9 @@ pub struct Webhook {
     /// Why Towpath has paused it; nothing if somebody else did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_reason: Option<String>,
+    /// Until when its deliveries have a lane of their own, because its receiver did not answer in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_until: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -101,6 +107,11 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Whether others must not wait for its receiver.
+    pub fn is_slow(&self, now: Timestamp) -> bool {
+        self.slow_until.is_some_and(|until| now < until)
+    }
+
     /// What this webhook is told about an event: nothing, the event, or for a rename it has not subscribed to, that the
     /// old name is gone and the new one is there. The parts have ids of their own, made from the
     /// event's, so that a repeated announcement is still recognised.

@@ -143,6 +143,7 @@ impl Config {
                 bucket_owner: optional("TOWPATH_BUCKET_OWNER"),
                 table: required("TOWPATH_TABLE")?,
                 events_queue_url: required("TOWPATH_EVENTS_QUEUE_URL")?,
+                slow_events_queue_url: optional("TOWPATH_SLOW_EVENTS_QUEUE_URL").unwrap_or_default(),
                 jobs_queue_url: optional("TOWPATH_JOBS_QUEUE_URL").unwrap_or_default(),
                 mail,
             },

@@ -1,7 +1,8 @@
 //! The webhook function: events in, deliveries out.
 //!
 //! Two stages over one queue. An event becomes one message for each webhook that wants it; a delivery is one HTTP
-//! request. So a receiver that is slow or dead delays no other, and a failed stage is repeated alone. What cannot be
+//! request. A receiver that does not answer in time has its deliveries in a second queue for an hour, which others do not wait in; and a
+//! failed stage is repeated alone. What cannot be
 //! read, or whose dependencies fail, is reported as failed, so that SQS gives it again and in the end moves it to the
 //! dead-letter queue.
 
@@ -43,7 +44,8 @@ impl WebhookState {
     /// One message for each webhook that wants to hear of the event; for those that are paused, a record that they missed it.
     async fn fan_out(&self, event: &Event) -> Result<(), Failed> {
         let webhooks = self.records.webhooks(&event.organization).await.map_err(|error| error.to_string())?;
-        let mut messages = Vec::new();
+        let now = store::clock::now();
+        let (mut messages, mut slow) = (Vec::new(), Vec::new());
         for webhook in webhooks {
             let webhook = webhook.value;
             for event in webhook.announcements(event) {
@@ -53,10 +55,12 @@ impl WebhookState {
                     webhook: webhook.id.clone(),
                     failed_attempts: 0,
                     round: None,
+                    slow: webhook.is_slow(now),
                     not_before: None,
                     content: Content::Event { event: Box::new(event) },
                 };
                 match webhook.state {
+                    State::Enabled if delivery.slow => slow.push((QueueMessage::delivery(delivery), 0)),
                     State::Enabled => messages.push((QueueMessage::delivery(delivery), 0)),
                     State::Paused => self.deliveries.missed(delivery).await.map_err(|error| error.to_string())?,
                 }
@@ -66,6 +70,7 @@ impl WebhookState {
             // in a message of its own, so that nothing else waits for mail
             messages.push((QueueMessage::notice(event.clone()), 0));
         }
+        self.messages.send_slow(&slow).await.map_err(|error| error.to_string())?;
         self.messages.send(&messages).await.map_err(|error| error.to_string())
     }
 
@@ -74,7 +79,10 @@ impl WebhookState {
         let now = store::clock::now();
         let wait = delivery.not_before.map_or(0, |at| at.millis().saturating_sub(now.millis()).max(0) / 1000 + 1);
         let delay = u32::try_from(wait).unwrap_or(MAX_DELAY_SECONDS).min(MAX_DELAY_SECONDS);
-        self.messages.send(&[(QueueMessage::delivery(delivery), delay)]).await.map_err(|error| error.to_string())
+        let slow = delivery.slow;
+        let message = [(QueueMessage::delivery(delivery), delay)];
+        let sent = if slow { self.messages.send_slow(&message).await } else { self.messages.send(&message).await };
+        sent.map_err(|error| error.to_string())
     }
 }
 

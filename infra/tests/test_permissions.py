@@ -33,6 +33,7 @@ RESOURCES = {
     "{'Fn::Sub': '${BucketArn}/*/files/*'}": "files",
     "{'Ref': 'BucketKeyArn'}": "bucket-key",
     "{'Ref': 'EventsQueueArn'}": "events-queue",
+    "{'Ref': 'SlowEventsQueueArn'}": "slow-events-queue",
     "{'Ref': 'JobsQueueArn'}": "jobs-queue",
     "{'Fn::Sub': 'arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*'}": "mail",
 }
@@ -72,7 +73,8 @@ WRITES = {"Put": "dynamodb:PutItem", "Update": "dynamodb:UpdateItem", "Delete": 
           "ConditionCheck": "dynamodb:ConditionCheckItem"}
 
 # Who sends to which.
-QUEUES = {"events-queue": "store::messages::Messages::send", "jobs-queue": "store::messages::JobMessages::send"}
+QUEUES = {"events-queue": "store::messages::Messages::send::", "slow-events-queue": "store::messages::Messages::send_slow",
+          "jobs-queue": "store::messages::JobMessages::send"}
 
 
 def statements(part):

@@ -30,6 +30,8 @@ pub struct AwsSettings {
     pub table: String,
     /// `TOWPATH_EVENTS_QUEUE_URL`.
     pub events_queue_url: String,
+    /// `TOWPATH_SLOW_EVENTS_QUEUE_URL`: for deliveries to slow receivers. Empty: they go the way of all others.
+    pub slow_events_queue_url: String,
     /// `TOWPATH_JOBS_QUEUE_URL`, where jobs are asked for or worked on.
     pub jobs_queue_url: String,
     /// `TOWPATH_MAIL_FROM` and `TOWPATH_MAIL_FOLDER`, where mail is sent.

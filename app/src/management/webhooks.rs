@@ -90,6 +90,7 @@ impl Management {
             topics: vec![Topic::FileCreated, Topic::FileDeleted, Topic::FileDownloaded],
             state: WebhookState::Enabled,
             pause_reason: None,
+            slow_until: None,
             created_at: now,
             updated_at: now,
         };
@@ -171,6 +172,7 @@ impl Management {
             webhook: webhook.id,
             failed_attempts: 0,
             round: None,
+            slow: false,
             not_before: None,
             content: Content::Ping { id: ping, created_at: now, actor: caller.actor() },
         };

@@ -134,6 +134,7 @@ mod tests {
             webhook: "w".into(),
             failed_attempts: 0,
             round: None,
+            slow: false,
             not_before: None,
             content: Content::Event { event: Box::new(event) },
         }

@@ -151,7 +151,8 @@ impl Logged {
     /// A record of what has not been tried.
     pub fn new(delivery: Delivery, status: Status, now: Timestamp) -> Self {
         Self {
-            delivery,
+            // which queue a message is in concerns that message alone
+            delivery: Delivery { slow: false, not_before: None, ..delivery },
             status,
             attempts: Vec::new(),
             tried: 0,

@@ -10,7 +10,7 @@ use domain::webhook::body::body;
 use domain::webhook::delivery::{Attempt, kept_answer};
 use domain::webhook::people;
 use domain::webhook::schedule::{Next, Outcome, next};
-use domain::webhook::{Webhook, WebhookSecret, WebhookState as State, WebhookType};
+use domain::webhook::{SLOW_MILLIS, Webhook, WebhookSecret, WebhookState as State, WebhookType};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -33,6 +33,9 @@ impl WebhookState {
             tracing::info!(delivery = delivery.id, "the webhook is gone");
             return Ok(());
         };
+        if webhook.is_slow(now) && !delivery.slow {
+            return self.put_back(Delivery { slow: true, not_before: None, ..delivery }).await;
+        }
         let claimed = match self.deliveries.claim(&delivery, now).await.map_err(failed)? {
             Claimed::Yours(claimed) => *claimed,
             Claimed::Later(until) => {
@@ -60,6 +63,10 @@ impl WebhookState {
             ?next,
             "tried a delivery"
         );
+        if outcome == Outcome::TimedOut && !webhook.is_slow(now.plus_millis(SLOW_MILLIS / 2)) {
+            let until = now.plus_millis(SLOW_MILLIS);
+            self.records.note_slow(&webhook.organization, &webhook.id, until).await.map_err(failed)?;
+        }
         let later = self.deliveries.tried(&webhook, claimed, attempt, next).await.map_err(failed)?;
         match later {
             Some((delivery, _)) => self.put_back(delivery).await,

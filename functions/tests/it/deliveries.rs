@@ -7,7 +7,10 @@ use domain::queue_message::{Content, Delivery, QueueMessage};
 use domain::webhook::delivery::{LEASE_MILLIS, Logged, Status, delivery_id};
 use functions::queue::Handler as _;
 use serde_json::{Value, json};
+use std::time::Duration;
 use store::clock;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 impl World {
     /// Makes a webhook; answers its path.
@@ -312,6 +315,7 @@ async fn what_is_due_and_has_no_message_is_sent_each_minute() {
         webhook: id.to_owned(),
         failed_attempts: 3,
         round: None,
+        slow: false,
         not_before: None,
         content: Content::Event { event: Box::new(event) },
     };
@@ -375,4 +379,71 @@ async fn chats_and_mail_get_forms_of_their_own() {
     }
     assert_eq!(statuses(&world.log(&slack, "").await), ["Succeeded"; 3]);
     std::fs::remove_dir_all(&world.mail).unwrap();
+}
+
+/// A receiver that writes what it likes, for as long as it likes.
+async fn raw_receiver(head: &'static str, piece: &'static [u8], pause: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let mut written = stream.write_all(head.as_bytes()).await;
+                while written.is_ok() {
+                    written = stream.write_all(piece).await;
+                    tokio::time::sleep(pause).await;
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_receiver_can_hold_an_attempt_neither_by_drops_nor_by_floods() {
+    let world = World::start().await;
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let flood = raw_receiver(chunked, b"8\r\nbytes...\r\n", Duration::ZERO).await;
+    let drops = raw_receiver(chunked, b"1\r\nx\r\n", Duration::from_millis(500)).await;
+    let headless = raw_receiver("HTTP/1.1 200 OK\r\n", b"x", Duration::from_millis(500)).await;
+    let metadata = "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest/\r\ncontent-length: 0\r\n\r\n";
+    let redirect = raw_receiver(metadata, b"", Duration::from_millis(500)).await;
+    let mut hooks = Vec::new();
+    for url in [flood, drops, headless, redirect] {
+        let receiver = Receiver { url, got: tokio::sync::mpsc::channel(1).1 };
+        hooks.push(world.hook(&receiver, &json!({})).await);
+    }
+    world.happens().await;
+    while !world.batch().await.iter().any(|body| body.contains("\"delivery\"")) {}
+    let mut ends = Vec::new();
+    for hook in &hooks {
+        let log = world.log(hook, "").await.body;
+        let attempt = &log[0]["Attempts"][0];
+        let kept = attempt["ResponseBody"].as_str().unwrap().len();
+        let error = attempt["Error"].as_str().unwrap_or_default().to_owned();
+        ends.push((
+            log[0]["Status"].as_str().unwrap().to_owned(),
+            kept,
+            error,
+            attempt["DurationMs"].as_u64().unwrap(),
+        ));
+    }
+    let [flood, drops, headless, redirect] = ends.as_slice() else { panic!("{ends:?}") };
+    assert!(flood.0 == "Succeeded" && flood.1 == 1024 && flood.3 < 2500, "{flood:?}");
+    assert!(drops.0 == "Succeeded" && drops.1 < 10 && drops.3 < 3500, "{drops:?}");
+    assert_eq!((headless.0.as_str(), headless.2.as_str()), ("Retrying", "no answer within 10 s"));
+    assert!((9_900..11_500).contains(&headless.3), "{headless:?}");
+    assert_eq!(redirect.0, "Failed");
+
+    // who was not answered in time has a lane of its own
+    let id = hooks[2].rsplit('/').next().unwrap();
+    assert!(world.records.webhook(&world.organization, id).await.unwrap().unwrap().value.is_slow(clock::now()));
+    world.happens().await;
+    while !world.batch().await.is_empty() {}
+    let slow = world.messages.slow_queue().receive(0, 10).await.unwrap();
+    assert_eq!(slow.len(), 1);
+    let QueueMessage::Delivery { delivery, .. } = serde_json::from_str(&slow[0].body).unwrap() else { panic!() };
+    assert!(delivery.slow && delivery.webhook == id);
 }

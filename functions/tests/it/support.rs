@@ -155,6 +155,8 @@ impl World {
         settings.events_queue_url = queue.queue_url.unwrap();
         let jobs = aws.sqs.create_queue().queue_name("jobs").send().await.unwrap();
         settings.jobs_queue_url = jobs.queue_url.unwrap();
+        let slow = aws.sqs.create_queue().queue_name("events-slow").send().await.unwrap();
+        settings.slow_events_queue_url = slow.queue_url.unwrap();
         let mail = std::env::temp_dir().join(format!("towpath-mail-{}", uuid_text(store::clock::random())));
         settings.mail.folder = Some(mail.clone());
         let aws = Aws::connect(settings).await.unwrap();

@@ -152,6 +152,7 @@ fn variables_for(
         ("TOWPATH_BUCKET_OWNER", aws.bucket_owner.clone().unwrap_or_default()),
         ("TOWPATH_TABLE", aws.table.clone()),
         ("TOWPATH_EVENTS_QUEUE_URL", aws.events_queue_url.clone()),
+        ("TOWPATH_SLOW_EVENTS_QUEUE_URL", aws.slow_events_queue_url.clone()),
         ("TOWPATH_JOBS_QUEUE_URL", aws.jobs_queue_url.clone()),
         ("TOWPATH_SEALING_SECRET", secrets.sealing.clone()),
         ("TOWPATH_HOST_KEY_SECRET", secrets.host_key.clone()),

@@ -28,6 +28,8 @@ use tokio::sync::watch;
 
 /// How many batches of messages are handled at the same time, as Lambda would run that many instances.
 const POLLERS: usize = 5;
+/// The same for deliveries to slow receivers.
+const SLOW_POLLERS: usize = 2;
 /// The same for jobs.
 const WORKERS: usize = 2;
 /// How often the housekeeping function is called.
@@ -107,6 +109,8 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let events = messages.queue();
     let deliver = || tokio::spawn(poll_queue(events.clone(), 10, webhooks.clone(), until_stopped()));
     let mut pollers: Vec<_> = (0..POLLERS).map(|_| deliver()).collect();
+    let slow = || tokio::spawn(poll_queue(messages.slow_queue().clone(), 10, webhooks.clone(), until_stopped()));
+    pollers.extend((0..SLOW_POLLERS).map(|_| slow()));
     let jobs = JobMessages::new(&aws);
     let work = || tokio::spawn(poll_queue(jobs.queue().clone(), 1, housekeeping.clone(), until_stopped()));
     pollers.extend((0..WORKERS).map(|_| work()));

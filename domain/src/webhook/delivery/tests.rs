@@ -16,6 +16,7 @@ fn message() -> Delivery {
         webhook: "w".into(),
         failed_attempts: 0,
         round: None,
+        slow: false,
         not_before: None,
         content: Content::Event { event: Box::new(event) },
     }
