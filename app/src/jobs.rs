@@ -5,19 +5,27 @@
 //! Word that is lost, and a worker that dies, are found by [`Worker::wake`], which is to be called once a minute. After a failure,
 //! as which a dead worker counts, a job begins again when a pause has passed; after [`MOST_FAILURES`] it has failed.
 
+mod folders;
+mod hands;
 mod recount;
 mod replay;
+mod retention;
 mod run;
 
+pub use hands::Hands;
 pub use recount::Pauses;
+pub use replay::Replays;
 
 use domain::id::OrganizationId;
 use domain::job::{Job, JobId, LEASE_MILLIS, MOST_FAILURES, State, Task};
 use domain::queue_message::{JobMessage, V1};
 use domain::time::Timestamp;
+use folders::FolderError;
+use hands::OpenError;
 use recount::Recount;
-pub use replay::Replays;
+use retention::Check;
 use run::Run;
+use serde_json::Value;
 use std::time::Duration;
 use store::clock;
 use store::jobs::Jobs;
@@ -64,12 +72,24 @@ impl JobQueue {
 
     /// Asks for a job. It will be done: if its word gets lost, within two minutes.
     pub async fn ask(&self, organization: &OrganizationId, task: Task, asked_by: String) -> Result<Job, AskError> {
+        self.ask_with(organization, task, asked_by, Value::Null).await
+    }
+
+    /// The same with what is known of its result already.
+    pub async fn ask_with(
+        &self,
+        organization: &OrganizationId,
+        task: Task,
+        asked_by: String,
+        result: Value,
+    ) -> Result<Job, AskError> {
         let (known, _) = self.jobs.list(organization, None, LOOKED_AT).await?;
         if known.iter().any(|job| !job.value.state.is_over() && job.value.task.does_the_same(&task)) {
             return Err(AskError::SameAlready);
         }
         let now = clock::now();
         let job = Job::new(JobId::new(now, clock::random()), organization.clone(), task, asked_by, now);
+        let job = Job { result, ..job };
         self.jobs.save(&job, None).await?.ok_or(RecordError::Conflict)?;
         self.send(&job).await;
         Ok(job)
@@ -96,10 +116,20 @@ fn fail(job: &mut Job, why: String, now: Timestamp) {
     }
 }
 
+/// Files that do not open end a job, or have it tried again.
+fn refused(error: OpenError) -> Result<Slice, String> {
+    match error {
+        OpenError::Refused => Ok(Slice::Refused(error.to_string())),
+        OpenError::Unavailable(_) => Err(error.to_string()),
+    }
+}
+
 /// What is left of a job after a slice.
 enum Slice {
     /// Nothing: it has ended, with this note for people.
     Ended(String),
+    /// Nothing, but not all of it could be done; to try again would not help.
+    Refused(String),
     /// It goes on here.
     GoesOn(String),
 }
@@ -110,15 +140,23 @@ pub struct Worker {
     queue: JobQueue,
     objects: Objects,
     scans: Scans,
+    hands: Hands,
     replays: Replays,
     slice: Duration,
     pauses: Pauses,
 }
 
 impl Worker {
-    /// Over these stores, for `slice` at a time.
-    pub fn new(queue: JobQueue, objects: Objects, scans: Scans, replays: Replays, slice: Duration) -> Self {
-        Self { queue, objects, scans, replays, slice, pauses: Pauses::default() }
+    /// Over these stores and files, for `slice` at a time.
+    pub fn new(
+        queue: JobQueue,
+        objects: Objects,
+        scans: Scans,
+        hands: Hands,
+        replays: Replays,
+        slice: Duration,
+    ) -> Self {
+        Self { queue, objects, scans, hands, replays, slice, pauses: Pauses::default() }
     }
 
     /// With other pauses of recounts, for tests.
@@ -159,20 +197,41 @@ impl Worker {
 
     async fn slice_of(&self, run: &mut Run) -> Result<Slice, String> {
         let until = Instant::now() + self.slice;
-        let (holder, folders) = match run.job().task.clone() {
-            Task::QuotaScan { holder, folders, .. } => (holder, folders),
-            Task::WebhookReplay { webhook, since } => {
-                return self.replays.slice(&webhook, since, run, until).await.map_err(|error| error.to_string());
+        let organization = run.job().organization.clone();
+        match run.job().task.clone() {
+            Task::QuotaScan { holder, folders, .. } => {
+                let (objects, scans, pauses) = (&self.objects, &self.scans, self.pauses);
+                let recount = Recount { objects, scans, organization, holder, pauses };
+                recount.slice(&folders, run, until).await.map_err(|error| error.to_string())
             }
-        };
-        let recount = Recount {
-            objects: &self.objects,
-            scans: &self.scans,
-            organization: run.job().organization.clone(),
-            holder,
-            pauses: self.pauses,
-        };
-        recount.slice(&folders, run, until).await.map_err(|error| error.to_string())
+            Task::WebhookReplay { webhook, since } => {
+                self.replays.slice(&webhook, since, run, until).await.map_err(|error| error.to_string())
+            }
+            Task::DeleteFolder { by, path } => match self.hands.of(&organization, &by, &run.job().id).await {
+                Ok(opened) => self.worked(folders::delete(&opened, &path, run, until).await).await,
+                Err(error) => refused(error),
+            },
+            Task::CopyFolder { by, from, to } => match self.hands.of(&organization, &by, &run.job().id).await {
+                Ok(opened) => self.worked(folders::copy(&opened, (&from, &to), run, until).await).await,
+                Err(error) => refused(error),
+            },
+            Task::RetentionCheck { credential, policy, dry_run, .. } => {
+                let check = Check { hands: &self.hands, organization, credential, policy, dry_run };
+                match check.open(&run.job().id).await {
+                    Ok(opened) => self.worked(check.slice(opened, run, until).await).await,
+                    Err(error) => refused(error),
+                }
+            }
+        }
+    }
+
+    /// What files have come to: all of it is counted and announced before the job says so.
+    async fn worked(&self, outcome: Result<Slice, FolderError>) -> Result<Slice, String> {
+        self.hands.settle().await;
+        match outcome {
+            Err(FolderError::File(error)) if !error.is_for_now() => Ok(Slice::Refused(error.to_string())),
+            outcome => outcome.map_err(|error| error.to_string()),
+        }
     }
 
     /// Writes down how a slice ended.
@@ -183,6 +242,7 @@ impl Worker {
         let mut again = false;
         match outcome {
             Ok(Slice::Ended(note)) => (job.state, job.note) = (State::Succeeded, note),
+            Ok(Slice::Refused(note)) => (job.state, job.note) = (State::Failed, note),
             Ok(Slice::GoesOn(place)) => {
                 (job.state, job.place, job.due) = (State::Queued, place, now.plus_millis(LEASE_MILLIS));
                 again = true;

@@ -12,6 +12,7 @@ use crate::vfs::{DiscardError, Resuming, seen_of};
 use domain::intent::{Change, Evidence, Intent, Seen, Verdict, judge, renamed};
 use domain::kept_time::KeptTime;
 use domain::path::ObjectKey;
+use domain::retention::{UNNOTED_MILLIS, came_in_parts};
 use domain::time::Timestamp;
 use store::intents::{IntentError, Overdue};
 use store::objects::{ETag, ObjectError, Objects};
@@ -157,8 +158,27 @@ impl Sweep {
             let made = intent.made_bytes.or_else(|| evidence.seen_by_other.as_ref().map(|seen| seen.bytes));
             file.size = made.or_else(|| evidence.now.as_ref().map(|seen| seen.bytes));
         }
+        self.note_arrival(&intent, evidence.now.as_ref(), now).await?;
         settle(&self.stores, vec![Done::of(intent, change)]).await;
         Ok(Some(true))
+    }
+
+    /// Notes that a file which came in parts is there since now at the latest, where S3 says that it is much older: its node
+    /// would have done so, had it lived.
+    async fn note_arrival(&self, intent: &Intent, there: Option<&Seen>, now: Timestamp) -> Result<(), SweepError> {
+        let Some(file) = there.filter(|seen| matches!(intent.change, Change::Upload) && made_by(seen, intent)) else {
+            return Ok(());
+        };
+        let recent = now.millis().saturating_sub(file.modified.millis()) < UNNOTED_MILLIS;
+        if !came_in_parts(&file.etag) || recent {
+            return Ok(());
+        }
+        let (organization, key) = (&intent.organization, recorded_key(intent, &intent.key)?);
+        let kept = self.stores.times.get(organization, key.as_str()).await?;
+        if !kept.is_some_and(|kept| kept.is_of(&file.etag, file.modified)) {
+            self.stores.times.put(organization, &key, &KeptTime::of(file, now, file.modified, now)).await?;
+        }
+        Ok(())
     }
 
     /// The intent as it is now, and what there is to judge it by; `None` if it was settled meanwhile.

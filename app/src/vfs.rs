@@ -3,6 +3,7 @@
 //! [`Vfs`] belongs to the process and holds the stores, the memory budget and the settler. [`FileSession`] is what one
 //! login sees; every call authorizes first, and the proof is what the stores demand.
 
+mod deep;
 mod delete;
 mod direct;
 mod download;
@@ -17,6 +18,7 @@ mod rounds;
 mod times;
 mod upload;
 
+pub(crate) use deep::FoundFile;
 pub use direct::{ADDRESSES, Address};
 pub use download::Download;
 pub use entry::{Entry, EntryKind};
@@ -34,10 +36,12 @@ use crate::sessions::{Live, Session};
 use crate::settler::{Done, Settler, SettlingStores};
 use domain::access::Principal;
 use domain::connection::Direction;
+use domain::digest::derived_id;
 use domain::event::{Event, FileSubject, Topic};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::path::{Located, Location, VPath};
+use domain::queue_message::QueueMessage;
 use domain::quota::{Counted, Holder, Quota};
 use domain::upload::COPY_PART_BYTES;
 use std::sync::Arc;
@@ -275,6 +279,16 @@ impl FileSession {
     /// What happened to a file of this session, as it will be announced.
     fn event(&self, id: &OperationId, topic: Topic, file: FileSubject) -> Event {
         Event { id: id.to_string(), file: Some(file), ..self.live.event(topic) }
+    }
+
+    /// Announces what Towpath itself has done for a credential, once for each `occasion` however often this is called; durable
+    /// when it is answered.
+    pub(crate) async fn announce_system(&self, topic: Topic, occasion: &str, reason: String) -> Result<(), FileError> {
+        let id = derived_id(&[topic.as_str(), occasion]);
+        let event = Event { id, reason: Some(reason), ..self.live.event(topic) };
+        self.shared.stores.queue.send(&[(QueueMessage::event(event), 0)]).await.map_err(|error| {
+            FileError::new(FileErrorKind::Unavailable, "it cannot be announced now").with_source(error)
+        })
     }
 
     /// Announces that somebody was refused, if that is so.

@@ -32,6 +32,8 @@ pub struct Principal {
     pub api_key: Option<ApiKeyId>,
     /// The share link that somebody visits; the credential is its owner then.
     pub link: Option<Box<LinkUse>>,
+    /// Towpath itself acts, with what the credential has: retention.
+    pub system: bool,
     /// How much it may store.
     pub quota: Quota,
     /// How much its organization may store.

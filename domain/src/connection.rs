@@ -148,6 +148,7 @@ mod tests {
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
             link: None,
+            system: false,
             quota: crate::quota::Quota::default(),
             organization_quota: crate::quota::Quota::default(),
             bandwidth: crate::bandwidth::Bandwidth::default(),

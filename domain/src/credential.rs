@@ -299,6 +299,7 @@ impl Credential {
             permissions: self.permissions.clone(),
             api_key: None,
             link: None,
+            system: false,
             quota: self.quota,
             organization_quota: Quota::default(),
             bandwidth: self.bandwidth,

@@ -51,6 +51,9 @@ pub enum Topic {
     /// A share link was opened for the last time.
     #[serde(rename = "share-link.limit-reached")]
     ShareLinkLimitReached,
+    /// What had been kept for long enough was deleted.
+    #[serde(rename = "retention.completed")]
+    RetentionCompleted,
     /// Somebody changed an account or a setting.
     #[serde(rename = "admin.changed")]
     AdminChanged,
@@ -81,6 +84,7 @@ impl Topic {
         Self::ShareLinkAccessed,
         Self::ShareLinkAccessFailed,
         Self::ShareLinkLimitReached,
+        Self::RetentionCompleted,
         Self::AdminChanged,
         Self::WebhookPaused,
         Self::DeliveryFailed,
@@ -108,6 +112,7 @@ impl Topic {
             Self::ShareLinkAccessed => "share-link.accessed",
             Self::ShareLinkAccessFailed => "share-link.access-failed",
             Self::ShareLinkLimitReached => "share-link.limit-reached",
+            Self::RetentionCompleted => "retention.completed",
             Self::AdminChanged => "admin.changed",
             Self::WebhookPaused => "webhook.paused",
             Self::DeliveryFailed => "webhook.delivery.failed",

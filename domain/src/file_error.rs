@@ -76,6 +76,11 @@ impl FileError {
         Self::new(FileErrorKind::Unavailable, format!("storage did not answer within {} s", limit.as_secs()))
     }
 
+    /// Whether a later try may work.
+    pub fn is_for_now(&self) -> bool {
+        matches!(self.kind, FileErrorKind::Unavailable | FileErrorKind::Internal)
+    }
+
     /// Which answer to give.
     pub fn kind(&self) -> FileErrorKind {
         self.kind

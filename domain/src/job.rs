@@ -1,12 +1,16 @@
 //! Jobs: what takes longer than an answer may. A job is a record that somebody works on under a lease; what it has come to is in
 //! the record, so that another worker can go on from there.
 
-use crate::id::OrganizationId;
+use crate::api_key::KeyUse;
+use crate::id::{CredentialId, OrganizationId};
 use crate::path::VPath;
 use crate::quota::Holder;
+use crate::retention::RetentionPolicy;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
+use std::net::IpAddr;
 
 /// A worker that gives no sign of life for so long is taken for dead, in milliseconds.
 pub const LEASE_MILLIS: i64 = 60_000;
@@ -81,6 +85,49 @@ pub enum Task {
         /// From when on, until the job was asked for.
         since: Timestamp,
     },
+    /// Delete a folder with everything in it.
+    DeleteFolder {
+        /// Who does.
+        by: By,
+        /// Which.
+        path: VPath,
+    },
+    /// Copy a folder with everything in it.
+    CopyFolder {
+        /// Who does.
+        by: By,
+        /// Which.
+        from: VPath,
+        /// Its new name.
+        to: VPath,
+    },
+    /// Delete what has been kept for long enough.
+    RetentionCheck {
+        /// Whose files.
+        credential: CredentialId,
+        /// Its name, for people.
+        name: String,
+        /// For how long what stays.
+        policy: RetentionPolicy,
+        /// Nothing is deleted, only told.
+        dry_run: bool,
+        /// Whether the organization gets a mail about it.
+        mail: bool,
+    },
+}
+
+/// The credential that a job works for, with what it had when it asked: a job may do what its credential still may.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// Which.
+    pub credential: CredentialId,
+    /// Its name, for people.
+    pub name: String,
+    /// The API key that it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyUse>,
+    /// From where.
+    pub client_ip: IpAddr,
 }
 
 impl Task {
@@ -89,7 +136,10 @@ impl Task {
         match (self, other) {
             (Self::QuotaScan { holder, .. }, Self::QuotaScan { holder: other, .. }) => holder == other,
             (Self::WebhookReplay { webhook, .. }, Self::WebhookReplay { webhook: other, .. }) => webhook == other,
-            (Self::QuotaScan { .. } | Self::WebhookReplay { .. }, _) => false,
+            (Self::RetentionCheck { credential, .. }, Self::RetentionCheck { credential: other, .. }) => {
+                credential == other
+            }
+            _ => self == other,
         }
     }
 
@@ -98,6 +148,17 @@ impl Task {
         match self {
             Self::QuotaScan { .. } => "QuotaScan",
             Self::WebhookReplay { .. } => "WebhookReplay",
+            Self::DeleteFolder { .. } => "DeleteFolder",
+            Self::CopyFolder { .. } => "CopyFolder",
+            Self::RetentionCheck { .. } => "RetentionCheck",
+        }
+    }
+
+    /// The credential that it works for, if it does for one.
+    pub const fn by(&self) -> Option<&By> {
+        match self {
+            Self::DeleteFolder { by, .. } | Self::CopyFolder { by, .. } => Some(by),
+            Self::QuotaScan { .. } | Self::RetentionCheck { .. } | Self::WebhookReplay { .. } => None,
         }
     }
 }
@@ -165,6 +226,9 @@ pub struct Job {
     /// For people: why it failed, or what was found.
     #[serde(default)]
     pub note: String,
+    /// What was found or done, beyond numbers; whose shape is the task's.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub result: Value,
     /// Where it goes on; whose meaning is the task's.
     #[serde(default)]
     pub place: String,
@@ -188,6 +252,7 @@ impl Job {
             updated_at: now,
             progress: Progress::default(),
             note: String::new(),
+            result: Value::Null,
             place: String::new(),
             failures: 0,
             due: now.plus_millis(LEASE_MILLIS),

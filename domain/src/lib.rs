@@ -37,6 +37,7 @@ pub mod preview;
 pub mod queue_message;
 pub mod quota;
 pub mod rate;
+pub mod retention;
 pub mod right;
 pub mod sealed;
 pub mod share;

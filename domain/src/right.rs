@@ -57,6 +57,10 @@ pub enum Right {
     SeeQuotaScans,
     /// Begins such.
     StartQuotaScans,
+    /// For how long files stay, and what checks of that are going on.
+    SeeRetention,
+    /// Changes for how long files stay, and deletes what has been kept for long enough.
+    ChangeRetention,
 }
 
 impl Right {
@@ -64,6 +68,8 @@ impl Right {
     pub const fn scope(self) -> Scope {
         match self {
             Self::SeeConnections | Self::SeeQuotaScans => Scope::ReadAnalyze,
+            Self::SeeRetention => Scope::ReadOrganize,
+            Self::ChangeRetention => Scope::WriteOrganize,
             Self::StartQuotaScans => Scope::WriteAnalyze,
             Self::SeeOrganization
             | Self::SeeCredentials
@@ -95,6 +101,7 @@ impl Right {
         match self {
             Self::SeeOrganization | Self::SeeStatus | Self::SeeJobs => Permission::ViewStatus,
             Self::SeeQuotaScans | Self::StartQuotaScans => Permission::QuotaScans,
+            Self::SeeRetention | Self::ChangeRetention => Permission::RetentionChecks,
             Self::ChangeOrganization
             | Self::SeeWebhooks
             | Self::ChangeWebhooks

@@ -8,6 +8,7 @@ pub(crate) mod contents;
 mod described;
 pub(crate) mod direct;
 pub(crate) mod folders;
+mod jobs;
 mod opened;
 mod query;
 
@@ -18,6 +19,7 @@ use crate::http::frame::framed;
 use crate::http::routes::Routes;
 use app::accounts::{Known, KnownError};
 use app::budget::Budget;
+use app::jobs::JobQueue;
 use app::management::UserCaller;
 use app::quota::Quotas;
 use app::sessions::{Session, Sessions};
@@ -37,6 +39,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::aws::Aws;
 use store::clock;
+use store::jobs::Jobs;
+use store::messages::JobMessages;
 use store::nodes::Nodes;
 use store::objects::Objects;
 use store::records::Records;
@@ -73,21 +77,25 @@ pub struct FilesState {
     vfs: Vfs,
     sessions: Sessions,
     quotas: Quotas,
+    queue: JobQueue,
     door: Option<Door>,
 }
 
 impl FilesState {
     /// On these files. Without a door there is no ZIP.
-    pub fn new(records: Records, tokens: Tokens, vfs: Vfs, sessions: Sessions, quotas: Quotas) -> Self {
+    fn new(tokens: Tokens, storage: Storage, queue: JobQueue) -> Self {
+        let Storage { records, vfs, sessions, quotas, .. } = storage;
         let (gate, known) = (Gate::new(records.clone(), tokens), Known::new(records));
-        Self { gate, known, vfs, sessions, quotas, door: None }
+        Self { gate, known, vfs, sessions, quotas, queue, door: None }
     }
 
     /// As the settings say. Sends no request.
     pub fn build(config: &Config, aws: &Aws) -> Result<Self, ConfigError> {
-        let Storage { records, vfs, sessions, quotas, .. } = Storage::new(config, aws);
-        let tokens = Tokens::new(records.clone(), config.signing()?);
-        Ok(Self::new(records, tokens, vfs, sessions, quotas).with_door(config.door()?))
+        config.jobs_queue()?;
+        let storage = Storage::new(config, aws);
+        let tokens = Tokens::new(storage.records.clone(), config.signing()?);
+        let queue = JobQueue::new(Jobs::new(aws), JobMessages::new(aws));
+        Ok(Self::new(tokens, storage, queue).with_door(config.door()?))
     }
 
     /// With the HTTPS door of nodes.
@@ -138,12 +146,17 @@ pub(crate) struct Storage {
 impl Storage {
     /// As the settings say. Sends no request.
     pub(crate) fn new(config: &Config, aws: &Aws) -> Self {
+        Self::keeping(config, aws, Duration::ZERO)
+    }
+
+    /// The same where interrupted uploads are seen, which are kept for so long.
+    pub(crate) fn keeping(config: &Config, aws: &Aws, keep_for: Duration) -> Self {
         let records = Records::new(aws, config.sealer.clone());
         let stores = SettlingStores::new(aws);
         let settler = Settler::start(stores.clone());
         let sessions = Sessions::new(NodeId::from_random(clock::random()));
         let quotas = Quotas::new(sessions.node().clone(), Nodes::new(aws), stores.leases.clone(), SWEPT);
-        let resuming = Resuming::new(aws, Duration::ZERO);
+        let resuming = Resuming::new(aws, keep_for);
         let vfs = Vfs::new(Objects::new(aws), stores, settler.clone(), Budget::least(), quotas.clone(), resuming);
         Self { records, vfs, sessions, quotas, settler }
     }
@@ -187,6 +200,7 @@ pub(crate) fn routes(state: FilesState) -> Routes {
         .route(&path("/files/metadata"), patch(changes::set_times).get(folders::stat))
         .route(&path("/file-actions/move"), post(changes::rename))
         .route(&path("/file-actions/copy"), post(changes::copy))
+        .route(&path("/jobs/{id}"), get(jobs::get))
         .route(&path("/streamzip"), post(contents::archive))
         .route(&path("/upload-sessions"), post(direct::begin))
         .route(&path("/upload-sessions/{id}"), delete(direct::abort).get(direct::get))

@@ -5,9 +5,12 @@
 //! that nobody works on and of deliveries that are due.
 
 use crate::config::{Config, ConfigError};
+use crate::files::Storage;
 use crate::queue::Handler;
+use app::accounts::Known;
 use app::deliveries::Deliveries;
-use app::jobs::{JobQueue, Pauses, Replays, Worker};
+use app::jobs::{Hands, JobQueue, Pauses, Replays, Worker};
+use app::management::run_due_policies;
 use app::settler::SettlingStores;
 use app::sweep::Sweep;
 use app::vfs::Resuming;
@@ -32,6 +35,8 @@ pub struct HousekeepingState {
     worker: Worker,
     deliveries: Deliveries,
     sweep: Sweep,
+    records: Records,
+    queue: JobQueue,
 }
 
 /// Why it is called again with the same.
@@ -48,19 +53,18 @@ impl HousekeepingState {
         config.jobs_queue()?;
         let objects = Objects::new(aws);
         let queue = JobQueue::new(Jobs::new(aws), JobMessages::new(aws));
-        let (records, messages) = (Records::new(aws, config.sealer.clone()), Messages::new(aws));
         let mut stores = SettlingStores::new(aws);
         stores.intents = stores.intents.with_lease(config.lease());
+        let Storage { records, vfs, sessions, quotas, .. } = Storage::keeping(config, aws, config.resume());
+        let hands = Hands::new(Known::new(records.clone()), vfs, sessions, quotas);
+        let messages = Messages::new(aws);
+        let replays = Replays::new(records.clone(), messages.clone());
         Ok(Self {
-            worker: Worker::new(
-                queue,
-                objects.clone(),
-                Scans::new(aws),
-                Replays::new(records.clone(), messages.clone()),
-                SLICE,
-            ),
-            deliveries: Deliveries::new(records, messages),
+            worker: Worker::new(queue.clone(), objects.clone(), Scans::new(aws), hands, replays, SLICE),
+            deliveries: Deliveries::new(records.clone(), messages),
             sweep: Sweep::new(objects, stores, Resuming::new(aws, config.resume())),
+            records,
+            queue,
         })
     }
 
@@ -94,6 +98,11 @@ impl HousekeepingState {
     pub async fn tick(&self) {
         let now = clock::now();
         self.sweep.everything(now).await;
+        match run_due_policies(&self.records, &self.queue, now).await {
+            Ok(0) => {}
+            Ok(checks) => tracing::info!(checks, "retention policies are due"),
+            Err(error) => tracing::warn!(%error, "retention policies that are due cannot be run now"),
+        }
         match self.worker.wake(now).await {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "sent word again of jobs"),

@@ -7,6 +7,7 @@ pub(crate) mod jobs;
 mod organization;
 mod organizations;
 mod portal_links;
+mod retention;
 mod rules;
 mod ssh_keys;
 mod webhooks;
@@ -88,6 +89,7 @@ fn resources(state: &ManagementState) -> Routes<ManagementState> {
         .route(&path("/users/{id}/credential-rotations"), post(credentials::rotate))
         .route(&path("/users/{id}/ssh-public-keys"), get(ssh_keys::list).post(ssh_keys::post))
         .route(&path("/users/{id}/ssh-public-keys/{key}"), delete(ssh_keys::delete))
+        .route(&path("/users/{id}/retention-policy"), get(retention::get).put(retention::put).delete(retention::delete))
         .route(&path("/portal-links"), get(portal_links::list).post(portal_links::post))
         .route(
             &path("/portal-links/{id}"),

@@ -10,6 +10,7 @@ mod folders;
 mod kept;
 mod page;
 mod quotas;
+pub(crate) mod retention;
 mod shares;
 mod totp;
 mod user;
@@ -76,6 +77,8 @@ pub(crate) fn resources() -> Routes<ManagementState> {
         .route(&path("/quotas/folders/scans"), get(quotas::folder_scans))
         .route(&path("/quotas/folders/{name}/scan"), post(quotas::scan_folder))
         .route(&path("/quotas/folders/{name}/usage"), put(quotas::put_folder_usage))
+        .route(&path("/retention/users/checks"), get(retention::list))
+        .route(&path("/retention/users/{username}/check"), post(retention::check))
         .route(&path("/defender/hosts"), get(defender::list))
         .route(&path("/defender/hosts/{id}"), get(defender::get).delete(defender::forgive))
 }
@@ -101,6 +104,7 @@ pub(crate) fn describe(api: &mut Api) {
     users::describe(api);
     folders::describe(api);
     quotas::describe(api);
+    retention::describe(api);
     connections::describe(api);
     defender::describe(api);
     admins::describe(api);

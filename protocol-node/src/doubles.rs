@@ -67,6 +67,7 @@ impl Accounts {
             permissions: Permissions::everywhere(Verbs::ALL),
             api_key: None,
             link: None,
+            system: false,
             quota: domain::quota::Quota::default(),
             organization_quota: domain::quota::Quota::default(),
             bandwidth: domain::bandwidth::Bandwidth::default(),

@@ -17,6 +17,7 @@ mod idempotency;
 mod key_requests;
 mod organizations;
 mod rate_rules;
+mod retention;
 mod shares;
 mod ssh_keys;
 mod webhooks;

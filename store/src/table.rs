@@ -38,6 +38,7 @@
 //! | failed logins of a credential at an address | `DEFENDER#<org>` | `<host>#<credential id>` | the same; those of an organization: Query |
 //! | bans | `BANS` | `<host>#<org>#<credential id>` | Put; all: Query, consistent, by each node every 5 s: 1 where there are none; `ttl` at their end |
 //! | job | `JOB#<org>` | `<job id>`, in the order of time | Put when it is asked for, and every 2 s while somebody works on it: 2 WCU; Get, consistent: 1; list: Query, backwards; `ttl` 30 days after its end. Those that are not over: index `sweep`, partition `JOB`, by when they are due: Query, once a minute |
+//! | retention policy | `ORG#<org>` | `RETENTION#<credential id>` | Get, consistent: 1. Index `sweep`, partition `RETENTION`, by when it is to be run: Query, once a minute |
 //! | delivery log | `DELIVERY#<org>#<webhook>` | `<delivery id>`, in the order of time | for each attempt a conditional Put before and one after it, of 1 to 30 KB: 2 WCU and more; where the webhook is paused, one Put for each event; Get, consistent: 1 for each retry; list: Query, backwards; `ttl` 30 days after the last change. What waits for another attempt: index `sweep`, partition `DELIVERY#<shard>`, by when it is due: Query, 16 shards, once a minute |
 //! | failures of a webhook | `HOOKHEALTH#<org>` | `<webhook id>` | only while it fails. Get, consistent: 1, after each attempt; Update at a failure, in the transaction that notes the delivery; Delete at a success; `ttl` 30 days |
 //!
@@ -358,6 +359,14 @@ pub(crate) fn job(organization: &OrganizationId, id: &JobId) -> Key {
 
 /// The partition of the index [`SWEEP_INDEX`] for jobs.
 pub(crate) const SWEPT_JOBS: &str = "JOB";
+
+/// The policy of a credential.
+pub(crate) fn retention(organization: &OrganizationId, credential: &CredentialId) -> Key {
+    Key::new(organization_partition(organization), format!("RETENTION#{credential}"))
+}
+
+/// The partition of the index [`SWEEP_INDEX`] for policies.
+pub(crate) const SWEPT_POLICIES: &str = "RETENTION";
 
 /// The partition of what an organization's files take.
 pub(crate) fn usage_partition(organization: &OrganizationId) -> String {

@@ -7,11 +7,13 @@ use super::{Login, complete};
 use crate::sessions::Sessions;
 use crate::shares::Shares;
 use crate::vfs::Vfs;
+use domain::access::{Level, Permissions};
 use domain::api_key::KeyUse;
 use domain::connection::Grounds;
 use domain::event::Origin;
 use domain::id::{CredentialId, OrganizationId};
 use domain::identity::may_connect;
+use futures_util::FutureExt as _;
 use store::clock;
 use store::records::{RecordError, Records};
 
@@ -71,8 +73,30 @@ impl Known {
                 return Err(KnownError::Refused);
             }
         };
-        let principal = complete(&self.records, principal, &organization.value, &credential.value).await?;
+        let principal = complete(&self.records, principal, &organization.value, &credential.value).boxed().await?;
         let ends_at = credential.value.expires_at.filter(|_| organization.value.close_sessions_on_change);
         Ok(Login { principal, grounds: Grounds { credential_rev: credential.rev, ends_at }, place: None })
+    }
+    /// What Towpath itself may do in a credential's place, which need not be able to connect: what it may, or everything there.
+    pub(crate) async fn in_place_of(
+        &self,
+        organization: &OrganizationId,
+        credential: &CredentialId,
+        unlimited: bool,
+    ) -> Result<Login, KnownError> {
+        let records = futures_util::future::try_join(
+            self.records.organization(organization),
+            self.records.credential(organization, credential),
+        );
+        let (Some(organization), Some(credential)) = records.await? else {
+            return Err(KnownError::Refused);
+        };
+        let principal = credential.value.principal();
+        let mut principal = complete(&self.records, principal, &organization.value, &credential.value).boxed().await?;
+        principal.system = true;
+        if let (true, Some(everything)) = (unlimited, Permissions::from_level(Level::Full)) {
+            principal.permissions = everything;
+        }
+        Ok(Login { principal, grounds: Grounds { credential_rev: credential.rev, ends_at: None }, place: None })
     }
 }

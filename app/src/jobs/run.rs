@@ -1,6 +1,7 @@
 //! A job while somebody works on it.
 
 use domain::job::{Job, LEASE_MILLIS, Progress};
+use serde_json::Value;
 use std::time::Duration;
 use store::clock;
 use store::jobs::Jobs;
@@ -40,6 +41,11 @@ impl Run {
     /// For its last note.
     pub(super) fn into_job(self) -> Versioned<Job> {
         self.job
+    }
+
+    /// What it has found so far; written down with its next progress.
+    pub(super) fn set_result(&mut self, result: Value) {
+        self.job.value.result = result;
     }
 
     /// Notes how far it is, now and then.

@@ -128,6 +128,7 @@ impl Live {
     pub(crate) fn event(&self, topic: Topic) -> Event {
         let actor = match &self.principal.link {
             Some(link) => Actor { kind: ActorKind::ShareLink, id: link.id.to_string() },
+            None if self.principal.system => Actor { kind: ActorKind::System, id: self.principal.user_name.clone() },
             None => Actor { kind: ActorKind::User, id: self.principal.user_name.clone() },
         };
         Event {
@@ -136,7 +137,7 @@ impl Live {
             created_at: clock::now(),
             organization: self.principal.organization.clone(),
             actor,
-            origin: Some(self.origin.clone()),
+            origin: (!self.principal.system).then(|| self.origin.clone()),
             file: None,
             reason: None,
             api_key: self.principal.api_key.clone(),

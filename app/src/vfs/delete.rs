@@ -1,5 +1,6 @@
 //! Deleting files.
 
+use super::deep::FoundFile;
 use super::rounds::Rounds;
 use super::{FileSession, file_subject, new_operation, object_failure};
 use crate::activity::Operation;
@@ -17,14 +18,33 @@ impl FileSession {
         self.live.touch();
         let (session, path) = (self.clone(), path.clone());
         self.to_the_end(async move {
-            let outcome = session.delete_file_now(&path).await;
+            let outcome = session.delete_file_now(&path, None).await;
             session.who().ended(Operation::Delete, &path, None, &outcome);
             outcome
         })
         .await
     }
 
-    async fn delete_file_now(&self, path: &VPath) -> Result<(), FileError> {
+    /// Deletes a file if it still is what was found; `false` if it is not, or gone.
+    pub(crate) async fn delete_found(&self, found: &FoundFile) -> Result<bool, FileError> {
+        let (session, found) = (self.clone(), found.clone());
+        self.to_the_end(async move {
+            let outcome = session.delete_file_now(&found.path, Some(&found)).await;
+            session.who().ended(Operation::Delete, &found.path, None, &outcome);
+            match outcome {
+                Err(error) if matches!(error.kind(), FileErrorKind::Changed | FileErrorKind::NoSuchFile) => Ok(false),
+                outcome => outcome.map(|()| true),
+            }
+        })
+        .await
+    }
+
+    /// Whether this session may delete a file; for telling what would happen.
+    pub(crate) fn may_delete(&self, path: &VPath) -> Result<(), FileError> {
+        access::authorize(&self.principal, DeleteFile, path).map(|_| ())
+    }
+
+    async fn delete_file_now(&self, path: &VPath, only: Option<&FoundFile>) -> Result<(), FileError> {
         let proof = self.allowed(path, access::authorize(&self.principal, DeleteFile, path))?;
         let objects = &self.shared.objects;
         let Some(key) = proof.location().file_key() else {
@@ -34,7 +54,9 @@ impl FileSession {
         while rounds.another().await {
             let (file, _) = tokio::join!(objects.head(&proof), self.partials());
             let file = file.map_err(object_failure)?;
-            if let Some(partial) = self.partial_at(Some(&key), file.as_ref().map(|info| info.modified)).await {
+            if only.is_none()
+                && let Some(partial) = self.partial_at(Some(&key), file.as_ref().map(|info| info.modified)).await
+            {
                 // what stands for the name goes, and the older file behind it, too
                 self.discard(&partial).await?;
                 if file.is_none() {
@@ -46,6 +68,9 @@ impl FileSession {
                 let folder = inside.marker.is_some() || !inside.entries.is_empty();
                 return Err(if folder { is_a_folder() } else { FileError::no_such_file() });
             };
+            if only.is_some_and(|found| !found.is(&info)) {
+                return Err(FileError::new(FileErrorKind::Changed, "the file has been replaced"));
+            }
             let operation = new_operation();
             let event = self.event(&operation, Topic::FileDeleted, file_subject(proof.location(), None));
             let at = (&key, proof.location().counted());

@@ -9,6 +9,7 @@ use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::intent::{Change, UsageChange};
 use domain::path::VPath;
+use domain::time::Timestamp;
 use store::objects::{ETag, ListedKind, ObjectError, Page};
 
 impl FileSession {
@@ -66,14 +67,20 @@ impl FileSession {
         self.live.touch();
         let (session, path) = (self.clone(), path.clone());
         self.to_the_end(async move {
-            let outcome = session.delete_folder_now(&path).await;
+            let outcome = session.delete_folder_now(&path, None).await;
             session.who().ended(Operation::RemoveFolder, &path, None, &outcome);
             outcome
         })
         .await
     }
 
-    async fn delete_folder_now(&self, path: &VPath) -> Result<(), FileError> {
+    /// The same if it was made before this.
+    pub(crate) async fn delete_old_folder(&self, path: &VPath, before: Timestamp) -> Result<(), FileError> {
+        let (session, path) = (self.clone(), path.clone());
+        self.to_the_end(async move { session.delete_folder_now(&path, Some(before)).await }).await
+    }
+
+    async fn delete_folder_now(&self, path: &VPath, before: Option<Timestamp>) -> Result<(), FileError> {
         let proof = self.allowed(path, access::authorize(&self.principal, DeleteFolder, path))?;
         if self.principal.chroot.is_mounted(path) {
             let text = "the home folder and virtual folders cannot be deleted";
@@ -93,7 +100,7 @@ impl FileSession {
         let Some(marker) = self.shared.objects.head_folder(&proof).await.map_err(object_failure)? else {
             return Err(FileError::no_such_file());
         };
-        if marker.etag != version {
+        if marker.etag != version || before.is_some_and(|before| marker.modified >= before) {
             return Err(FileError::new(FileErrorKind::Changed, "somebody else changed the folder meanwhile"));
         }
         let operation = new_operation();

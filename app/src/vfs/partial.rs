@@ -8,7 +8,7 @@ use super::FileSession;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::id::OperationId;
 use domain::partial::PartialUpload;
-use domain::path::ObjectKey;
+use domain::path::{Located, ObjectKey, VPath};
 use domain::time::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -216,6 +216,15 @@ impl FileSession {
     /// What is known of interrupted uploads has changed: the next who looks reads anew.
     pub(super) async fn partials_changed(&self) {
         *self.beyond.read.lock().await = None;
+    }
+
+    /// What a folder shows that is no file yet.
+    pub(crate) async fn interrupted_in(&self, folder: &VPath) -> Vec<VPath> {
+        let Ok(Located::Inside(location)) = self.principal.chroot.locate(folder) else { return Vec::new() };
+        let prefix = location.folder_key();
+        let partials = self.partials().await;
+        let inside = partials.keys().filter_map(|key| folder.join(&VPath::parse(prefix.below(key)?).ok()?).ok());
+        inside.collect()
     }
 
     /// Throws an interrupted upload away that a new file has taken the place of, or that is to be deleted.

@@ -4,13 +4,15 @@
 //! with its CLOSE. Looking is another matter: if the records cannot be read within [`PATIENCE`], files are shown with
 //! the time at which S3 got them, rather than not at all.
 
+use super::deep::FoundFile;
 use super::partial::unfinished;
 use super::{FileSession, object_failure, seen_of};
 use crate::activity::Operation;
 use domain::access::{self, Shown};
 use domain::file_error::{FileError, FileErrorKind};
 use domain::kept_time::KeptTime;
-use domain::path::{ObjectKey, VPath};
+use domain::path::{Located, ObjectKey, VPath};
+use domain::retention::{self, came_in_parts};
 use domain::time::Timestamp;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -55,13 +57,19 @@ impl FileSession {
         if self.partial_at(Some(&key), file.as_ref().map(|info| info.modified)).await.is_some() {
             return Err(unfinished());
         }
-        let Some(info) = file else {
+        let Some(mut info) = file else {
             let inside = objects.peek(&proof).await.map_err(object_failure)?;
             let folder = inside.marker.is_some() || !inside.entries.is_empty();
             return if folder { Ok(()) } else { Err(FileError::no_such_file()) };
         };
         if proof.action().only_own() && !self.beyond.has_made(info.operation.as_ref()) {
             return Err(FileError::permission_denied());
+        }
+        if came_in_parts(info.etag.as_str())
+            && let Some(kept) = self.recorded_time(&key).await?
+            && kept.is_of(info.etag.as_str(), info.modified)
+        {
+            info.arrived = info.arrived.max(kept.arrived);
         }
         self.keep_time(&key, &info, modified).await
     }
@@ -82,6 +90,19 @@ impl FileSession {
     pub(super) async fn recorded_time(&self, key: &ObjectKey) -> Result<Option<KeptTime>, FileError> {
         let recorded = self.shared.stores.times.get(&self.principal.organization, key.as_str()).await;
         recorded.map_err(times_failure)
+    }
+
+    /// When a file that was found arrived ([`retention::arrived`]).
+    pub(crate) async fn arrived(&self, found: &FoundFile) -> Result<Timestamp, FileError> {
+        let in_parts = came_in_parts(found.version.as_str());
+        let mut kept = None;
+        if in_parts && let Ok(Located::Inside(location)) = self.principal.chroot.locate(&found.path) {
+            let recorded = location.file_key().map(async |key| self.recorded_time(&key).await);
+            if let Some(recorded) = recorded {
+                kept = recorded.await?.filter(|kept| kept.is_of(found.version.as_str(), found.written));
+            }
+        }
+        Ok(retention::arrived(found.written, in_parts, kept.as_ref()))
     }
 
     /// The same for showing it.

@@ -1,7 +1,9 @@
 //! What is counted for whom, and counting it again while files come and go.
 
-use crate::world::{WHOLE, World, content, path, put};
-use app::jobs::{JobQueue, Pauses, Replays, Worker};
+use crate::world::{SWEPT, WHOLE, World, content, path, put};
+use app::accounts::Known;
+use app::jobs::{Hands, JobQueue, Pauses, Replays, Worker};
+use app::quota::Quotas;
 use app::vfs::FileSession;
 use domain::file_error::FileErrorKind::QuotaExceeded;
 use domain::folder::FolderName;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use store::clock;
 use store::jobs::Jobs;
 use store::messages::{JobMessages, Messages};
+use store::nodes::Nodes;
 use store::records::Records;
 use store::scans::{Scans, Set};
 use store::seal::Sealer;
@@ -55,9 +58,14 @@ impl World {
     }
 
     fn worker(&self, slice: Duration) -> Worker {
-        let sealer = Sealer::new("a secret of at least 32 characters").unwrap_or_else(|error| panic!("{error}"));
-        let replays = Replays::new(Records::new(&self.aws, sealer), Messages::new(&self.aws));
-        let worker = Worker::new(self.queue(), self.objects.clone(), Scans::new(&self.aws), replays, slice);
+        let sealer = Sealer::new("0123456789abcdef0123456789abcdef").unwrap();
+        let records = Records::new(&self.aws, sealer);
+        let replays = Replays::new(records.clone(), Messages::new(&self.aws));
+        let known = Known::new(records);
+        let nodes = Nodes::new(&self.aws);
+        let quotas = Quotas::new(self.sessions.node().clone(), nodes, self.stores.leases.clone(), SWEPT);
+        let hands = Hands::new(known, self.vfs.clone(), self.sessions.clone(), quotas);
+        let worker = Worker::new(self.queue(), self.objects.clone(), Scans::new(&self.aws), hands, replays, slice);
         worker.with_pauses(QUICK)
     }
 

@@ -178,6 +178,7 @@ impl World {
             permissions,
             api_key: None,
             link: None,
+            system: false,
             quota: Quota::default(),
             organization_quota: Quota::default(),
             bandwidth: Bandwidth::default(),

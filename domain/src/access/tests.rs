@@ -15,6 +15,7 @@ fn principal(permissions: Permissions, mount: &str) -> Principal {
         permissions,
         api_key: None,
         link: None,
+        system: false,
         quota: crate::quota::Quota::default(),
         organization_quota: crate::quota::Quota::default(),
         bandwidth: crate::bandwidth::Bandwidth::default(),

@@ -19,6 +19,7 @@ fn owner(permissions: Permissions) -> Principal {
         permissions,
         api_key: None,
         link: None,
+        system: false,
         quota: Quota::default(),
         organization_quota: Quota::default(),
         bandwidth: crate::bandwidth::Bandwidth::default(),

@@ -6,9 +6,10 @@ use super::opened::Opened;
 use crate::http::error::ApiError;
 use crate::http::fields::{Fields, time};
 use crate::sftpgo::message;
-use app::vfs::{EntryKind, FileSession, WriteMode};
+use app::vfs::EntryKind;
 use axum::response::Response;
 use domain::file_error::{FileError, FileErrorKind};
+use domain::job::Task;
 use domain::path::VPath;
 
 pub(super) use described::describe_in;
@@ -57,33 +58,30 @@ pub(super) async fn delete_file(opened: Opened) -> Result<Response, ApiError> {
     Ok(message(&format!("File {path:?} deleted", path = path.to_string())))
 }
 
-/// Copies a file; S3 does, where it is large enough to matter.
+/// Copies a file; S3 does, where it is large enough to matter. A folder is copied by a job.
 pub(super) async fn copy(opened: Opened) -> Result<Response, ApiError> {
     let (from, to) = (opened.path("path")?, opened.path("target")?);
     if opened.files.stat(&from).await?.kind == EntryKind::Folder {
-        let text = "folders are not copied in one request: copy the files in it";
-        return Err(FileError::new(FileErrorKind::Unsupported, text).into());
+        return copy_folder(&opened, from, to).await;
     }
-    copy_file(&opened.files, &from, &to).await?;
+    opened.files.copy(&from, &to).await?;
     Ok(message(&format!("{from:?} copied to {to:?}", from = from.to_string(), to = to.to_string())))
 }
 
-async fn copy_file(files: &FileSession, from: &VPath, to: &VPath) -> Result<(), FileError> {
-    if from == to {
-        return Err(FileError::new(FileErrorKind::BadRequest, "a file cannot be copied onto itself"));
+async fn copy_folder(opened: &Opened, from: VPath, to: VPath) -> Result<Response, ApiError> {
+    if to.below(&from).is_some() {
+        return Err(FileError::new(FileErrorKind::BadRequest, "a folder cannot be copied into itself").into());
     }
-    let source = files.open_read(from).await?;
-    let mut target = files.open_write(to, WriteMode::WHOLE).await?;
-    let bytes = source.entry().bytes;
-    match target.copy_from(&source, 0..bytes, 0).await {
-        Ok(()) => target.finish().await?,
-        Err(error) => {
-            target.abort().await;
-            return Err(error);
+    match opened.files.stat(&to).await {
+        Ok(entry) if entry.kind == EntryKind::File => {
+            let text = format!("{to} is a file, not a folder");
+            return Err(FileError::new(FileErrorKind::AlreadyExists, text).into());
         }
+        Ok(_) => {}
+        Err(error) if error.kind() == FileErrorKind::NoSuchFile => {}
+        Err(error) => return Err(error.into()),
     }
-    source.close().await;
-    Ok(())
+    opened.ask(Task::CopyFolder { by: opened.by(), from, to }).await
 }
 
 /// Sets the time that a file shows.

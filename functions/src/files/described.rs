@@ -1,6 +1,6 @@
 //! A credential's files in the API's document.
 
-use super::{changes, contents, direct, folders};
+use super::{changes, contents, direct, folders, jobs};
 use crate::openapi::Api;
 use crate::openapi::call::Call;
 use crate::openapi::shape::{Shape, boolean, short};
@@ -14,6 +14,7 @@ pub(crate) fn describe(api: &mut Api) {
     folders::describe_in(&mut api);
     contents::describe_in(&mut api);
     changes::describe_in(&mut api);
+    jobs::describe_in(&mut api);
     direct::describe_in(&mut api);
 }
 

@@ -9,6 +9,7 @@ use app::vfs::{Entry, EntryKind, FileSession, place};
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use domain::file_error::{FileError, FileErrorKind};
+use domain::job::Task;
 use domain::path::{Name, VPath};
 use futures_util::TryStreamExt as _;
 use http::{HeaderValue, StatusCode, Uri, header};
@@ -116,16 +117,31 @@ pub(super) async fn make_parents(files: &FileSession, path: &VPath) -> Result<()
     Ok(())
 }
 
-/// Deletes a folder with what is in it.
+/// Deletes a folder with what is in it: at once, or by a job where that is more.
 pub(super) async fn delete(opened: Opened) -> Result<Response, ApiError> {
     let path = opened.path("path")?;
-    delete_all(&opened.files, &path).await?;
+    opened.files.check_whole(&path)?;
+    match everything_in(&opened.files, &path).await? {
+        Some(all) => delete_these(&opened.files, all).await?,
+        None => return opened.ask(Task::DeleteFolder { by: opened.by(), path }).await,
+    }
     Ok(message(&format!("Directory {path:?} deleted", path = path.to_string())))
 }
 
 /// Deletes a folder with what is in it, if that is not too much.
 pub(crate) async fn delete_all(files: &FileSession, path: &VPath) -> Result<(), FileError> {
-    let (inside, folders) = everything_in(files, path).await?;
+    files.check_whole(path)?;
+    match everything_in(files, path).await? {
+        Some(all) => delete_these(files, all).await,
+        None => {
+            let text =
+                format!("the folder holds more than {MAX_DELETED} files and folders: delete what is in it first");
+            Err(FileError::new(FileErrorKind::FolderNotEmpty, text))
+        }
+    }
+}
+
+async fn delete_these(files: &FileSession, (inside, folders): (Vec<VPath>, Vec<VPath>)) -> Result<(), FileError> {
     let deleting = futures_util::stream::iter(inside.iter().map(Ok)).try_for_each_concurrent(PARALLEL, async |file| {
         match files.delete_file(file).await {
             // somebody else was faster
@@ -144,8 +160,8 @@ pub(crate) async fn delete_all(files: &FileSession, path: &VPath) -> Result<(), 
     Ok(())
 }
 
-/// All files in a folder, and all folders, each before what is in it.
-pub(crate) async fn everything_in(files: &FileSession, path: &VPath) -> Result<(Vec<VPath>, Vec<VPath>), FileError> {
+/// All files in a folder, and all folders, each before what is in it; `None` if that is too much for one request.
+async fn everything_in(files: &FileSession, path: &VPath) -> Result<Option<(Vec<VPath>, Vec<VPath>)>, FileError> {
     let (mut inside, mut folders, mut next) = (Vec::new(), vec![path.clone()], 0);
     while let Some(folder) = folders.get(next).cloned() {
         next += 1;
@@ -162,11 +178,9 @@ pub(crate) async fn everything_in(files: &FileSession, path: &VPath) -> Result<(
                 }
             }
             if inside.len() + folders.len() > MAX_DELETED {
-                let text =
-                    format!("the folder holds more than {MAX_DELETED} files and folders: delete what is in it first");
-                return Err(FileError::new(FileErrorKind::FolderNotEmpty, text));
+                return Ok(None);
             }
         }
     }
-    Ok((inside, folders))
+    Ok(Some((inside, folders)))
 }

@@ -4,18 +4,27 @@ use super::FilesState;
 use super::query::Query;
 use crate::http::error::ApiError;
 use crate::http::extract::ActingUser;
+use app::jobs::{AskError, JobQueue};
 use app::management::UserCaller;
 use app::sessions::Session;
 use app::vfs::FileSession;
+use axum::Json;
 use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse as _, Response};
+use domain::file_error::{FileError, FileErrorKind};
+use domain::job::{By, Job, JobId, Task};
 use domain::path::VPath;
 use http::request::Parts;
+use http::{StatusCode, header};
+use serde_json::json;
 
 /// The caller's files, open as long as this lives.
 pub(super) struct Opened {
     pub(super) caller: UserCaller,
     pub(super) files: FileSession,
     pub(super) query: Query,
+    queue: JobQueue,
+    user_name: String,
     _session: Session,
 }
 
@@ -26,7 +35,8 @@ impl FromRequestParts<FilesState> for Opened {
         let ActingUser(caller) = ActingUser::from_request_parts(parts, state).await?;
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let (files, session) = state.open(&caller).await?;
-        Ok(Self { caller, files, query, _session: session })
+        let (queue, user_name) = (state.queue.clone(), session.principal().user_name.clone());
+        Ok(Self { caller, files, query, queue, user_name, _session: session })
     }
 }
 
@@ -46,5 +56,41 @@ impl Opened {
     pub(super) fn resolve(&self, name: &str, text: &str) -> Result<VPath, ApiError> {
         let resolved = self.files.login_folder().resolve(text);
         resolved.map_err(|problem| ApiError::bad_request(name, &problem.to_string()))
+    }
+
+    /// For whom a job works that is asked for now.
+    pub(super) fn by(&self) -> By {
+        By {
+            credential: self.caller.credential().clone(),
+            name: self.user_name.clone(),
+            key: self.caller.key().cloned(),
+            client_ip: self.caller.origin().client_ip,
+        }
+    }
+
+    /// Asks for a job: 202, with where to look after it.
+    pub(super) async fn ask(&self, task: Task) -> Result<Response, ApiError> {
+        let asked = self.queue.ask(self.caller.organization(), task, self.user_name.clone()).await;
+        let job = asked.map_err(|error| match error {
+            AskError::SameAlready => FileError::new(FileErrorKind::Changed, "this is being done already").into(),
+            AskError::Unavailable(error) => {
+                tracing::error!(%error, "a job could not be asked for");
+                ApiError::unavailable()
+            }
+        })?;
+        let body = json!({ "message": "It has begun, and goes on by itself", "job": job.id });
+        let place = format!("/api/v2/user/jobs/{}", job.id);
+        Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(body)).into_response())
+    }
+
+    /// A job of this credential.
+    pub(super) async fn job(&self, id: &str) -> Result<Job, ApiError> {
+        let id = JobId::parse(id).ok_or_else(|| ApiError::not_found("job"))?;
+        let found = self.queue.jobs().get(self.caller.organization(), &id).await.map_err(|error| {
+            tracing::error!(%error, "a job could not be read");
+            ApiError::unavailable()
+        })?;
+        let own = |job: &Job| job.task.by().is_some_and(|by| by.credential == *self.caller.credential());
+        found.map(|found| found.value).filter(own).ok_or_else(|| ApiError::not_found("job"))
     }
 }

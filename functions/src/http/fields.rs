@@ -28,6 +28,19 @@ impl Fields {
         }
     }
 
+    /// Parses a body that is a list of objects of at most `most`, which are read one by one.
+    pub fn each<T>(body: &[u8], most: usize, read: impl FnMut(&mut Self) -> Option<T>) -> Result<Vec<T>, ApiError> {
+        let list = match serde_json::from_slice(body) {
+            Ok(list @ Value::Array(_)) => list,
+            Ok(_) => return Err(ApiError::bad_request("", "must be a JSON list of objects")),
+            Err(_) => return Err(ApiError::bad_request("", "must be valid JSON")),
+        };
+        let mut fields = Self::of(Map::from_iter([(String::new(), list)]), String::new());
+        let read = fields.objects("", most, read);
+        fields.finish()?;
+        read.ok_or_else(|| ApiError::bad_request("", "cannot be used"))
+    }
+
     fn of(object: Map<String, Value>, prefix: String) -> Self {
         Self { object, prefix, problems: Vec::new() }
     }

@@ -10,6 +10,7 @@ use app::management::ManagementError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use domain::id::CredentialId;
 use domain::invalid::Invalid;
 use domain::job::{Job, JobId, Task};
 use domain::quota::Holder;
@@ -47,7 +48,7 @@ pub(super) async fn scan(State(state): State<ManagementState>, Call(caller): Cal
 }
 
 /// 202 with the job, and where it is.
-pub(super) fn accepted(job: &Job) -> Response {
+pub(crate) fn accepted(job: &Job) -> Response {
     let mut response = (StatusCode::ACCEPTED, Json(show(job))).into_response();
     let place = format!("/organizations/{}/jobs/{}", job.organization, job.id);
     if let Ok(place) = HeaderValue::from_str(&place) {
@@ -56,13 +57,19 @@ pub(super) fn accepted(job: &Job) -> Response {
     response
 }
 
-fn show(job: &Job) -> Value {
+pub(crate) fn show(job: &Job) -> Value {
+    let credential = |id: &CredentialId, name: &str| json!({ "Type": "Credential", "Id": id, "Name": name });
     let subject = match &job.task {
-        Task::QuotaScan { holder: Holder::Organization, .. } => json!({ "Type": "Organization" }),
-        Task::QuotaScan { holder: Holder::Credential(id), name, .. } => {
-            json!({ "Type": "Credential", "Id": id, "Name": name })
+        Task::QuotaScan { holder, name, .. } => match holder {
+            Holder::Organization => json!({ "Type": "Organization" }),
+            Holder::Credential(id) => credential(id, name),
+            Holder::Folder(name) => json!({ "Type": "Folder", "Name": name }),
+        },
+        Task::DeleteFolder { by, path } => with(credential(&by.credential, &by.name), json!({ "Path": path })),
+        Task::CopyFolder { by, from, to } => {
+            with(credential(&by.credential, &by.name), json!({ "Path": from, "Target": to }))
         }
-        Task::QuotaScan { holder: Holder::Folder(name), .. } => json!({ "Type": "Folder", "Name": name }),
+        Task::RetentionCheck { credential: id, name, .. } => credential(id, name),
         Task::WebhookReplay { webhook, .. } => json!({ "Type": "Webhook", "Id": webhook }),
     };
     json!({
@@ -72,9 +79,18 @@ fn show(job: &Job) -> Value {
         "State": job.state.as_str(),
         "Progress": { "Files": job.progress.files, "Bytes": job.progress.bytes },
         "Result": job.note,
+        "Details": job.result,
         "Failures": job.failures,
         "AskedBy": job.asked_by,
         "CreatedAt": job.created_at,
         "UpdatedAt": job.updated_at,
     })
+}
+
+/// An object with more fields.
+fn with(mut object: Value, more: Value) -> Value {
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    object
 }

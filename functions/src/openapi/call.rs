@@ -252,6 +252,16 @@ impl Call {
         self
     }
 
+    /// A success that is only the beginning: the answer names the job, and where to look after it.
+    pub(crate) fn begins(mut self, about: &str, shape: impl Into<Shape>) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema(shape))).build();
+        let place = HeaderBuilder::new().schema(schema(text().format("uri-reference")));
+        let place = place.description(Some("The path of the job.")).build();
+        let made = ResponseBuilder::new().description(about).content("application/json", content);
+        self.answers.insert(202, made.header("Location", place).build());
+        self
+    }
+
     /// A success with a body of another kind.
     pub(crate) fn answers_as(mut self, kind: &str, about: &str, shape: impl Into<Shape>) -> Self {
         let content = ContentBuilder::new().schema(Some(schema(shape))).build();

@@ -19,9 +19,11 @@ type Kind = (&'static str, &'static str, fn(Topic) -> bool);
 
 const KINDS: [Kind; 6] = [
     ("fileEvent", "Something happened to a file or folder", |topic| topic.as_str().starts_with("file.")),
-    ("userEvent", "A credential came, went or was refused, or has another password", |topic| {
-        topic.as_str().starts_with("user.")
-    }),
+    (
+        "userEvent",
+        "A credential came, went or was refused, has another password, or had files deleted by age",
+        |topic| topic.as_str().starts_with("user.") || topic == Topic::RetentionCompleted,
+    ),
     ("shareLinkEvent", "Somebody opened a share link, did not know its password, or was the last", |topic| {
         topic.as_str().starts_with("share-link.")
     }),

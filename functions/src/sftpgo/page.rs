@@ -33,3 +33,13 @@ pub(super) fn read(uri: &Uri) -> Result<Slice, ApiError> {
     }
     Ok(page)
 }
+
+/// A parameter that is on or off; off if it is not there.
+pub(super) fn switch(uri: &Uri, wanted: &str) -> Result<bool, ApiError> {
+    let mut pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    match pairs.find(|(name, _)| name == wanted).as_ref().map(|(_, value)| value.as_ref()) {
+        None | Some("" | "0" | "false") => Ok(false),
+        Some("1" | "true") => Ok(true),
+        Some(_) => Err(ApiError::bad_request(wanted, "must be true or false")),
+    }
+}

@@ -107,9 +107,7 @@ fn started(job: &Job) -> Response {
 
 fn listed(scans: &[Job], named: &str, wanted: fn(&Holder) -> bool) -> Response {
     let shown = scans.iter().filter_map(|job| {
-        let Task::QuotaScan { holder, name, .. } = &job.task else {
-            return None;
-        };
+        let Task::QuotaScan { holder, name, .. } = &job.task else { return None };
         wanted(holder).then(|| {
             json!({
                 named: name,

@@ -2,7 +2,9 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test ends at what it did not expect")]
 
+mod folder_jobs;
 mod large;
+mod retention;
 mod upload_sessions;
 
 use crate::rest::with;

@@ -11,13 +11,13 @@ const QUICK: Pauses =
 
 impl World {
     /// Dialect A with the site-wide key, below the organization.
-    async fn our(&self, method: &str, rest: &str) -> Answer {
+    pub(crate) async fn our(&self, method: &str, rest: &str) -> Answer {
         let (key, path) = (self.secrets.api_key.as_str(), format!("/organizations/{}{rest}", self.organization));
         send(&self.router, method, &path, "", &[("x-api-key", key)]).await
     }
 
     /// Gives the function what is in the jobs queue, as its event source does; answers how many messages there were.
-    async fn housekeep(&self) -> usize {
+    pub(crate) async fn housekeep(&self) -> usize {
         let messages = store::messages::JobMessages::new(&self.aws);
         let received = messages.queue().receive(0, 10).await.unwrap();
         let state = housekeeping(&self.aws).with_pauses(QUICK);
@@ -33,7 +33,7 @@ impl World {
     }
 
     /// Puts an object where nobody counts it.
-    async fn drop_in(&self, at: &str, bytes: usize) {
+    pub(crate) async fn drop_in(&self, at: &str, bytes: usize) {
         let key = format!("{}/files/{at}", self.organization);
         let put = self.aws.s3.put_object().bucket("files").key(key).body(vec![0; bytes].into());
         put.send().await.unwrap();

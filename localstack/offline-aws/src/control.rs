@@ -18,7 +18,8 @@ pub(crate) async fn answer(app: &App, request: Request<Incoming>) -> Response<Bo
         (Method::GET, "/_offline/faults") => page(&app.faults().get()),
         (Method::PUT, "/_offline/faults") => set_faults(app, request).await,
         (Method::GET, "/_offline/stats") => stats(app).await,
-        (_, "/_offline/health" | "/_offline/faults" | "/_offline/stats") => {
+        (Method::PUT, "/_offline/age") => age(app, request.uri().query().unwrap_or_default()).await,
+        (_, "/_offline/age" | "/_offline/health" | "/_offline/faults" | "/_offline/stats") => {
             text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n".to_owned())
         }
         _ => text(StatusCode::NOT_FOUND, "there is no such page\n".to_owned()),
@@ -35,6 +36,17 @@ async fn set_faults(app: &App, request: Request<Incoming>) -> Response<Body> {
             page(&app.faults().get())
         }
         Err(error) => text(StatusCode::BAD_REQUEST, format!("not a fault plan: {error}\n")),
+    }
+}
+
+/// `hours=<n>`: what is stored by now came so much earlier.
+async fn age(app: &App, query: &str) -> Response<Body> {
+    let Some(hours) = query.strip_prefix("hours=").and_then(|hours| hours.parse::<u32>().ok()) else {
+        return text(StatusCode::BAD_REQUEST, "say by how much: hours=24\n".to_owned());
+    };
+    match app.store().age(i64::from(hours) * 3_600_000).await {
+        Ok(objects) => text(StatusCode::OK, format!("{objects} objects are {hours} hours older\n")),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
 

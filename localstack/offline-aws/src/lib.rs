@@ -14,7 +14,7 @@
 //!   is S3. S3 requests must be signed with the configured keys (path style); the other two accept any keys.
 //! * There is one account, `000000000000`. Object versions, tags, policies and FIFO queues are not supported.
 //! * `GET`/`PUT /_offline/faults` reads and sets a [`FaultPlan`] as JSON, `GET /_offline/stats` counts requests, faults
-//!   and what is stored, `GET /_offline/health` answers 200.
+//!   and what is stored, `GET /_offline/health` answers 200; `PUT /_offline/age?hours=24` makes every object older.
 //! * A folder belongs to one process at a time. State survives `kill -9`; a power cut may lose the last writes.
 
 mod body;

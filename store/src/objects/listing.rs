@@ -75,6 +75,16 @@ impl Objects {
         self.list_key(&folder.location().folder_key(), from, None, 1000).await
     }
 
+    /// The same behind a key: what follows the folder's own in it.
+    pub async fn list_deep_after<A: Action>(
+        &self,
+        folder: &Authorized<A>,
+        after: Option<&str>,
+    ) -> Result<Page, ObjectError> {
+        let from = after.map_or(ListFrom::Start, |after| ListFrom::After(after.to_owned()));
+        self.list_key(&folder.location().folder_key(), from, None, 1000).await
+    }
+
     /// Up to 1,000 keys with this prefix, as they are, and where the next begin; for finishing the rename of a folder.
     pub async fn keys_recorded(
         &self,

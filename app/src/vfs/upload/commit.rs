@@ -1,6 +1,7 @@
 //! The end of an upload: the one S3 call that makes the file visible.
 
 use super::early::Begun;
+use super::parts::LONG_MILLIS;
 use super::{Writer, unsupported};
 use crate::budget::Reserved;
 use crate::settler::Done;
@@ -117,17 +118,25 @@ impl Writer {
         }
     }
 
-    /// Keeps the time that the client has set, if the file that `operation` made is still there.
+    /// Keeps the time that the client has set, and when the file arrived where S3 says something else, if the file that
+    /// `operation` made is still there.
     async fn keep_time_of(&self, operation: &OperationId) -> Result<(), FileError> {
-        let Some(modified) = self.progress.modified() else {
+        let (set, long) = (self.progress.modified(), self.parts.took_long());
+        if set.is_none() && !long {
             return Ok(());
-        };
+        }
         let key = self.proof.location().file_key().ok_or_else(FileError::no_such_file)?;
         let there = self.session.shared.objects.head(&*self.proof).await.map_err(object_failure)?;
-        match there.filter(|info| info.operation.as_ref() == Some(operation)) {
-            Some(info) => self.session.keep_time(&key, &info, modified).await,
-            None => Ok(()),
+        let Some(mut info) = there.filter(|info| info.operation.as_ref() == Some(operation)) else {
+            return Ok(());
+        };
+        let now = clock::now();
+        if long && now.millis().saturating_sub(info.modified.millis()) >= LONG_MILLIS {
+            info.arrived = now;
+        } else if set.is_none() {
+            return Ok(());
         }
+        self.session.keep_time(&key, &info, set.unwrap_or(info.modified)).await
     }
 
     /// Ends what is still there: after an error, an abort, or a dropped connection.

@@ -4,14 +4,36 @@
 //! else, and where there are few, they are read and written as if a client sent them.
 
 use super::{Buffer, Upload};
-use crate::vfs::Download;
+use crate::vfs::{Download, FileSession, WriteMode};
 use domain::file_error::{FileError, FileErrorKind};
+use domain::path::VPath;
 use domain::upload::{MAX_FILE_BYTES, MIN_PART_BYTES};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// How much is read at a time.
 const PIECE_BYTES: u64 = 256 * 1024;
+
+impl FileSession {
+    /// Copies a whole file, in the place of what has its new name.
+    pub async fn copy(&self, from: &VPath, to: &VPath) -> Result<(), FileError> {
+        if from == to {
+            return Err(FileError::new(FileErrorKind::BadRequest, "a file cannot be copied onto itself"));
+        }
+        let source = self.open_read(from).await?;
+        let mut target = self.open_write(to, WriteMode::WHOLE).await?;
+        let bytes = source.entry().bytes;
+        match target.copy_from(&source, 0..bytes, 0).await {
+            Ok(()) => target.finish().await?,
+            Err(error) => {
+                target.abort().await;
+                return Err(error);
+            }
+        }
+        source.close().await;
+        Ok(())
+    }
+}
 
 impl Upload {
     /// Takes the bytes `range` of `from`, the version that is open there, for `at`.

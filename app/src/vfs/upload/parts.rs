@@ -10,13 +10,16 @@ use domain::id::OperationId;
 use domain::upload::{StoredPart, copy_plan, part_bytes, without_gap};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::objects::{CopiedPart, ETag, MultipartUpload, ObjectError};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// How many parts of one upload are on their way at the same time, while memory is free; and how many S3 copies.
 const PARALLEL: usize = 8;
+
+/// An upload that lasts longer notes when it has become a file, well before what [`domain::retention::UNNOTED_MILLIS`] allows for.
+pub(super) const LONG_MILLIS: i64 = 120_000;
 
 /// How often an upload that waits for memory looks for some that nobody uses.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(500);
@@ -38,6 +41,8 @@ pub(super) struct Parts {
     copies: Arc<Semaphore>,
     stored: Vec<StoredPart>,
     next: u32,
+    /// Since when; not known of those that somebody else has begun.
+    since: Option<Instant>,
     /// Told S3's id of the multipart upload when it has begun.
     begun: Arc<watch::Sender<Option<String>>>,
 }
@@ -55,6 +60,7 @@ impl Parts {
             copies: Arc::new(Semaphore::new(PARALLEL)),
             stored: Vec::new(),
             next: 1,
+            since: Some(Instant::now()),
             begun: Arc::new(begun),
         }
     }
@@ -63,7 +69,7 @@ impl Parts {
     pub(super) fn going_on(self, multipart: MultipartUpload, stored: Vec<StoredPart>) -> Self {
         let next = 1 + u32::try_from(stored.len()).unwrap_or(u32::MAX - 1);
         self.begun.send_replace(Some(multipart.id().to_owned()));
-        Self { multipart: Arc::new(OnceCell::new_with(Some(multipart))), stored, next, ..self }
+        Self { multipart: Arc::new(OnceCell::new_with(Some(multipart))), stored, next, since: None, ..self }
     }
 
     /// For the intent: S3's id of the multipart upload, once it has begun.
@@ -74,6 +80,12 @@ impl Parts {
     /// Whether any part was sent.
     pub(super) fn is_empty(&self) -> bool {
         self.next == 1
+    }
+
+    /// Whether S3 may have had the first of them for long: it tells of the file as if it had come then.
+    pub(super) fn took_long(&self) -> bool {
+        !self.is_empty()
+            && self.since.is_none_or(|since| since.elapsed().as_millis() >= LONG_MILLIS.unsigned_abs().into())
     }
 
     /// The size of the next part, if it is full.

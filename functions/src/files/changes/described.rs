@@ -1,6 +1,7 @@
 //! Renaming, copying and deleting, in the API's document.
 
 use crate::files::described::wanted;
+use crate::files::jobs::begun;
 use crate::openapi::Tagged;
 use crate::openapi::call::{Call, delete, patch, post};
 use crate::openapi::shape::{given_time, record};
@@ -25,9 +26,11 @@ pub(crate) fn describe_in(api: &mut Tagged<'_>) {
             .says(200, "\"/a\" renamed to \"/b\""),
     );
     api.call(
-        moved(post("/api/v2/user/file-actions/copy", "copyFile", "Copies a file"))
+        moved(post("/api/v2/user/file-actions/copy", "copyFile", "Copies a file or folder"))
+            .about("A folder is copied by a job, file by file; what has the same name is replaced, where that is permitted.")
             .for_users_and_keys(&[Scope::ReadFiles, Scope::WriteFiles])
             .refuses(&[413])
+            .begins("A folder: it has begun.", begun())
             .says(200, "\"/a\" copied to \"/b\""),
     );
     api.call(

@@ -1,6 +1,7 @@
 //! Folders of a credential in the API's document.
 
 use crate::files::described::{parents, path, wanted};
+use crate::files::jobs::begun;
 use crate::openapi::Tagged;
 use crate::openapi::call::{delete, get, post};
 use crate::openapi::shape::{count, list, record, text};
@@ -34,9 +35,10 @@ pub(crate) fn describe_in(api: &mut Tagged<'_>) {
     );
     api.call(
         wanted(delete("/api/v2/user/dirs", "deleteDir", "Deletes a folder"), "path")
-            .about("With what is in it, at most 500 files and folders.")
+            .about("With what is in it: at once, or by a job where that is more than 500 files and folders.")
             .for_users_and_keys(&[Scope::DeleteFiles])
             .refuses(&[404, 409])
+            .begins("It has begun.", begun())
             .says(200, "Directory \"/in\" deleted"),
     );
     api.call(

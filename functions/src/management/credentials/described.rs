@@ -1,7 +1,7 @@
 //! Credentials in the API's document.
 
 use super::{MAX_ALIAS, MAX_QUOTA, MAX_SESSIONS, READ_ONLY};
-use crate::management::{rules, ssh_keys};
+use crate::management::{retention, rules, ssh_keys};
 use crate::openapi::Api;
 use crate::openapi::call::{Call, delete, get, message, patch, post};
 use crate::openapi::shape::short;
@@ -78,6 +78,7 @@ pub(crate) fn describe(api: &mut Api) {
         .once(),
     );
     ssh_keys::describe_in(&mut api);
+    retention::describe_in(&mut api);
 }
 
 fn bandwidth() -> Shape {

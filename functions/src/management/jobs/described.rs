@@ -2,7 +2,7 @@
 
 use crate::openapi::Api;
 use crate::openapi::call::{get, post};
-use crate::openapi::shape::{Shape, count, like, one_of, record, text, time, whole};
+use crate::openapi::shape::{Shape, anything, count, like, one_of, record, text, time, whole};
 use domain::job::MOST_FAILURES;
 use domain::right::Right;
 use serde_json::json;
@@ -17,22 +17,25 @@ pub(crate) fn describe(api: &mut Api) {
     let subject = record()
         .has("Type", one_of(["Organization", "Credential", "Folder", "Webhook"]))
         .may("Id", text())
-        .may("Name", text());
+        .may("Name", text())
+        .may("Path", text())
+        .may("Target", text());
     let progress = record().has("Files", count().about("Of a replay: deliveries.")).has("Bytes", count());
     let job = record()
         .has("Id", id())
-        .has("Kind", one_of(["QuotaScan", "WebhookReplay"]))
+        .has("Kind", one_of(["QuotaScan", "DeleteFolder", "CopyFolder", "RetentionCheck", "WebhookReplay"]))
         .has("Subject", subject)
         .has("State", one_of(["Queued", "Running", "Succeeded", "Failed"]))
         .has("Progress", progress)
-        .has("Result", text().or_null().about("What came of it, for people."))
+        .has("Result", text().about("What came of it, for people."))
+        .has("Details", anything().about("What came of it, where that is more than numbers; its shape depends on the kind."))
         .has("Failures", whole(0..=u64::from(MOST_FAILURES)).about("How often it was gone on with after a failure."))
         .has("AskedBy", text())
         .has("CreatedAt", time())
         .has("UpdatedAt", time())
         .example(
             json!({ "Id": "1739120350624-1f0c9a7be2d84c35", "Kind": "QuotaScan", "Subject": { "Type": "Organization" },
-            "State": "Running", "Progress": { "Files": 12_000, "Bytes": 357_464_000 }, "Result": null, "Failures": 0,
+            "State": "Running", "Progress": { "Files": 12_000, "Bytes": 357_464_000 }, "Result": "", "Details": null, "Failures": 0,
             "AskedBy": "ana", "CreatedAt": 1_739_120_350_624_i64, "UpdatedAt": 1_739_120_358_112_i64 }),
         );
     let job = api.schema("Job", job);

@@ -82,16 +82,6 @@ async fn a_long_list_is_cut_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_large_folder_is_not_deleted_half() {
-    let world = World::start().await;
-    let user = world.files_of("partner-one", json!({})).await;
-    world.objects("partner-one", (0..501).map(|at| format!("d/{at}"))).await;
-    let refused = user.call("DELETE", "/dirs?path=d", Value::Null).await.expect(409);
-    assert!(refused.text("/message").contains("500"), "{}", refused.body);
-    assert_eq!(user.names("d").await.len(), 501);
-}
-
-#[tokio::test]
 async fn a_process_that_may_stop_answers_when_it_is_done() {
     let world = World::start().await;
     let user = world.files_of("partner-one", json!({})).await;

@@ -67,6 +67,14 @@ impl Store {
         builder.build()
     }
 
+    /// Makes every object older.
+    pub(crate) async fn age(&self, millis: i64) -> Result<usize, std::io::Error> {
+        let aged = self.index.run(move |work| {
+            Ok(work.transaction.execute("UPDATE objects SET modified_ms = modified_ms - ?1", [millis])?)
+        });
+        aged.await.map_err(std::io::Error::from)
+    }
+
     pub(crate) async fn stored(&self) -> Result<Stored, std::io::Error> {
         self.index
             .run(|work| {
