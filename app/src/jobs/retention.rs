@@ -209,7 +209,7 @@ impl Check<'_> {
         let progress: Progress = run.job().progress;
         while let Some(path) = found.pop() {
             match files.delete_old_folder(&path, limit).await {
-                Ok(()) => report.of(folder).folders += 1,
+                Ok(()) => report.tell(folder, |of| of.folders += 1),
                 Err(error) if error.is_for_now() => return Err(error.into()),
                 // it holds something, or is too young, or may not go
                 Err(_) => {}
@@ -221,19 +221,22 @@ impl Check<'_> {
 }
 
 impl Report {
-    fn of(&mut self, folder: &RetainedFolder) -> &mut FolderReport {
+    /// Changes what is told of a folder.
+    fn tell(&mut self, folder: &RetainedFolder, change: impl FnOnce(&mut FolderReport)) {
         let path = folder.path.to_string();
-        let at = self.folders.iter().position(|one| one.path == path).unwrap_or_else(|| {
-            self.folders.push(FolderReport { path, hours: folder.hours, ..FolderReport::default() });
-            self.folders.len() - 1
-        });
-        &mut self.folders[at]
+        if let Some(known) = self.folders.iter_mut().find(|one| one.path == path) {
+            return change(known);
+        }
+        let mut new = FolderReport { path, hours: folder.hours, ..FolderReport::default() };
+        change(&mut new);
+        self.folders.push(new);
     }
 
     fn went(&mut self, folder: &RetainedFolder, file: &FoundFile, dry_run: bool) {
-        let of = self.of(folder);
-        of.files += 1;
-        of.bytes += file.bytes;
+        self.tell(folder, |of| {
+            of.files += 1;
+            of.bytes += file.bytes;
+        });
         let told: usize = self.would_delete.iter().map(String::len).sum();
         if dry_run && self.would_delete.len() < MOST_TOLD && told < MOST_TOLD_BYTES {
             self.would_delete.push(file.path.to_string());
@@ -241,11 +244,12 @@ impl Report {
     }
 
     fn note(&mut self, folder: &RetainedFolder, failed: PassedOver) {
-        let of = self.of(folder);
-        of.failed += failed.count();
-        if of.error.is_empty() {
-            of.error = failed.first().to_owned();
-        }
+        self.tell(folder, |of| {
+            of.failed += failed.count();
+            if of.error.is_empty() {
+                of.error = failed.first().to_owned();
+            }
+        });
     }
 
     fn shown(&self) -> serde_json::Value {
