@@ -14,7 +14,7 @@ import sys
 import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-FUNCTIONS = ["management", "token", "files", "share", "webhook", "housekeeping"]
+FUNCTIONS = ["management", "token", "files", "share", "webhook", "housekeeping", "setup"]
 SOURCES = [path.stem for path in (HERE.parent / "functions/src/bin").glob("*.rs")]
 GLIBC = (2, 34)
 AIM = 6_000_000

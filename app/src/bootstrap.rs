@@ -9,7 +9,7 @@ use domain::credential::{Credential, State, StoredPassword, UserName};
 use domain::id::{CredentialId, OrganizationId, uuid_text};
 use domain::inbound::allow_all;
 use domain::organization::Organization;
-use domain::password;
+use domain::password::{self, PasswordPolicy};
 use domain::path::VPath;
 use domain::time::Timestamp;
 use store::clock::{now, random};
@@ -27,9 +27,37 @@ pub struct BootstrapRequest {
     pub admin: AdminName,
     /// The name of the operator's admin.
     pub operator: AdminName,
-    /// Whether the secrets are kept, sealed, so that every later call answers them too. For development: in production
-    /// they are answered once.
+    /// Their passwords, if somebody else has made and keeps them; then there is no API key, which nobody could read.
+    pub passwords: Option<Passwords>,
+    /// Whether the secrets are kept, sealed, so that every later call answers them too. For development.
     pub keep_secrets: bool,
+}
+
+/// Passwords of the first accounts. No Debug output.
+#[derive(Clone)]
+pub struct Passwords {
+    /// The root credential's.
+    pub user: Zeroizing<String>,
+    /// The admin's.
+    pub admin: Zeroizing<String>,
+    /// The operator's.
+    pub operator: Zeroizing<String>,
+}
+
+impl Passwords {
+    fn generate(policy: &PasswordPolicy) -> Self {
+        let generate = || password::generate(policy, &random());
+        Self { user: generate(), admin: generate(), operator: generate() }
+    }
+
+    /// Whether the policy of a new organization takes them.
+    fn check(&self, policy: &PasswordPolicy) -> Result<(), ManagementError> {
+        for (whose, password) in [("user", &self.user), ("admin", &self.admin), ("operator", &self.operator)] {
+            let of_whom = |problem| ManagementError::field(&format!("the password of the {whose}"), &problem);
+            policy.check(password).map_err(of_whom)?;
+        }
+        Ok(())
+    }
 }
 
 /// The secrets. No Debug output.
@@ -59,7 +87,7 @@ pub struct Bootstrapped {
     pub credential: CredentialId,
     /// Whether this call created it.
     pub created: bool,
-    /// The secrets: of this call, or kept ones.
+    /// The secrets that this call has made, or kept ones.
     pub secrets: Option<Secrets>,
 }
 
@@ -128,40 +156,47 @@ async fn create(records: &Records, request: &BootstrapRequest) -> Result<Bootstr
     let at = now();
     let mut tenant = organization(&request.organization, at);
     let operator = organization("operator", at);
-    let generate = || password::generate(&tenant.password_policy, &random());
-    let key = KeyText::generate(&random());
-    let secrets = Secrets {
-        user: request.user.to_string(),
-        password: generate(),
-        admin: request.admin.to_string(),
-        admin_password: generate(),
-        operator: request.operator.to_string(),
-        operator_password: generate(),
-        api_key: Zeroizing::new(key.reveal().to_owned()),
+    let passwords = match &request.passwords {
+        Some(given) => given.clone(),
+        None => Passwords::generate(&tenant.password_policy),
     };
-    let passwords = [&secrets.password, &secrets.admin_password, &secrets.operator_password].map(Clone::clone);
-    let hashes = tokio::task::spawn_blocking(move || passwords.map(|password| password::hash(&password, &random())));
+    passwords.check(&tenant.password_policy)?;
+    let Passwords { user, admin: of_admin, operator: of_operator } = passwords.clone();
+    let hashes = [user, of_admin, of_operator];
+    let hashes = tokio::task::spawn_blocking(move || hashes.map(|password| password::hash(&password, &random())));
     let [hash, admin_hash, operator_hash] = hashes.await.map_err(ManagementError::internal)?;
 
-    let credential = root_credential(records, &tenant, request, &secrets, hash.map_err(ManagementError::internal)?)?;
+    let credential =
+        root_credential(records, &tenant, request, &passwords.user, hash.map_err(ManagementError::internal)?)?;
     let admins = [
         admin(&request.admin, &tenant, admin_hash.map_err(ManagementError::internal)?),
         admin(&request.operator, &operator, operator_hash.map_err(ManagementError::internal)?),
     ];
     tenant.root_credential = Some(credential.id.clone());
-    let api_key = site_key(&tenant, &key, at);
-    let sealed = if request.keep_secrets {
-        let text = secrets.to_text().map_err(ManagementError::internal)?;
-        let sealed = records.sealer().seal(secrets_place(&tenant.id), &text);
-        Some(sealed.map_err(ManagementError::internal)?)
-    } else {
-        None
+    let key = request.passwords.is_none().then(|| KeyText::generate(&random()));
+    let api_key = key.as_ref().map(|key| (site_key(&tenant, key, at), key.hash()));
+    let secrets = key.map(|key| Secrets {
+        user: request.user.to_string(),
+        password: passwords.user,
+        admin: request.admin.to_string(),
+        admin_password: passwords.admin,
+        operator: request.operator.to_string(),
+        operator_password: passwords.operator,
+        api_key: Zeroizing::new(key.reveal().to_owned()),
+    });
+    let sealed = match &secrets {
+        Some(secrets) if request.keep_secrets => {
+            let text = secrets.to_text().map_err(ManagementError::internal)?;
+            let sealed = records.sealer().seal(secrets_place(&tenant.id), &text);
+            Some(sealed.map_err(ManagementError::internal)?)
+        }
+        _ => None,
     };
     let record = BootstrapRecord {
         operator: operator.id.clone(),
         organization: tenant.id.clone(),
         credential: credential.id.clone(),
-        api_key: api_key.id.clone(),
+        api_key: api_key.as_ref().map(|(key, _)| key.id.clone()),
         secrets: sealed,
         created_at: at,
     };
@@ -170,10 +205,10 @@ async fn create(records: &Records, request: &BootstrapRequest) -> Result<Bootstr
         organizations: [&operator, &tenant],
         admins: [&admins[0], &admins[1]],
         credential: &credential,
-        api_key: (&api_key, key.hash()),
+        api_key: api_key.as_ref().map(|(key, hash)| (key, hash.clone())),
     };
     records.create_bootstrap(all).await.map_err(|error: RecordError| ManagementError::from(error))?;
-    Ok(Bootstrapped { organization: tenant.id, credential: credential.id, created: true, secrets: Some(secrets) })
+    Ok(Bootstrapped { organization: tenant.id, credential: credential.id, created: true, secrets })
 }
 
 fn organization(name: &str, at: Timestamp) -> Organization {
@@ -185,13 +220,13 @@ fn root_credential(
     records: &Records,
     tenant: &Organization,
     request: &BootstrapRequest,
-    secrets: &Secrets,
+    password: &Zeroizing<String>,
     hash: String,
 ) -> Result<Credential, ManagementError> {
     let id = CredentialId::from_random(random());
     let at = tenant.created_at;
     let mut credential = Credential::new(id, tenant.id.clone(), request.user.clone(), at);
-    let readable = seal_password(records.sealer(), &tenant.id, &credential.id, &secrets.password)?;
+    let readable = seal_password(records.sealer(), &tenant.id, &credential.id, password)?;
     credential.password = Some(StoredPassword { hash, set_at: at, readable: Some(readable) });
     credential.alias = Some("Root".to_owned());
     credential.home = VPath::root();

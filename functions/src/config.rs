@@ -1,8 +1,11 @@
 //! The settings of the functions, read in one place. An error names the variable.
 
 use crate::files::Door;
+use app::bootstrap::{BootstrapRequest, Passwords};
 use app::signing::{SigningError, SigningKeys};
 use app::tickets::{SecretTooShort, Tickets};
+use domain::admin::AdminName;
+use domain::credential::UserName;
 use domain::webhook::address::AddressPolicy;
 use domain::webhook::check_email;
 use std::ops::RangeInclusive;
@@ -56,6 +59,7 @@ pub struct Config {
     pub sftp_port: u16,
     resume: Duration,
     lease: Duration,
+    first: FirstSettings,
     /// `TOWPATH_WEBHOOK_LOOPBACK=1` allows http targets on loopback; only with an offline endpoint.
     pub address_policy: AddressPolicy,
 }
@@ -74,6 +78,19 @@ struct DoorSettings {
     secret: Option<Zeroizing<String>>,
     downloads: Option<String>,
 }
+
+/// `TOWPATH_FIRST_…`, which only the function for the first accounts needs.
+struct FirstSettings {
+    names: [Option<String>; 4],
+    passwords: [Option<Zeroizing<String>>; 3],
+}
+
+/// The names of the first organization, its root credential and its admin, and of the operator's admin.
+const FIRST_NAMES: [&str; 4] =
+    ["TOWPATH_FIRST_ORGANIZATION", "TOWPATH_FIRST_USER", "TOWPATH_FIRST_ADMIN", "TOWPATH_FIRST_OPERATOR"];
+/// The passwords of the last three.
+const FIRST_PASSWORDS: [&str; 3] =
+    ["TOWPATH_FIRST_USER_PASSWORD", "TOWPATH_FIRST_ADMIN_PASSWORD", "TOWPATH_FIRST_OPERATOR_PASSWORD"];
 
 impl Config {
     /// From the environment of the process.
@@ -132,6 +149,10 @@ impl Config {
             share: optional("TOWPATH_SHARE_URL"),
             resume: Duration::from_secs(hours * 3600),
             lease: Duration::from_secs(lease),
+            first: FirstSettings {
+                names: FIRST_NAMES.map(optional),
+                passwords: FIRST_PASSWORDS.map(|name| optional(name).map(Zeroizing::new)),
+            },
             sftp_host: required("TOWPATH_SFTP_HOST")?,
             sftp_port,
             address_policy: if loopback { AddressPolicy::PublicAndLoopback } else { AddressPolicy::PublicOnly },
@@ -176,6 +197,32 @@ impl Config {
     pub fn jobs_queue(&self) -> Result<&str, ConfigError> {
         let url = self.aws.jobs_queue_url.as_str();
         if url.is_empty() { Err(ConfigError::Missing("TOWPATH_JOBS_QUEUE_URL")) } else { Ok(url) }
+    }
+
+    /// The accounts that a new deployment begins with.
+    pub fn first_accounts(&self) -> Result<BootstrapRequest, ConfigError> {
+        let FirstSettings { names, passwords } = &self.first;
+        let [organization, user, admin, operator] = names.each_ref().map(Option::as_deref);
+        let [of_user, of_admin, of_operator] = FIRST_PASSWORDS;
+        let [user_password, admin_password, operator_password] = passwords.clone();
+        let name = "10 to 100 letters, digits, underscores, hyphens or periods";
+        let admin_name = "the name of an admin";
+        let user = UserName::parse(user.unwrap_or("root-credential"));
+        let parsed = |text: &str| AdminName::parse(text);
+        Ok(BootstrapRequest {
+            organization: organization.unwrap_or("Main").to_owned(),
+            user: user.map_err(|_| ConfigError::Invalid("TOWPATH_FIRST_USER", name))?,
+            admin: parsed(admin.unwrap_or("admin"))
+                .map_err(|_| ConfigError::Invalid("TOWPATH_FIRST_ADMIN", admin_name))?,
+            operator: parsed(operator.unwrap_or("operator"))
+                .map_err(|_| ConfigError::Invalid("TOWPATH_FIRST_OPERATOR", admin_name))?,
+            passwords: Some(Passwords {
+                user: user_password.ok_or(ConfigError::Missing(of_user))?,
+                admin: admin_password.ok_or(ConfigError::Missing(of_admin))?,
+                operator: operator_password.ok_or(ConfigError::Missing(of_operator))?,
+            }),
+            keep_secrets: false,
+        })
     }
 
     /// How long interrupted uploads are kept for who goes on: `TOWPATH_RESUME_HOURS`, as the nodes have it.

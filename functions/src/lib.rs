@@ -10,6 +10,7 @@ pub mod local;
 pub mod management;
 pub mod openapi;
 pub mod queue;
+pub mod setup;
 mod sftpgo;
 pub mod share;
 pub mod token;

@@ -73,6 +73,7 @@ class Deployment:
         self.resources = offline.resources(STACK)
         self.accounts = FirstAccounts(folder)
         self.settle_functions()
+        self.told = self.make_first_accounts()
         self.copy_accounts()
         api = self.outputs["ApiUrl"].removeprefix("https://").split(".")[0]
         self.host = f"{api}.execute-api.localhost:{offline.port}"
@@ -81,12 +82,19 @@ class Deployment:
         template = self.infra / "template.yaml"
         text, count = re.subn(r"\n  SftpScaling:\n(    .*\n|\n(?=    ))+", "\n", template.read_text())
         assert count == 1, "template.yaml has no stack SftpScaling any more"
+        # Its function is called by hand below: here it would be called while its secrets are not resolved
+        text, count = re.subn(r"\n  OrganizationId:\n    Description: .*\n    Value: .*\n", "\n", text)
+        assert count == 1, "template.yaml does not tell the first organization any more"
         template.write_text(text)
+        setup = self.infra / "stacks" / "setup.yaml"
+        text, count = re.subn(r"\n  FirstAccounts:\n(    .*\n)+\nOutputs:\n.*\n", "\n", setup.read_text())
+        assert count == 1, "setup.yaml has no custom resource any more"
+        setup.write_text(text)
 
     def package(self):
         programs = self.folder / "programs"
         programs.mkdir()
-        for name in ["management", "token", "files", "share", "webhook", "housekeeping"]:
+        for name in ["management", "token", "files", "share", "webhook", "housekeeping", "setup"]:
             if (ROOT / "functions/src/bin" / f"{name}.rs").exists():
                 stripped(name, programs)
         subprocess.run([sys.executable, INFRA / "package.py", programs, self.infra / "build"], check=True)
@@ -98,6 +106,7 @@ class Deployment:
             [SAM, "deploy", "--template-file", self.infra / "template.yaml", "--stack-name", STACK, "--s3-bucket", "artefacts",
              "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides",
              "NodeRepository=towpath-node", "NodeTag=1", "ResumeDays=3", "AlarmEmail=operator@example.com",
+             "OrganizationName=First of all", "AdminName=first-admin", "OperatorName=first-operator", "RootUserName=first-root",
              "CorsOrigin=https://files.example.com", f"HttpsDomain={HTTPS}",
              f"HttpsCertificateArn=arn:aws:acm:us-east-1:{ACCOUNT}:certificate/{uuid.UUID(int=1)}"],
             env=self.offline.environment, cwd=self.folder, text=True, capture_output=True, timeout=300, check=False)
@@ -114,15 +123,16 @@ class Deployment:
             return secrets.get_secret_value(SecretId=match.group(1))["SecretString"]
 
         # 1. dynamic references stay as they are: resolved here, as they are written
-        for function in ["Management", "Token", "Files", "Share", "Webhook", "Housekeeping"]:
-            name = self.resources["Functions", function]
+        for function in ["Management", "Token", "Files", "Share", "Webhook", "Housekeeping", "Setup"]:
+            stack = "Setup" if function == "Setup" else "Functions"
+            name = self.resources[stack, function]
             variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
             variables = {key: re.sub(r"\{\{resolve:secretsmanager:(.+):SecretString\}\}", resolved, value)
                          for key, value in variables.items()}
             assert not any("{{" in value for value in variables.values()), variables
             # 3. The credentials of a role come with a session token, which programs do not read beside an endpoint. So each gets
             # keys of a user with exactly the policies of its role, by a line of shell before the same program.
-            keys = self.offline.keys_with_the_rights_of(self.resources["Functions", f"{function}Role"])
+            keys = self.offline.keys_with_the_rights_of(self.resources[stack, f"{function}Role"])
             variables |= {f"ITS_{key}": value for key, value in keys.items()}
             functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
             archive = self.infra / "build" / f"{function.lower()}.zip"
@@ -132,6 +142,16 @@ class Deployment:
         # 2. numbers of parameters stay text, which its poller cannot compare
         for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
             functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 10})
+
+    def make_first_accounts(self, kind="Create"):
+        """What CloudFormation does for the custom resource; answers what it was told."""
+        told = Receiver()
+        event = {"RequestType": kind, "ResponseURL": told.url, "StackId": "arn:aws:cloudformation:stack", "RequestId": "r1",
+                 "ResourceType": "Custom::TowpathFirstAccounts", "LogicalResourceId": "FirstAccounts", "ResourceProperties": {}}
+        answer = self.offline.client("lambda").invoke(FunctionName=self.resources["Setup", "Setup"], Payload=json.dumps(event))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        [(_, body)] = told.came
+        return json.loads(body)
 
     def copy_accounts(self):
         table = self.offline.client("dynamodb")
@@ -177,6 +197,9 @@ class Receiver:
         self.came = []
 
         class Hook(http.server.BaseHTTPRequestHandler):
+            def do_PUT(handler):  # noqa: N805
+                handler.do_POST()
+
             def do_POST(handler):  # noqa: N805
                 body = handler.rfile.read(int(handler.headers["Content-Length"]))
                 self.came.append((handler.headers, body))
@@ -192,6 +215,26 @@ class Receiver:
 
     def topics(self):
         return [json.loads(body)["Topic"] for _, body in self.came]
+
+
+def test_the_first_accounts_can_sign_in(deployment):
+    assert deployment.told["Status"] == "SUCCESS", deployment.told
+    organization = deployment.told["Data"]["OrganizationId"]
+    secrets = deployment.offline.client("secretsmanager")
+
+    def first(which):
+        return secrets.get_secret_value(SecretId=deployment.outputs[f"{which}PasswordSecretArn"])["SecretString"]
+
+    admin = sign_in(deployment, "/api/v2/token", "first-admin", first("Admin"))
+    answer = deployment.call(f"/organizations/{organization}", headers=admin)
+    assert answer.status == 200 and answer.json["Name"] == "First of all", answer
+    operator = sign_in(deployment, "/api/v2/token", "first-operator", first("Operator"))
+    assert organization in [each["Id"] for each in deployment.call("/organizations", headers=operator).json]
+    sign_in(deployment, "/api/v2/user/token", "first-root", first("Root"))
+    assert len({first(which) for which in ["Admin", "Operator", "Root"]}) == 3
+    # a change of the stack finds them
+    assert deployment.make_first_accounts("Update")["Status"] == "SUCCESS"
+    sign_in(deployment, "/api/v2/token", "first-admin", first("Admin"))
 
 
 def a_file_was_created(deployment, path):
@@ -642,7 +685,7 @@ def test_what_cannot_be_made_again_survives_its_stack(offline):
     for queue, stays in [("EventsQueue", False), ("EventsDeadQueue", True), ("JobsQueue", False), ("JobsDeadQueue", True)]:
         assert (kept["", queue].split("/")[-1] in queues) == stays, queue
     secrets = [secret["Name"] for secret in offline.client("secretsmanager").list_secrets()["SecretList"]]
-    for secret in ["SealingSecret", "SigningPassphrase", "HostKeySecret"]:
+    for secret in ["SealingSecret", "SigningPassphrase", "HostKeySecret", "OperatorPassword", "AdminPassword", "RootPassword"]:
         assert kept["", secret] in secrets, secret
         assert len(offline.client("secretsmanager").get_secret_value(
             SecretId=kept["", secret])["SecretString"]) >= 32

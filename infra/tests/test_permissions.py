@@ -20,7 +20,7 @@ PERMISSIONS = yaml.safe_load((INFRA / "permissions.yaml").read_text())
 ROLES = {"management": ("functions.yaml", "ManagementRole"), "token": ("functions.yaml", "TokenRole"),
          "files": ("functions.yaml", "FilesRole"), "share": ("functions.yaml", "ShareRole"),
          "webhook": ("functions.yaml", "WebhookRole"),
-         "housekeeping": ("functions.yaml", "HousekeepingRole"), "node": ("nodes.yaml", "NodeRole")}
+         "housekeeping": ("functions.yaml", "HousekeepingRole"), "setup": ("setup.yaml", "SetupRole"), "node": ("nodes.yaml", "NodeRole")}
 PROGRAMS = {part: "protocol-node" if part == "node" else part for part in ROLES}
 BUILT = [part for part in ROLES if part == "node" or (ROOT / "functions/src/bin" / f"{part}.rs").exists()]
 AWS_IN_ITS_NAME = ("Lambda:", "S3:")

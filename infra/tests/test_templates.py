@@ -307,8 +307,8 @@ def test_pages_may_send_parts_and_read_their_tags():
 def test_package_and_template_name_the_same_archives():
     sys.path.insert(0, str(INFRA))
     import package
-    codes = {resource["Properties"]["Code"] for resource in stacks()["functions.yaml"]["Resources"].values()
-             if resource["Type"] == "AWS::Lambda::Function"}
+    codes = {resource["Properties"]["Code"] for stack in ["functions.yaml", "setup.yaml"]
+             for resource in stacks()[stack]["Resources"].values() if resource["Type"] == "AWS::Lambda::Function"}
     assert codes == {f"../build/{name}.zip" for name in package.FUNCTIONS}
 
 

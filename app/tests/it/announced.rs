@@ -29,6 +29,7 @@ async fn management(world: &World) -> (Management, Caller) {
         user: UserName::parse("root-of-all").unwrap(),
         admin: AdminName::parse("admin").unwrap(),
         operator: AdminName::parse("operator").unwrap(),
+        passwords: None,
         keep_secrets: false,
     };
     let made = bootstrap(&records, &request).await.unwrap();

@@ -20,6 +20,7 @@ mod rate_rules;
 mod rest;
 mod routes;
 mod second_factor;
+mod setup;
 mod shares;
 mod support;
 mod tokens;

@@ -41,7 +41,7 @@ use tower::ServiceExt as _;
 pub(crate) const SIGNING: &str = "a passphrase for tests, of 32 characters and more";
 /// What its tickets are signed with.
 pub(crate) const TICKETS: &str = "a secret for tickets, of 32 characters and more";
-const SEALING: &str = "a secret of at least 32 characters";
+pub(crate) const SEALING: &str = "a secret of at least 32 characters";
 /// The address of the world's API.
 pub(crate) const API: &str = "https://api.example.com";
 
@@ -135,6 +135,7 @@ pub(crate) fn request(user: &str) -> BootstrapRequest {
         user: UserName::parse(user).unwrap(),
         admin: AdminName::parse("admin").unwrap(),
         operator: AdminName::parse("operator").unwrap(),
+        passwords: None,
         keep_secrets: true,
     }
 }

@@ -42,6 +42,7 @@ pub(crate) async fn prepare(
         user: UserName::parse("example-root")?,
         admin: AdminName::parse("admin")?,
         operator: AdminName::parse("operator")?,
+        passwords: None,
         keep_secrets: true,
     };
     let done = bootstrap(&records, &request).await?;

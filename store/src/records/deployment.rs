@@ -21,7 +21,8 @@ pub struct BootstrapRecord {
     /// Its root credential.
     pub credential: CredentialId,
     /// Its site-wide key.
-    pub api_key: ApiKeyId,
+    #[serde(default)]
+    pub api_key: Option<ApiKeyId>,
     /// The secrets, for development only: production shows them once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Sealed>,
@@ -39,8 +40,8 @@ pub struct Bootstrap<'a> {
     pub admins: [&'a Admin; 2],
     /// The root credential.
     pub credential: &'a Credential,
-    /// The site-wide key.
-    pub api_key: (&'a ApiKey, KeyHash),
+    /// The site-wide key, if there is one.
+    pub api_key: Option<(&'a ApiKey, KeyHash)>,
 }
 
 impl Records {
@@ -59,9 +60,10 @@ impl Records {
             writes.extend(self.create_admin_writes(admin, domain::organization::DEFAULT_REQUESTS)?);
         }
         writes.extend(self.create_credential_writes(all.credential)?);
-        let (key, hash) = all.api_key;
-        let limit = domain::organization::DEFAULT_REQUESTS;
-        writes.extend(self.create_api_key_writes(key, hash, limit)?);
+        if let Some((key, hash)) = all.api_key {
+            let limit = domain::organization::DEFAULT_REQUESTS;
+            writes.extend(self.create_api_key_writes(key, hash, limit)?);
+        }
         self.transact(writes).await
     }
 }
