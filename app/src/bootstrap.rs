@@ -53,7 +53,7 @@ impl Passwords {
     /// Whether the policy of a new organization takes them.
     fn check(&self, policy: &PasswordPolicy) -> Result<(), ManagementError> {
         for (whose, password) in [("user", &self.user), ("admin", &self.admin), ("operator", &self.operator)] {
-            let of_whom = |problem| ManagementError::field(&format!("the password of the {whose}"), &problem);
+            let of_whom = |problem| ManagementError::field(format!("the password of the {whose}"), &problem);
             policy.check(password).map_err(of_whom)?;
         }
         Ok(())
