@@ -9,12 +9,14 @@ mod export;
 mod folders;
 mod hands;
 mod recount;
+mod replay;
 mod retention;
 mod run;
 
 pub(crate) use export::key as export_key;
 pub use hands::Hands;
 pub use recount::Pauses;
+pub use replay::Replays;
 
 use domain::id::OrganizationId;
 use domain::job::{Job, JobId, LEASE_MILLIS, MOST_FAILURES, State, Task};
@@ -144,6 +146,7 @@ pub struct Worker {
     scans: Scans,
     events: Events,
     hands: Hands,
+    replays: Replays,
     slice: Duration,
     pauses: Pauses,
 }
@@ -154,9 +157,10 @@ impl Worker {
         queue: JobQueue,
         (objects, scans, events): (Objects, Scans, Events),
         hands: Hands,
+        replays: Replays,
         slice: Duration,
     ) -> Self {
-        Self { queue, objects, scans, events, hands, slice, pauses: Pauses::default() }
+        Self { queue, objects, scans, events, hands, replays, slice, pauses: Pauses::default() }
     }
 
     /// With shorter slices, for tests.
@@ -214,6 +218,9 @@ impl Worker {
                 let export = Export { objects: &self.objects, events: &self.events };
                 export.slice(&asked, run, until).await.map_err(|error| error.to_string())
             }
+            Task::WebhookReplay { webhook, since } => {
+                self.replays.slice(&webhook, since, run, until).await.map_err(|error| error.to_string())
+            }
             Task::DeleteFolder { by, path } => match self.hands.of(&organization, &by, &run.job().id).await {
                 Ok(opened) => self.worked(folders::delete(&opened, &path, run, until).await).await,
                 Err(error) => refused(error),
@@ -222,8 +229,8 @@ impl Worker {
                 Ok(opened) => self.worked(folders::copy(&opened, (&from, &to), run, until).await).await,
                 Err(error) => refused(error),
             },
-            Task::RetentionCheck { credential, policy, dry_run, .. } => {
-                let check = Check { hands: &self.hands, organization, credential, policy, dry_run };
+            Task::RetentionCheck { credential, policy, dry_run, mail, .. } => {
+                let check = Check { hands: &self.hands, organization, credential, policy, dry_run, mail };
                 match check.open(&run.job().id).await {
                     Ok(opened) => self.worked(check.slice(opened, run, until).await).await,
                     Err(error) => refused(error),

@@ -3,9 +3,11 @@
 
 pub mod accounts;
 pub mod activity;
+mod announced;
 pub mod bootstrap;
 pub mod budget;
 pub mod defender;
+pub mod deliveries;
 mod hashing;
 pub mod jobs;
 mod large_copy;

@@ -2,12 +2,12 @@
 //! development program call these use cases; they hold the rules, the dialects only the spelling.
 
 mod admins;
-mod announced;
 mod api_keys;
 mod caller;
 mod connections;
 mod credentials;
 mod defender;
+mod deliveries;
 mod error;
 mod events;
 mod folders;
@@ -48,6 +48,7 @@ pub use user_account::UserProfile;
 pub use users::{MAX_FOLDERS_WITH_RULES, ShownUser, UserChange};
 pub use webhooks::{AUTHORIZATION_FIELD, SECRET_FIELD, ShownWebhook, WebhookChange, webhook_place};
 
+use crate::announced;
 use crate::hashing::Hashing;
 use crate::jobs::JobQueue;
 use domain::admin::second_factor::MOST_WRONG_CODES;
@@ -62,6 +63,7 @@ use store::aws::Aws;
 use store::defender::Scores;
 use store::events::Events;
 use store::jobs::Jobs;
+use store::mail::Mail;
 use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
 use store::objects::Objects;
@@ -80,8 +82,9 @@ const PASSWORD_FIELD: &str = "password";
 /// The management of all organizations. Cheap to clone.
 #[derive(Clone)]
 pub struct Management {
-    records: Records,
-    messages: Messages,
+    pub(crate) records: Records,
+    pub(crate) messages: Messages,
+    mail: Mail,
     nodes: Nodes,
     scores: Scores,
     events: Events,
@@ -99,6 +102,7 @@ impl Management {
         Self {
             records,
             messages: Messages::new(aws),
+            mail: Mail::new(aws),
             nodes: Nodes::new(aws),
             scores: Scores::new(aws),
             events: Events::new(aws),

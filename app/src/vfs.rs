@@ -281,12 +281,19 @@ impl FileSession {
         Event { id: id.to_string(), file: Some(file), ..self.live.event(topic) }
     }
 
-    /// Announces what Towpath itself has done for a credential, once for each `occasion` however often this is called; durable
-    /// when it is answered.
-    pub(crate) async fn announce_system(&self, topic: Topic, occasion: &str, reason: String) -> Result<(), FileError> {
+    /// Announces what Towpath itself has done for a credential, once for each `occasion` however often this is called, and by mail
+    /// if that is asked for; durable when it is answered.
+    pub(crate) async fn announce_system(
+        &self,
+        topic: Topic,
+        occasion: &str,
+        (reason, mail): (String, bool),
+    ) -> Result<(), FileError> {
         let id = derived_id(&[topic.as_str(), occasion]);
         let event = Event { id, reason: Some(reason), ..self.live.event(topic) };
-        self.shared.stores.queue.send(&[(QueueMessage::event(event), 0)]).await.map_err(|error| {
+        let mut messages = vec![(QueueMessage::event(event.clone()), 0)];
+        messages.extend(mail.then(|| (QueueMessage::notice(event), 0)));
+        self.shared.stores.queue.send(&messages).await.map_err(|error| {
             FileError::new(FileErrorKind::Unavailable, "it cannot be announced now").with_source(error)
         })
     }

@@ -57,6 +57,12 @@ pub enum Topic {
     /// Somebody changed an account or a setting.
     #[serde(rename = "admin.changed")]
     AdminChanged,
+    /// A webhook gets no more deliveries until somebody enables it.
+    #[serde(rename = "webhook.paused")]
+    WebhookPaused,
+    /// A delivery was given up.
+    #[serde(rename = "webhook.delivery.failed")]
+    DeliveryFailed,
     /// Somebody tries a webhook out.
     #[serde(rename = "webhook.ping")]
     WebhookPing,
@@ -80,8 +86,15 @@ impl Topic {
         Self::ShareLinkLimitReached,
         Self::RetentionCompleted,
         Self::AdminChanged,
+        Self::WebhookPaused,
+        Self::DeliveryFailed,
         Self::WebhookPing,
     ];
+
+    /// Whether it is about an account or a setting ([`Event::changed`]).
+    pub const fn is_about_a_record(self) -> bool {
+        matches!(self, Self::AdminChanged | Self::WebhookPaused | Self::DeliveryFailed)
+    }
 
     /// The text that receivers subscribe to.
     pub const fn as_str(self) -> &'static str {
@@ -101,6 +114,8 @@ impl Topic {
             Self::ShareLinkLimitReached => "share-link.limit-reached",
             Self::RetentionCompleted => "retention.completed",
             Self::AdminChanged => "admin.changed",
+            Self::WebhookPaused => "webhook.paused",
+            Self::DeliveryFailed => "webhook.delivery.failed",
             Self::WebhookPing => "webhook.ping",
         }
     }

@@ -84,6 +84,13 @@ pub enum Task {
     },
     /// Write events into a file.
     EventExport(EventExport),
+    /// Send a webhook again what happened.
+    WebhookReplay {
+        /// Which.
+        webhook: String,
+        /// From when on, until the job was asked for.
+        since: Timestamp,
+    },
     /// Delete a folder with everything in it.
     DeleteFolder {
         /// Who does.
@@ -134,6 +141,7 @@ impl Task {
     pub fn does_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::QuotaScan { holder, .. }, Self::QuotaScan { holder: other, .. }) => holder == other,
+            (Self::WebhookReplay { webhook, .. }, Self::WebhookReplay { webhook: other, .. }) => webhook == other,
             (Self::RetentionCheck { credential, .. }, Self::RetentionCheck { credential: other, .. }) => {
                 credential == other
             }
@@ -146,6 +154,7 @@ impl Task {
         match self {
             Self::QuotaScan { .. } => "QuotaScan",
             Self::EventExport(_) => "EventExport",
+            Self::WebhookReplay { .. } => "WebhookReplay",
             Self::DeleteFolder { .. } => "DeleteFolder",
             Self::CopyFolder { .. } => "CopyFolder",
             Self::RetentionCheck { .. } => "RetentionCheck",
@@ -156,7 +165,10 @@ impl Task {
     pub const fn by(&self) -> Option<&By> {
         match self {
             Self::DeleteFolder { by, .. } | Self::CopyFolder { by, .. } => Some(by),
-            Self::QuotaScan { .. } | Self::EventExport(_) | Self::RetentionCheck { .. } => None,
+            Self::QuotaScan { .. }
+            | Self::EventExport(_)
+            | Self::RetentionCheck { .. }
+            | Self::WebhookReplay { .. } => None,
         }
     }
 }
@@ -195,7 +207,7 @@ impl State {
 /// What it has come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Files looked at.
+    /// Files looked at, or deliveries sent.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -64,6 +64,13 @@ pub enum QueueMessage {
         /// Which.
         streamed: Streamed,
     },
+    /// Something that people of the organization are told by mail.
+    Notice {
+        /// The version.
+        v: V1,
+        /// What happened.
+        event: Event,
+    },
 }
 
 impl QueueMessage {
@@ -75,6 +82,11 @@ impl QueueMessage {
     /// Events for the event bus.
     pub fn stream(streamed: Streamed) -> Self {
         Self::Stream { v: V1, streamed }
+    }
+
+    /// A mail to the organization.
+    pub fn notice(event: Event) -> Self {
+        Self::Notice { v: V1, event }
     }
 
     /// A delivery.
@@ -94,6 +106,12 @@ pub struct Delivery {
     pub webhook: String,
     /// How many attempts have failed.
     pub failed_attempts: u32,
+    /// Which time it is sent again on demand; none the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<String>,
+    /// Whether it is in the queue for slow receivers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slow: bool,
     /// Not before this: waits longer than a queue can delay a message are made of several hops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,

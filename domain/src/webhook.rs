@@ -2,9 +2,13 @@
 
 pub mod address;
 pub mod body;
+pub mod delivery;
+pub mod health;
+pub mod people;
 pub mod schedule;
 pub mod signature;
 
+pub use delivery::delivery_id;
 pub use signature::WebhookSecret;
 
 use crate::digest::derived_id;
@@ -27,6 +31,9 @@ const MAX_URL_BYTES: usize = 2048;
 /// After a rotation the old secret signs as well for this long.
 pub const ROTATION_OVERLAP_MILLIS: i64 = 24 * 3600 * 1000;
 
+/// For how long a receiver that did not answer in time has a lane of its own, in milliseconds.
+pub const SLOW_MILLIS: i64 = 3_600_000;
+
 /// The kind of receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -47,7 +54,7 @@ pub enum WebhookType {
 pub enum WebhookState {
     /// It is.
     Enabled,
-    /// It is not; its events are not sent later.
+    /// It is not; its events are kept in the delivery log.
     Paused,
 }
 
@@ -87,6 +94,12 @@ pub struct Webhook {
     pub topics: Vec<Topic>,
     /// Whether it is served.
     pub state: WebhookState,
+    /// Why Towpath has paused it; nothing if somebody else did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_reason: Option<String>,
+    /// Until when its deliveries have a lane of their own, because its receiver did not answer in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_until: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -94,13 +107,15 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Whether others must not wait for its receiver.
+    pub fn is_slow(&self, now: Timestamp) -> bool {
+        self.slow_until.is_some_and(|until| now < until)
+    }
+
     /// What this webhook is told about an event: nothing, the event, or for a rename it has not subscribed to, that the
     /// old name is gone and the new one is there. The parts have ids of their own, made from the
     /// event's, so that a repeated announcement is still recognised.
     pub fn announcements(&self, event: &Event) -> Vec<Event> {
-        if self.state != WebhookState::Enabled {
-            return Vec::new();
-        }
         if self.topics.contains(&event.topic) {
             return vec![event.clone()];
         }
@@ -122,11 +137,6 @@ impl Webhook {
             .filter(|part| self.topics.contains(&part.topic))
             .collect()
     }
-}
-
-/// The id of the delivery of an event to a webhook: a hash of both, so that duplicates collapse.
-pub fn delivery_id(event_id: &str, webhook_id: &str) -> String {
-    derived_id(&["delivery", event_id, webhook_id])
 }
 
 /// Parses a topic that a webhook may subscribe to.
@@ -183,7 +193,8 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-fn check_email(text: &str) -> Result<(), Invalid> {
+/// Checks an e-mail address: what is certainly none, and what could become more than one, is refused.
+pub fn check_email(text: &str) -> Result<(), Invalid> {
     let well_formed = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
     });

@@ -7,9 +7,12 @@ use app::tickets::{SecretTooShort, Tickets};
 use domain::admin::AdminName;
 use domain::credential::UserName;
 use domain::webhook::address::AddressPolicy;
+use domain::webhook::check_email;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 use store::aws::{Aws, AwsSettings, AwsSettingsError};
+use store::mail::MailSettings;
 use store::seal::{Sealer, SealerError};
 use zeroize::Zeroizing;
 
@@ -123,6 +126,16 @@ impl Config {
         if loopback && endpoint.is_none() {
             return Err(ConfigError::Invalid("TOWPATH_WEBHOOK_LOOPBACK", "unset unless AWS_ENDPOINT_URL is set"));
         }
+        let mail = MailSettings {
+            from: optional("TOWPATH_MAIL_FROM"),
+            folder: optional("TOWPATH_MAIL_FOLDER").map(PathBuf::from),
+        };
+        if mail.from.as_deref().is_some_and(|from| check_email(from).is_err()) {
+            return Err(ConfigError::Invalid("TOWPATH_MAIL_FROM", "an address, as towpath@example.com"));
+        }
+        if mail.folder.is_some() && endpoint.is_none() {
+            return Err(ConfigError::Invalid("TOWPATH_MAIL_FOLDER", "unset unless AWS_ENDPOINT_URL is set"));
+        }
         Ok(Self {
             sealer: Sealer::new(&required("TOWPATH_SEALING_SECRET")?)?,
             signing: Signing {
@@ -154,7 +167,9 @@ impl Config {
                 bucket_owner: optional("TOWPATH_BUCKET_OWNER"),
                 table: required("TOWPATH_TABLE")?,
                 events_queue_url: required("TOWPATH_EVENTS_QUEUE_URL")?,
+                slow_events_queue_url: optional("TOWPATH_SLOW_EVENTS_QUEUE_URL").unwrap_or_default(),
                 jobs_queue_url: optional("TOWPATH_JOBS_QUEUE_URL").unwrap_or_default(),
+                mail,
             },
         })
     }
@@ -287,6 +302,10 @@ mod tests {
         pairs.push(("TOWPATH_API_URL", "https://api.example.com"));
         assert!(unsigned(&pairs).is_none());
         for (name, wrong) in [("TOWPATH_RESUME_HOURS", "8761"), ("TOWPATH_LEASE_SECONDS", "9")] {
+            let wrong = [pairs.clone(), vec![(name, wrong)]].concat();
+            assert!(config(&wrong).is_err_and(|error| error.to_string().starts_with(name)), "{name}");
+        }
+        for (name, wrong) in [("TOWPATH_MAIL_FROM", "nobody"), ("TOWPATH_MAIL_FOLDER", "/tmp/mail")] {
             let wrong = [pairs.clone(), vec![(name, wrong)]].concat();
             assert!(config(&wrong).is_err_and(|error| error.to_string().starts_with(name)), "{name}");
         }

@@ -2,13 +2,14 @@
 //!
 //! It is called in two ways: with messages of the jobs queue, one at a time, because a job may take all the time that a function
 //! has; and by a schedule, once a minute, to finish what crashes left, to end what was abandoned, and to send word again of jobs
-//! that nobody works on.
+//! that nobody works on and of deliveries that are due.
 
 use crate::config::{Config, ConfigError};
 use crate::files::Storage;
 use crate::queue::Handler;
 use app::accounts::Known;
-use app::jobs::{Hands, JobQueue, Pauses, Worker};
+use app::deliveries::Deliveries;
+use app::jobs::{Hands, JobQueue, Pauses, Replays, Worker};
 use app::management::run_due_policies;
 use app::settler::SettlingStores;
 use app::sweep::Sweep;
@@ -21,7 +22,7 @@ use store::aws::Aws;
 use store::clock;
 use store::events::Events;
 use store::jobs::Jobs;
-use store::messages::JobMessages;
+use store::messages::{JobMessages, Messages};
 use store::objects::Objects;
 use store::records::Records;
 use store::scans::Scans;
@@ -33,6 +34,7 @@ pub const SLICE: Duration = Duration::from_secs(600);
 #[derive(Clone)]
 pub struct HousekeepingState {
     worker: Worker,
+    deliveries: Deliveries,
     sweep: Sweep,
     records: Records,
     queue: JobQueue,
@@ -56,8 +58,17 @@ impl HousekeepingState {
         stores.intents = stores.intents.with_lease(config.lease());
         let Storage { records, vfs, sessions, quotas, .. } = Storage::keeping(config, aws, config.resume());
         let hands = Hands::new(Known::new(records.clone()), vfs, sessions, quotas);
+        let messages = Messages::new(aws);
+        let replays = Replays::new(records.clone(), messages.clone());
         Ok(Self {
-            worker: Worker::new(queue.clone(), (objects.clone(), Scans::new(aws), Events::new(aws)), hands, SLICE),
+            worker: Worker::new(
+                queue.clone(),
+                (objects.clone(), Scans::new(aws), Events::new(aws)),
+                hands,
+                replays,
+                SLICE,
+            ),
+            deliveries: Deliveries::new(records.clone(), messages),
             sweep: Sweep::new(objects, stores, Resuming::new(aws, config.resume())),
             records,
             queue,
@@ -109,6 +120,11 @@ impl HousekeepingState {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "sent word again of jobs"),
             Err(error) => tracing::warn!(%error, "jobs that wait cannot be found now"),
+        }
+        match self.deliveries.wake(now).await {
+            Ok(0) => {}
+            Ok(deliveries) => tracing::info!(deliveries, "sent word of deliveries that are due"),
+            Err(error) => tracing::warn!(%error, "deliveries that are due cannot be found now"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod api_keys;
 pub(crate) mod credentials;
+mod deliveries;
 mod events;
 pub(crate) mod jobs;
 mod organization;
@@ -101,6 +102,10 @@ fn resources(state: &ManagementState) -> Routes<ManagementState> {
         .route(&path("/webhooks/{id}"), get(webhooks::get).patch(webhooks::patch).delete(webhooks::delete))
         .route(&path("/webhooks/{id}/secret-rotations"), post(webhooks::rotate))
         .route(&path("/webhooks/{id}/ping"), post(webhooks::ping))
+        .route(&path("/webhooks/{id}/deliveries"), get(deliveries::list))
+        .route(&path("/webhooks/{id}/deliveries/{delivery}"), get(deliveries::get))
+        .route(&path("/webhooks/{id}/deliveries/{delivery}/redeliveries"), post(deliveries::redeliver))
+        .route(&path("/webhooks/{id}/replays"), post(deliveries::replay))
         .route(&path("/api-keys"), get(api_keys::list).post(api_keys::post))
         .route(&path("/api-keys/{id}/rotations"), post(api_keys::rotate))
         .route(&path("/api-keys/{id}/requests"), get(api_keys::requests))
@@ -113,6 +118,7 @@ pub(crate) fn describe(api: &mut Api) {
     credentials::describe(api);
     portal_links::describe(api);
     webhooks::describe(api);
+    deliveries::describe(api);
     api_keys::describe(api);
     organization::describe(api);
     organizations::describe(api);

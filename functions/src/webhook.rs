@@ -1,23 +1,27 @@
 //! The webhook function: events in, deliveries out.
 //!
 //! Two stages over one queue. An event becomes one message for each webhook that wants it; a delivery is one HTTP
-//! request. Before that all events of a batch are recorded in the audit log (`recorded.rs`). So a receiver that is slow or dead delays no other, and a failed stage is repeated alone. What cannot be
+//! request. Before that all events of a batch are recorded in the audit log (`recorded.rs`). A receiver that does not answer in
+//! time has its deliveries in a second queue for an hour, which others do not wait in; and a failed stage is repeated alone. What cannot be
 //! read, or whose dependencies fail, is reported as failed, so that SQS gives it again and in the end moves it to the
 //! dead-letter queue.
 
 mod deliver;
 mod egress;
+mod letter;
 mod recorded;
 mod streamed;
 
 pub use egress::{Egress, EgressError};
 
 use crate::queue::Handler;
-use domain::event::Event;
+use app::deliveries::Deliveries;
+use domain::event::{Event, Topic};
 use domain::queue_message::{Content, Delivery, QueueMessage};
-use domain::webhook::delivery_id;
+use domain::webhook::{WebhookState as State, delivery_id};
 use store::event_bus::EventBus;
 use store::events::Events;
+use store::mail::Mail;
 use store::messages::{MAX_DELAY_SECONDS, Messages};
 use store::records::Records;
 use streamed::Stream;
@@ -28,6 +32,8 @@ pub struct WebhookState {
     records: Records,
     messages: Messages,
     events: Events,
+    deliveries: Deliveries,
+    mail: Mail,
     egress: Egress,
     stream: Option<Stream>,
 }
@@ -36,9 +42,10 @@ pub struct WebhookState {
 type Failed = String;
 
 impl WebhookState {
-    /// On these records, the audit log and this queue, with this way out.
-    pub fn new(records: Records, messages: Messages, events: Events, egress: Egress) -> Self {
-        Self { records, messages, events, egress, stream: None }
+    /// On these records, the audit log and this queue, with these ways out.
+    pub fn new(records: Records, messages: Messages, events: Events, mail: Mail, egress: Egress) -> Self {
+        let deliveries = Deliveries::new(records.clone(), messages.clone());
+        Self { records, messages, events, deliveries, mail, egress, stream: None }
     }
 
     /// With a bus that is to have all events.
@@ -47,34 +54,48 @@ impl WebhookState {
         Self { stream: bus.map(Stream::new), ..self }
     }
 
-    /// One message for each webhook that wants to hear of the event.
+    /// One message for each webhook that wants to hear of the event; for those that are paused, a record that they missed it.
     async fn fan_out(&self, event: &Event) -> Result<(), Failed> {
         let webhooks = self.records.webhooks(&event.organization).await.map_err(|error| error.to_string())?;
-        let mut messages = Vec::new();
+        let now = store::clock::now();
+        let (mut messages, mut slow) = (Vec::new(), Vec::new());
         for webhook in webhooks {
             let webhook = webhook.value;
             for event in webhook.announcements(event) {
                 let delivery = Delivery {
-                    id: delivery_id(&event.id, &webhook.id),
+                    id: delivery_id(event.created_at, &event.id, &webhook.id),
                     organization: event.organization.clone(),
                     webhook: webhook.id.clone(),
                     failed_attempts: 0,
+                    round: None,
+                    slow: webhook.is_slow(now),
                     not_before: None,
                     content: Content::Event { event: Box::new(event) },
                 };
-                messages.push((QueueMessage::delivery(delivery), 0));
+                match webhook.state {
+                    State::Enabled if delivery.slow => slow.push((QueueMessage::delivery(delivery), 0)),
+                    State::Enabled => messages.push((QueueMessage::delivery(delivery), 0)),
+                    State::Paused => self.deliveries.missed(delivery).await.map_err(|error| error.to_string())?,
+                }
             }
         }
+        if event.topic == Topic::WebhookPaused {
+            // in a message of its own, so that nothing else waits for mail
+            messages.push((QueueMessage::notice(event.clone()), 0));
+        }
+        self.messages.send_slow(&slow).await.map_err(|error| error.to_string())?;
         self.messages.send(&messages).await.map_err(|error| error.to_string())
     }
 
-    /// Puts a delivery back for later. SQS delays by 15 minutes at most, so longer waits are several hops: 96 for a
-    /// day, which costs less than a hundredth of a cent.
+    /// Puts a delivery back for later; at most 15 minutes, which is what SQS knows. Longer waits stand in its record.
     async fn put_back(&self, delivery: Delivery) -> Result<(), Failed> {
         let now = store::clock::now();
         let wait = delivery.not_before.map_or(0, |at| at.millis().saturating_sub(now.millis()).max(0) / 1000 + 1);
         let delay = u32::try_from(wait).unwrap_or(MAX_DELAY_SECONDS).min(MAX_DELAY_SECONDS);
-        self.messages.send(&[(QueueMessage::delivery(delivery), delay)]).await.map_err(|error| error.to_string())
+        let slow = delivery.slow;
+        let message = [(QueueMessage::delivery(delivery), delay)];
+        let sent = if slow { self.messages.send_slow(&message).await } else { self.messages.send(&message).await };
+        sent.map_err(|error| error.to_string())
     }
 }
 
@@ -91,6 +112,7 @@ impl Handler for WebhookState {
             QueueMessage::Event { event, .. } => self.fan_out(&event).await,
             QueueMessage::Delivery { delivery, .. } => self.deliver(delivery).await,
             QueueMessage::Stream { streamed, .. } => self.stream(streamed).await,
+            QueueMessage::Notice { event, .. } => self.notice(&event).await,
         }
     }
 }

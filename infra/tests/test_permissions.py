@@ -34,8 +34,10 @@ RESOURCES = {
     "{'Fn::Sub': '${BucketArn}/*/exports/*'}": "exports",
     "{'Ref': 'BucketKeyArn'}": "bucket-key",
     "{'Ref': 'EventsQueueArn'}": "events-queue",
+    "{'Ref': 'SlowEventsQueueArn'}": "slow-events-queue",
     "{'Ref': 'JobsQueueArn'}": "jobs-queue",
     "{'Ref': 'EventBusArn'}": "event-bus",
+    "{'Fn::Sub': 'arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*'}": "mail",
 }
 
 # What an operation needs: https://docs.aws.amazon.com/service-authorization/
@@ -63,6 +65,7 @@ NEEDS = {
     "s3 UploadPart": [("files", "s3:PutObject")],
     "s3 UploadPartCopy": [("files", "s3:GetObject"), ("files", "s3:PutObject")],
     "eventbridge PutEvents": [("event-bus", "events:PutEvents")],
+    "sesv2 SendEmail": [("mail", "ses:SendEmail"), ("mail", "ses:SendRawEmail")],
     # to which queue, see QUEUES
     "sqs SendMessageBatch": [],
     # linked into every program with the SDK's clients: directory buckets and roles of profiles, neither of which exist here
@@ -82,7 +85,8 @@ EXPORTS = {"store::objects::exports::": {"presign_export": ["s3:GetObject"],
 NO_FILES = ["management"]
 
 # Who sends to which.
-QUEUES = {"events-queue": "store::messages::Messages::send", "jobs-queue": "store::messages::JobMessages::send"}
+QUEUES = {"events-queue": "store::messages::Messages::send::", "slow-events-queue": "store::messages::Messages::send_slow",
+          "jobs-queue": "store::messages::JobMessages::send"}
 
 
 def statements(part):
@@ -137,7 +141,7 @@ def called(part):
         kinds = set(re.findall(r"aws_sdk_dynamodb::types::_\w+::(Put|Update|Delete|ConditionCheck)Builder::build\b", symbols(part)))
         assert kinds, f"{part} writes transactions of nothing"
         found |= {("table", WRITES[kind]) for kind in kinds}
-    if any(asks in symbols(part) for asks in ["store::intents::Intents::overdue", "store::jobs::Jobs::due"]):
+    if any(asks in symbols(part) for asks in ["store::intents::Intents::overdue", "store::jobs::Jobs::due", "Records::due_deliveries"]):
         found.add(("index", "dynamodb:Query"))
     sends = {queue for queue, sender in QUEUES.items() if sender in symbols(part)}
     assert bool(sends) == ("sqs SendMessageBatch" in operations(part)), f"{part} sends to {sends}"
@@ -157,11 +161,11 @@ def test_the_table_is_what_the_program_calls(part):
     assert own == called(part)
 
 
-def test_two_places_ask_the_index():
+def test_four_places_ask_the_index():
     """What `called` looks for."""
     found = [path.name for path in (ROOT / "store/src").rglob("*.rs")
              for _ in re.finditer(r"\.index_name\(", path.read_text())]
-    assert sorted(found) == ["create.rs", "intents.rs", "jobs.rs"], "one makes it"
+    assert sorted(found) == ["create.rs", "deliveries.rs", "intents.rs", "jobs.rs", "retention.rs"], "one makes it"
 
 
 def every_role():
@@ -178,6 +182,7 @@ def test_no_role_has_more_than_its_policies():
 
 def test_wildcards_are_those_that_cannot_be_names():
     allowed = {("StartRole", "*", ("ecr:GetAuthorizationToken",)),
+               ("WebhookRole", "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*", None),
                *((role, "${BucketArn}/*/files/*", None) for role in ["FilesRole", "ShareRole", "HousekeepingRole", "NodeRole"]),
                *((role, "${BucketArn}/*/exports/*", None) for role in ["ManagementRole", "HousekeepingRole"])}
     for file, name, role in every_role():

@@ -129,7 +129,7 @@ def test_the_table_is_the_one_that_the_programs_make():
 
 def test_queues_fit_their_functions():
     data, functions = stacks()["data.yaml"]["Resources"], stacks()["functions.yaml"]["Resources"]
-    for queue, function in [("EventsQueue", "Webhook"), ("JobsQueue", "Housekeeping")]:
+    for queue, function in [("EventsQueue", "Webhook"), ("SlowEventsQueue", "Webhook"), ("JobsQueue", "Housekeeping")]:
         visible, timeout = data[queue]["Properties"]["VisibilityTimeout"], functions[function]["Properties"]["Timeout"]
         assert visible >= 6 * timeout, "what AWS asks for"
     receives = data["EventsQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]

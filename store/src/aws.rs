@@ -7,6 +7,7 @@
 //! another connection, and after 90 seconds in all the caller is told. Six attempts with a short first pause ride out a burst of 503s (measured against a server that
 //! fails one request in ten: 200 of 200 small PUTs pass, and the pauses cost a fifth of the SDK's default).
 
+use crate::mail::MailSettings;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -29,8 +30,12 @@ pub struct AwsSettings {
     pub table: String,
     /// `TOWPATH_EVENTS_QUEUE_URL`.
     pub events_queue_url: String,
+    /// `TOWPATH_SLOW_EVENTS_QUEUE_URL`: for deliveries to slow receivers. Empty: they go the way of all others.
+    pub slow_events_queue_url: String,
     /// `TOWPATH_JOBS_QUEUE_URL`, where jobs are asked for or worked on.
     pub jobs_queue_url: String,
+    /// `TOWPATH_MAIL_FROM` and `TOWPATH_MAIL_FOLDER`, where mail is sent.
+    pub mail: MailSettings,
 }
 
 /// Why the settings cannot be used.
@@ -57,6 +62,8 @@ pub struct Aws {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Queues.
     pub sqs: aws_sdk_sqs::Client,
+    /// Mail.
+    pub ses: aws_sdk_sesv2::Client,
     /// The names of what they use.
     pub settings: AwsSettings,
     /// For clients that few programs have.
@@ -94,6 +101,7 @@ impl Aws {
             s3_patient: s3(&shared, settings.endpoint.is_some(), Some((RetryConfig::disabled(), Some(patience())))),
             dynamodb: aws_sdk_dynamodb::Client::new(&shared),
             sqs: aws_sdk_sqs::Client::new(&shared),
+            ses: aws_sdk_sesv2::Client::new(&shared),
             settings,
             shared,
         })

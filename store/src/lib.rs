@@ -12,6 +12,7 @@ pub mod intents;
 mod item;
 pub mod jobs;
 pub mod leases;
+pub mod mail;
 pub mod messages;
 pub mod nodes;
 pub mod objects;

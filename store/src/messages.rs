@@ -43,7 +43,10 @@ pub struct Queue {
 
 /// The events queue. Cheap to clone.
 #[derive(Clone)]
-pub struct Messages(Queue);
+pub struct Messages {
+    queue: Queue,
+    slow: Queue,
+}
 
 /// The jobs queue. Cheap to clone.
 #[derive(Clone)]
@@ -52,18 +55,33 @@ pub struct JobMessages(Queue);
 impl Messages {
     /// The queue of the settings.
     pub fn new(aws: &Aws) -> Self {
-        Self(Queue { client: aws.sqs.clone(), url: aws.settings.events_queue_url.clone() })
+        let queue = Queue { client: aws.sqs.clone(), url: aws.settings.events_queue_url.clone() };
+        let slow = match aws.settings.slow_events_queue_url.as_str() {
+            "" => queue.clone(),
+            url => Queue { url: url.to_owned(), ..queue.clone() },
+        };
+        Self { queue, slow }
     }
 
     /// The queue itself.
     pub fn queue(&self) -> &Queue {
-        &self.0
+        &self.queue
+    }
+
+    /// The one beside it.
+    pub fn slow_queue(&self) -> &Queue {
+        &self.slow
+    }
+
+    /// Sends messages to where those for slow receivers wait; as [`Messages::send`].
+    pub async fn send_slow(&self, messages: &[(QueueMessage, u32)]) -> Result<(), MessagesError> {
+        self.slow.send(messages).await
     }
 
     /// Sends messages, each after its delay in seconds. An error means that at least one was not taken; others may
     /// have been, so a repeated call may send twice, which receivers of the queue expect.
     pub async fn send(&self, messages: &[(QueueMessage, u32)]) -> Result<(), MessagesError> {
-        self.0.send(messages).await
+        self.queue.send(messages).await
     }
 }
 

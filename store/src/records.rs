@@ -10,6 +10,7 @@ mod api_keys;
 mod auth;
 mod credential_lists;
 mod credentials;
+mod deliveries;
 mod deployment;
 mod folders;
 mod idempotency;

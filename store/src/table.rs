@@ -41,7 +41,8 @@
 //! | event, for 13 months | `EVENT#<org>#<day>#<shard>` | `<time>-<event id>` | written by the webhook function, a batch of messages at once: 1 WCU each, and again if its message comes twice; a search: Query, consistent, of the 8 partitions of a day side by side, about 125 RCU for 1,000 events that it looks at, at most 40,000 a page; `ttl` 397 days |
 //! | days that have events | `EVENTDAYS#<org>` | `<day>` | Put by each process before the day's first event; Query, consistent, once a page of a search: up to 10 RCU for 13 months; `ttl` 397 days |
 //! | retention policy | `ORG#<org>` | `RETENTION#<credential id>` | Get, consistent: 1. Index `sweep`, partition `RETENTION`, by when it is to be run: Query, once a minute |
-//! | delivery log | `DELIVERY#…` | | reserved |
+//! | delivery log | `DELIVERY#<org>#<webhook>` | `<delivery id>`, in the order of time | for each attempt a conditional Put before and one after it, of 1 to 30 KB: 2 WCU and more; where the webhook is paused, one Put for each event; Get, consistent: 1 for each retry; list: Query, backwards; `ttl` 30 days after the last change. What waits for another attempt: index `sweep`, partition `DELIVERY#<shard>`, by when it is due: Query, 16 shards, once a minute |
+//! | failures of a webhook | `HOOKHEALTH#<org>` | `<webhook id>` | only while it fails. Get, consistent: 1, after each attempt; Update at a failure, in the transaction that notes the delivery; Delete at a success; `ttl` 30 days |
 //!
 //! A login reads the user name, then organization and credential side by side, then one SSH key if a key is shown: 3 to
 //! 4 RCU, two or three round trips deep. A request with an API key or a token is one Update, then its data.
@@ -252,6 +253,26 @@ pub(crate) fn account_auth(id: &AccountId) -> Key {
 /// A webhook.
 pub(crate) fn webhook(organization: &OrganizationId, id: &str) -> Key {
     listed(organization, ListOf::Webhooks, id)
+}
+
+/// The partition of a webhook's deliveries.
+pub(crate) fn deliveries(organization: &OrganizationId, webhook: &str) -> String {
+    format!("DELIVERY#{organization}#{webhook}")
+}
+
+/// A delivery.
+pub(crate) fn delivery(organization: &OrganizationId, webhook: &str, id: &str) -> Key {
+    Key::new(deliveries(organization, webhook), id)
+}
+
+/// The partition of the index [`SWEEP_INDEX`] for deliveries.
+pub(crate) fn swept_deliveries(shard: u8) -> String {
+    format!("DELIVERY#{:02}", shard % SWEEP_SHARDS)
+}
+
+/// The failures of a webhook.
+pub(crate) fn webhook_health(organization: &OrganizationId, webhook: &str) -> Key {
+    Key::new(format!("HOOKHEALTH#{organization}"), webhook)
 }
 
 /// An admin.

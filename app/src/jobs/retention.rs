@@ -37,6 +37,7 @@ pub(super) struct Check<'a> {
     pub(super) credential: CredentialId,
     pub(super) policy: RetentionPolicy,
     pub(super) dry_run: bool,
+    pub(super) mail: bool,
 }
 
 /// The credential's files.
@@ -123,7 +124,7 @@ impl Check<'_> {
             // what it did is told before it is told to be done
             self.hands.settle().await;
             let id = run.job().id.clone();
-            files.own.files.announce_system(Topic::RetentionCompleted, id.as_str(), note.clone()).await?;
+            files.own.files.announce_system(Topic::RetentionCompleted, id.as_str(), (note.clone(), self.mail)).await?;
         }
         Ok(Slice::Ended(note))
     }

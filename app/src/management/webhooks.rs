@@ -7,6 +7,7 @@ use domain::invalid::Invalid;
 use domain::queue_message::{Content, Delivery, QueueMessage};
 use domain::right::Right;
 use domain::sealed::Sealed;
+use domain::webhook::delivery::{Logged, Status};
 use domain::webhook::{
     MAX_WEBHOOKS, PreviousSecret, ROTATION_OVERLAP_MILLIS, Webhook, WebhookSecret, WebhookState, WebhookType,
     check_url, delivery_id,
@@ -88,6 +89,8 @@ impl Management {
             previous_secret: None,
             topics: vec![Topic::FileCreated, Topic::FileDeleted, Topic::FileDownloaded],
             state: WebhookState::Enabled,
+            pause_reason: None,
+            slow_until: None,
             created_at: now,
             updated_at: now,
         };
@@ -162,17 +165,23 @@ impl Management {
         caller.require(Right::ChangeWebhooks)?;
         let webhook = self.load_webhook(caller, id).await?.record.value;
         let ping = domain::id::uuid_text(store::clock::random());
+        let now = store::clock::now();
         let delivery = Delivery {
-            id: delivery_id(&ping, &webhook.id),
+            id: delivery_id(now, &ping, &webhook.id),
             organization: caller.organization.clone(),
             webhook: webhook.id,
             failed_attempts: 0,
+            round: None,
+            slow: false,
             not_before: None,
-            content: Content::Ping { id: ping, created_at: store::clock::now(), actor: caller.actor() },
+            content: Content::Ping { id: ping, created_at: now, actor: caller.actor() },
         };
         let id = delivery.id.clone();
+        let record = Logged::new(delivery.clone(), Status::Pending, now);
         let sent = self.messages.send(&[(QueueMessage::delivery(delivery), 0)]).await;
         sent.map_err(|error| ManagementError::Unavailable(error.to_string()))?;
+        // who asks at once finds it; if it was sent already, its record is there
+        self.records.save_delivery(&record, None).await?;
         Ok(id)
     }
 
@@ -197,7 +206,12 @@ impl Management {
             new.updated_at = store::clock::now();
             let update = announced::updated(ChangedKind::Webhook, (id, name_of(&new)), &old.record.value, &new);
             let announced = self.announcing(vec![announced::by(caller, update)]);
-            let written = announced.records.save_webhook(&new, Some(old.record.rev)).await;
+            let resumes = (old.record.value.state, new.state) == (WebhookState::Paused, WebhookState::Enabled);
+            let written = if resumes {
+                announced.records.resume_webhook(&new, old.record.rev).await
+            } else {
+                announced.records.save_webhook(&new, Some(old.record.rev)).await
+            };
             match announced.told(written).await {
                 Ok(rev) => {
                     let mut shown = self.show_webhook(Versioned { value: new, rev })?;
@@ -222,14 +236,16 @@ impl Management {
         change.url.clone().into_iter().for_each(|url| webhook.url = url);
         change.webhook_type.into_iter().for_each(|kind| webhook.webhook_type = kind);
         change.topics.clone().into_iter().for_each(|topics| webhook.topics = topics);
-        change.state.into_iter().for_each(|state| webhook.state = state);
+        if let Some(state) = change.state.filter(|state| *state != webhook.state) {
+            (webhook.state, webhook.pause_reason) = (state, None);
+        }
         if let Some(header) = &change.authorization_header
             && old_header != Some(header.as_ref())
         {
             let seal = |header: &Zeroizing<String>| self.seal(webhook, AUTHORIZATION_FIELD, header);
             webhook.authorization_header = header.as_ref().map(seal).transpose()?;
         }
-        if webhook.webhook_type == WebhookType::Email {
+        if webhook.webhook_type == WebhookType::Email && !self.mail.is_there() {
             let problem = Invalid::new("mail is not available in this deployment");
             return Err(ManagementError::field("Type", &problem));
         }
@@ -237,7 +253,7 @@ impl Management {
             .map_err(|problem| ManagementError::field("Url", &problem))
     }
 
-    async fn load_webhook(&self, caller: &Caller, id: &str) -> Result<ShownWebhook, ManagementError> {
+    pub(super) async fn load_webhook(&self, caller: &Caller, id: &str) -> Result<ShownWebhook, ManagementError> {
         // what is not an id can be no key either
         if !domain::id::is_uuid(id) {
             return Err(ManagementError::NotFound("webhook"));

@@ -2,7 +2,7 @@
 
 use crate::world::{SWEPT, WHOLE, World, content, path, put};
 use app::accounts::Known;
-use app::jobs::{Hands, JobQueue, Pauses, Worker};
+use app::jobs::{Hands, JobQueue, Pauses, Replays, Worker};
 use app::quota::Quotas;
 use app::vfs::FileSession;
 use domain::file_error::FileErrorKind::QuotaExceeded;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use store::clock;
 use store::events::Events;
 use store::jobs::Jobs;
-use store::messages::JobMessages;
+use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
 use store::records::Records;
 use store::scans::{Scans, Set};
@@ -60,7 +60,9 @@ impl World {
 
     fn worker(&self, slice: Duration) -> Worker {
         let sealer = Sealer::new("0123456789abcdef0123456789abcdef").unwrap();
-        let known = Known::new(Records::new(&self.aws, sealer));
+        let records = Records::new(&self.aws, sealer);
+        let replays = Replays::new(records.clone(), Messages::new(&self.aws));
+        let known = Known::new(records);
         let nodes = Nodes::new(&self.aws);
         let quotas = Quotas::new(self.sessions.node().clone(), nodes, self.stores.leases.clone(), SWEPT);
         let hands = Hands::new(known, self.vfs.clone(), self.sessions.clone(), quotas);
@@ -68,6 +70,7 @@ impl World {
             self.queue(),
             (self.objects.clone(), Scans::new(&self.aws), Events::new(&self.aws)),
             hands,
+            replays,
             slice,
         );
         worker.with_pauses(QUICK)

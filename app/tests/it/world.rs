@@ -72,8 +72,7 @@ impl World {
             bucket: "towpath-files".into(),
             bucket_owner: Some("000000000000".into()),
             table: "towpath".into(),
-            events_queue_url: String::new(),
-            jobs_queue_url: String::new(),
+            ..AwsSettings::default()
         };
         let aws = Aws::connect(settings.clone()).await.unwrap();
         store::resources::make_bucket(&aws).await.unwrap();

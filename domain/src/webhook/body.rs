@@ -36,7 +36,7 @@ pub fn body(delivery: &Delivery, attempt_id: &str, webhook: &Value) -> Value {
 fn resource(event: &Event) -> Value {
     match &event.changed {
         _ if event.file.is_some() => json!("File"),
-        Some(changed) if event.topic == Topic::AdminChanged => json!(changed.kind),
+        Some(changed) if event.topic.is_about_a_record() => json!(changed.kind),
         _ if is_link(event) => json!("ShareLink"),
         _ => json!("User"),
     }
@@ -133,6 +133,8 @@ mod tests {
             organization: event.organization.clone(),
             webhook: "w".into(),
             failed_attempts: 0,
+            round: None,
+            slow: false,
             not_before: None,
             content: Content::Event { event: Box::new(event) },
         }

@@ -16,8 +16,12 @@ pub enum Outcome {
         /// Its `Retry-After`, in seconds.
         retry_after: Option<u32>,
     },
-    /// No answer: no address, no connection, no TLS, no time.
+    /// It was taken by something that has no status: mail.
+    Taken,
+    /// No answer: no address, no connection, no TLS.
     NoAnswer,
+    /// No answer in time.
+    TimedOut,
     /// The target itself is not allowed: trying again changes nothing.
     Forbidden,
 }
@@ -31,16 +35,19 @@ pub enum Next {
     Retry(u32),
     /// It failed for good.
     Failed,
+    /// The receiver wants no more of them (410).
+    Gone,
 }
 
 /// Decides what follows the `failed`th failed attempt (or a success). `random` is any number: waits vary by up to a
 /// tenth, so that the deliveries that failed together are not all tried again together.
 pub fn next(failed: u32, outcome: Outcome, random: u32) -> Next {
     let retry_after = match outcome {
-        Outcome::Answered { status: 200..=299, .. } => return Next::Done,
+        Outcome::Answered { status: 200..=299, .. } | Outcome::Taken => return Next::Done,
         Outcome::Answered { status: 408 | 429 | 500..=599, retry_after } => retry_after,
+        Outcome::Answered { status: 410, .. } => return Next::Gone,
         Outcome::Answered { .. } | Outcome::Forbidden => return Next::Failed,
-        Outcome::NoAnswer => None,
+        Outcome::NoAnswer | Outcome::TimedOut => None,
     };
     let index = usize::try_from(failed.saturating_sub(1)).unwrap_or(usize::MAX);
     let Some(wait) = WAITS.get(index).copied() else {
@@ -75,9 +82,10 @@ mod tests {
         for status in [408, 429, 500, 503, 599] {
             assert!(matches!(next(1, answered(status), 0), Next::Retry(5)), "{status}");
         }
-        for status in [301, 302, 400, 401, 404, 410] {
+        for status in [301, 302, 400, 401, 404] {
             assert_eq!(next(1, answered(status), 0), Next::Failed, "{status}");
         }
+        assert_eq!(next(1, answered(410), 0), Next::Gone);
         assert_eq!(next(1, Outcome::Forbidden, 0), Next::Failed);
     }
 

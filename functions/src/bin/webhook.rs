@@ -7,6 +7,7 @@ use functions::webhook::{Egress, WebhookState};
 use lambda_runtime::{LambdaEvent, service_fn};
 use store::event_bus::EventBus;
 use store::events::Events;
+use store::mail::Mail;
 use store::messages::Messages;
 use store::records::Records;
 
@@ -18,7 +19,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let records = Records::new(&aws, config.sealer.clone());
     let bus = config.event_bus.as_ref().map(|name| EventBus::new(&aws, name));
     let egress = Egress::new(config.address_policy)?;
-    let state = WebhookState::new(records, Messages::new(&aws), Events::new(&aws), egress).with_event_bus(bus);
+    let state =
+        WebhookState::new(records, Messages::new(&aws), Events::new(&aws), Mail::new(&aws), egress).with_event_bus(bus);
     let handle = |event: LambdaEvent<SqsEvent>| {
         let state = state.clone();
         async move { Ok::<_, lambda_runtime::Error>(state.handle(event.payload).await) }

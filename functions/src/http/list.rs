@@ -8,24 +8,34 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Uri};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Below the 6 MB that a Lambda answers, with room for base64's absence and headers.
 const MAX_BYTES: usize = 4_000_000;
 const MAX_LIMIT: usize = 1000;
 /// Entries read at once.
 const PAGE: u16 = 200;
+/// How often that is done at most for an answer that is filtered.
+const MOST_FILTERED_PAGES: usize = 20;
 
 /// `Limit` and `Cursor`.
 pub struct ListQuery {
     limit: Option<usize>,
     after: Option<String>,
     path: String,
+    /// What is asked beside it, as the next page asks again.
+    filters: BTreeMap<&'static str, String>,
 }
 
 impl ListQuery {
     /// Reads the query of a list. Unknown parameters are refused like unknown fields.
     pub fn parse(uri: &Uri) -> Result<Self, ApiError> {
-        let mut query = Self { limit: None, after: None, path: uri.path().to_owned() };
+        Self::parse_with(uri, &[])
+    }
+
+    /// The same for a list that can be filtered by these parameters; what they may be is the caller's to check.
+    pub fn parse_with(uri: &Uri, filters: &[&'static str]) -> Result<Self, ApiError> {
+        let mut query = Self { limit: None, after: None, path: uri.path().to_owned(), filters: BTreeMap::new() };
         for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             match name.as_ref() {
                 "Limit" => {
@@ -39,10 +49,18 @@ impl ListQuery {
                     let id = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|id| is_id(id));
                     query.after = Some(id.ok_or_else(|| ApiError::bad_request("Cursor", "must be one of ours"))?);
                 }
-                _ => return Err(ApiError::bad_request(&name, "is not a known parameter")),
+                other => match filters.iter().find(|known| **known == other) {
+                    Some(known) => drop(query.filters.insert(known, value.into_owned())),
+                    None => return Err(ApiError::bad_request(&name, "is not a known parameter")),
+                },
             }
         }
         Ok(query)
+    }
+
+    /// What a filter was given.
+    pub fn filter(&self, name: &str) -> Option<&str> {
+        self.filters.get(name).map(String::as_str)
     }
 
     /// Collects entries from `page`, which answers them with their ids, and says where the next page starts.
@@ -54,6 +72,8 @@ impl ListQuery {
         let mut bytes = 0;
         let mut last = self.after.clone();
         let most = self.limit.unwrap_or(usize::MAX);
+        // a filter that little passes must not read all that there is for one answer
+        let mut pages_left = if self.filters.is_empty() { usize::MAX } else { MOST_FILTERED_PAGES };
         loop {
             let wanted = u16::try_from(most.saturating_sub(entries.len())).unwrap_or(PAGE).min(PAGE);
             let (found, next) = page(last.clone(), wanted).await?;
@@ -66,7 +86,10 @@ impl ListQuery {
                 entries.push(value);
             }
             match next {
-                Some(next) if entries.len() < most => last = Some(next),
+                Some(next) if entries.len() < most && pages_left > 1 => {
+                    pages_left -= 1;
+                    last = Some(next);
+                }
                 next => return Ok(self.answer(entries, next.as_deref())),
             }
         }
@@ -76,7 +99,13 @@ impl ListQuery {
         let mut response = Json(Value::Array(entries)).into_response();
         if let Some(next) = next {
             let limit = self.limit.map(|limit| format!("Limit={limit}&")).unwrap_or_default();
-            let link = format!("<{}?{limit}Cursor={}>; rel=\"next\"", self.path, URL_SAFE_NO_PAD.encode(next));
+            let mut filters = String::new();
+            for (name, value) in &self.filters {
+                let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+                filters.push_str(&format!("{name}={value}&"));
+            }
+            let cursor = URL_SAFE_NO_PAD.encode(next);
+            let link = format!("<{}?{limit}{filters}Cursor={cursor}>; rel=\"next\"", self.path);
             if let Ok(link) = HeaderValue::from_str(&link) {
                 response.headers_mut().insert(http::header::LINK, link);
             }

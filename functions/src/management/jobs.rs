@@ -77,6 +77,7 @@ pub(crate) fn show(job: &Job) -> Value {
         }
         Task::RetentionCheck { credential: id, name, .. } => credential(id, name),
         Task::EventExport(_) => json!({ "Type": "Events" }),
+        Task::WebhookReplay { webhook, .. } => json!({ "Type": "Webhook", "Id": webhook }),
     };
     json!({
         "Id": job.id,

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 pub(super) use described::describe;
 
-const READ_ONLY: [&str; 5] = ["Id", "Secret", "OrganizationId", "CreatedAt", "UpdatedAt"];
+const READ_ONLY: [&str; 6] = ["Id", "Secret", "OrganizationId", "CreatedAt", "UpdatedAt", "PauseReason"];
 
 pub(super) async fn list(State(state): State<ManagementState>, Call(caller): Call) -> Result<Response, ApiError> {
     let all = state.management.webhooks(&caller).await?;
@@ -130,6 +130,7 @@ fn show(shown: &ShownWebhook) -> Value {
         "Topics": webhook.topics,
         "OrganizationId": webhook.organization,
         "State": webhook.state,
+        "PauseReason": webhook.pause_reason,
         "CreatedAt": webhook.created_at,
         "UpdatedAt": webhook.updated_at,
     })

@@ -17,7 +17,7 @@ order: a repeat has the same `webhook-id`.";
 /// A kind of events: its name in the document, what it is about, and which topics.
 type Kind = (&'static str, &'static str, fn(Topic) -> bool);
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     ("fileEvent", "Something happened to a file or folder", |topic| topic.as_str().starts_with("file.")),
     (
         "userEvent",
@@ -28,6 +28,9 @@ const KINDS: [Kind; 5] = [
         topic.as_str().starts_with("share-link.")
     }),
     ("adminEvent", "An account or a setting was made, changed or deleted", |topic| topic == Topic::AdminChanged),
+    ("webhookEvent", "A webhook was paused, or a delivery to one was given up", |topic| {
+        matches!(topic, Topic::WebhookPaused | Topic::DeliveryFailed)
+    }),
     ("ping", "Somebody tries the webhook out", |topic| topic == Topic::WebhookPing),
 ];
 
@@ -102,6 +105,15 @@ fn subject(kind: &str) -> (Shape, Shape) {
         "shareLinkEvent" => {
             let link = record().has("Id", text()).may("Reason", text()).may("Metadata", origin());
             (one_of(["ShareLink"]), link.into())
+        }
+        "webhookEvent" => {
+            let changed = record()
+                .has("Id", text())
+                .has("Name", text())
+                .has("Action", one_of(["updated"]))
+                .has("Fields", list(text()))
+                .has("Reason", text().about("Why, for people."));
+            (one_of(["webhook"]), changed.into())
         }
         "adminEvent" => {
             let kinds = [

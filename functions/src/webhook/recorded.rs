@@ -24,6 +24,6 @@ impl WebhookState {
 fn event(body: &str) -> Option<Event> {
     match serde_json::from_str(body) {
         Ok(QueueMessage::Event { event, .. }) => Some(event),
-        Ok(QueueMessage::Delivery { .. } | QueueMessage::Stream { .. }) | Err(_) => None,
+        Ok(QueueMessage::Delivery { .. } | QueueMessage::Stream { .. } | QueueMessage::Notice { .. }) | Err(_) => None,
     }
 }

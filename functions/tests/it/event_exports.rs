@@ -9,7 +9,7 @@ use store::clock;
 
 impl World {
     /// Works on jobs, in slices of this length, until there are none; answers how many slices that took.
-    async fn work(&self, slice: Duration) -> usize {
+    async fn do_jobs(&self, slice: Duration) -> usize {
         let messages = store::messages::JobMessages::new(&self.aws);
         let state = housekeeping(&self.aws).with_slice(slice);
         let mut slices = 0;
@@ -59,7 +59,7 @@ async fn a_job_writes_what_is_found_where_no_session_leads_and_gives_it_to_who_m
     let path = format!("/jobs/{}", job.text("/Id"));
     assert_eq!(job.header("location"), world.path(&path));
     assert!(world.call("GET", &path, "").await.expect(200).body.get("Download").is_none(), "there is nothing yet");
-    world.work(Duration::from_secs(60)).await;
+    world.do_jobs(Duration::from_secs(60)).await;
     let done = world.call("GET", &path, "").await.expect(200).body;
     assert_eq!(
         (&done["State"], &done["Kind"], &done["Result"]),
@@ -107,7 +107,7 @@ async fn a_table_that_takes_several_slices_and_parts_is_whole() {
     world.recorded(&made).await;
     let job = world.call("POST", "/events/exports", "{}").await.expect(202).text("/Id");
     // each slice ends after a page
-    let slices = world.work(Duration::ZERO).await;
+    let slices = world.do_jobs(Duration::ZERO).await;
     assert!(slices >= 9, "{slices}");
     let done = world.call("GET", &format!("/jobs/{job}"), "").await.expect(200).body;
     assert_eq!((&done["State"], &done["Result"]), (&json!("Succeeded"), &json!("events: 9000")));

@@ -14,10 +14,17 @@ use offline_aws::FaultPlan;
 use serde_json::{Value, json};
 use store::clock;
 use store::events::Events;
+use store::mail::Mail;
 
 pub(crate) fn webhooks(world: &World) -> WebhookState {
     let egress = Egress::new(AddressPolicy::PublicAndLoopback).unwrap();
-    WebhookState::new(world.records.clone(), world.messages.clone(), Events::new(&world.aws), egress)
+    WebhookState::new(
+        world.records.clone(),
+        world.messages.clone(),
+        Events::new(&world.aws),
+        Mail::new(&world.aws),
+        egress,
+    )
 }
 
 pub(crate) fn event(world: &World, topic: Topic, millis: i64) -> Event {

@@ -8,6 +8,7 @@ use functions::queue::Handler as _;
 use functions::webhook::{Egress, WebhookState};
 use serde_json::{Value, json};
 use store::events::Events;
+use store::mail::Mail;
 use tower::ServiceExt as _;
 
 #[tokio::test]
@@ -41,7 +42,8 @@ async fn a_batch_of_sqs_answers_what_must_be_given_again() {
     let recorded = include_str!("events/sqs.json").replace("ORGANIZATION", world.organization.as_str());
     let batch: SqsEvent = serde_json::from_str(&recorded).unwrap();
     let egress = Egress::new(AddressPolicy::PublicOnly).unwrap();
-    let state = WebhookState::new(world.records.clone(), world.messages.clone(), Events::new(&world.aws), egress);
+    let (events, mail) = (Events::new(&world.aws), Mail::new(&world.aws));
+    let state = WebhookState::new(world.records.clone(), world.messages.clone(), events, mail, egress);
     let answer = serde_json::to_value(state.handle(batch).await).unwrap();
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "unreadable"}]}));
     let queued = world.messages.queue().receive(5, 10).await.unwrap();

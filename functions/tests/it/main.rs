@@ -6,6 +6,7 @@ mod admins;
 mod api_keys;
 mod connections;
 mod defender;
+mod deliveries;
 mod event_bus;
 mod event_exports;
 mod events;

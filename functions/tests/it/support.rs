@@ -15,7 +15,7 @@ use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use domain::admin::{AdminName, Permission, Permissions};
 use domain::credential::UserName;
-use domain::id::{NodeId, OrganizationId};
+use domain::id::{NodeId, OrganizationId, uuid_text};
 use domain::webhook::address::AddressPolicy;
 use functions::config::Config;
 use functions::files::FilesState;
@@ -26,6 +26,7 @@ use functions::share::ShareState;
 use functions::token::TokenState;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 use store::aws::{Aws, AwsSettings};
 use store::defender::Scores;
@@ -71,6 +72,8 @@ pub(crate) struct World {
     admin_router: Router,
     stranger: Router,
     pub(crate) offline: offline_aws::OfflineAws,
+    /// Where its mail goes.
+    pub(crate) mail: PathBuf,
 }
 
 pub(crate) struct Answer {
@@ -153,6 +156,10 @@ impl World {
         settings.events_queue_url = queue.queue_url.unwrap();
         let jobs = aws.sqs.create_queue().queue_name("jobs").send().await.unwrap();
         settings.jobs_queue_url = jobs.queue_url.unwrap();
+        let slow = aws.sqs.create_queue().queue_name("events-slow").send().await.unwrap();
+        settings.slow_events_queue_url = slow.queue_url.unwrap();
+        let mail = std::env::temp_dir().join(format!("towpath-mail-{}", uuid_text(store::clock::random())));
+        settings.mail.folder = Some(mail.clone());
         let aws = Aws::connect(settings).await.unwrap();
         store::table::create_table(&aws.dynamodb, "towpath").await.unwrap();
         aws.s3.create_bucket().bucket("files").send().await.unwrap();
@@ -190,6 +197,7 @@ impl World {
             secrets: made.secrets.unwrap(),
             aws,
             offline,
+            mail,
         }
     }
 

@@ -20,41 +20,56 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::events::Events;
+use store::mail::Mail;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 type Got = (HeaderMap, Bytes);
-type ReceiverState = (mpsc::Sender<Got>, Arc<AtomicUsize>);
+type Answering = dyn Fn(&HeaderMap, &Bytes) -> (u16, String) + Send + Sync;
 
-struct Receiver {
-    url: String,
-    got: mpsc::Receiver<Got>,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    pub(crate) got: mpsc::Receiver<Got>,
 }
 
 /// Answers the first requests with 503, as many as said, then 200.
-async fn receiver(failures: usize) -> Receiver {
-    let (sender, got) = mpsc::channel(100);
-    let left = Arc::new(AtomicUsize::new(failures));
-    let answer = |State((sender, left)): State<ReceiverState>, headers: HeaderMap, body: Bytes| async move {
-        sender.send((headers, body)).await.unwrap();
+pub(crate) async fn receiver(failures: usize) -> Receiver {
+    let left = AtomicUsize::new(failures);
+    receiver_of(move |_, _| {
         let fail = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+        (if fail { 503 } else { 200 }, String::new())
+    })
+    .await
+}
+
+/// Answers as `answering` says.
+pub(crate) async fn receiver_of(
+    answering: impl Fn(&HeaderMap, &Bytes) -> (u16, String) + Send + Sync + 'static,
+) -> Receiver {
+    let (sender, got) = mpsc::channel(100);
+    let answering: Arc<Answering> = Arc::new(answering);
+    type Shared = (mpsc::Sender<Got>, Arc<Answering>);
+    let answer = |State((sender, answering)): State<Shared>, headers: HeaderMap, body: Bytes| async move {
+        let (status, text) = answering(&headers, &body);
+        sender.send((headers, body)).await.unwrap();
+        (StatusCode::from_u16(status).unwrap(), text)
     };
-    let router = Router::new().route("/hook", post(answer)).with_state((sender, left));
+    let router = Router::new().route("/hook", post(answer)).with_state((sender, answering));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     Receiver { url, got }
 }
 
-fn state(world: &World) -> WebhookState {
+pub(crate) fn state(world: &World) -> WebhookState {
     let egress = Egress::new(AddressPolicy::PublicAndLoopback).unwrap();
-    WebhookState::new(world.records.clone(), world.messages.clone(), Events::new(&world.aws), egress)
+    let (events, mail) = (Events::new(&world.aws), Mail::new(&world.aws));
+    WebhookState::new(world.records.clone(), world.messages.clone(), events, mail, egress)
 }
 
-fn event(world: &World, topic: Topic) -> Event {
+pub(crate) fn event(world: &World, topic: Topic) -> Event {
     let file = |path| FileSubject { path: VPath::parse(path).unwrap(), folder: false, size: Some(7) };
     Event {
         id: domain::id::uuid_text(store::clock::random()),
@@ -72,7 +87,7 @@ fn event(world: &World, topic: Topic) -> Event {
     }
 }
 
-async fn next(receiver: &mut Receiver) -> (HeaderMap, Bytes) {
+pub(crate) async fn next(receiver: &mut Receiver) -> (HeaderMap, Bytes) {
     timeout(Duration::from_secs(20), receiver.got.recv()).await.expect("a delivery in time").unwrap()
 }
 
@@ -159,6 +174,7 @@ async fn production_does_not_reach_loopback_whatever_the_record_says() {
         world.records.clone(),
         world.messages.clone(),
         Events::new(&world.aws),
+        Mail::new(&world.aws),
         Egress::new(AddressPolicy::PublicOnly).unwrap(),
     );
     let received = world.messages.queue().receive(5, 10).await.unwrap();

@@ -13,6 +13,7 @@ use store::table::create_table;
 
 /// The queue of events.
 const EVENTS_QUEUE: &str = "towpath-events";
+const SLOW_EVENTS_QUEUE: &str = "towpath-events-slow";
 const JOBS_QUEUE: &str = "towpath-jobs";
 
 /// The first accounts.
@@ -32,6 +33,7 @@ pub(crate) async fn prepare(
     make_bucket(&aws).await?;
     create_table(&aws.dynamodb, &settings.table).await?;
     settings.events_queue_url = make_queue(&aws, EVENTS_QUEUE).await?;
+    settings.slow_events_queue_url = make_queue(&aws, SLOW_EVENTS_QUEUE).await?;
     settings.jobs_queue_url = make_queue(&aws, JOBS_QUEUE).await?;
     let aws = Aws::connect(settings.clone()).await?;
     let records = Records::new(&aws, Sealer::new(&secrets.sealing)?);

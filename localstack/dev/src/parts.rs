@@ -37,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) host_keys: Vec<String>,
     /// What clients of FTPS trust.
     pub(crate) ftps_authority: PathBuf,
+    /// The folder that mail goes to.
+    pub(crate) mail: PathBuf,
 }
 
 impl Parts {
@@ -59,11 +61,13 @@ impl Parts {
         ];
         parts.add(folder, Role::OfflineAws.name(), program.clone(), Some(Role::OfflineAws), &variables).await?;
         let (aws, accounts) = first_start::prepare(aws_settings(ports), &secrets).await?;
-        let variables = variables_for(&aws, &secrets, ports, &certificate);
+        let mut variables = variables_for(&aws, &secrets, ports, &certificate);
+        let mail = folder.join("mail");
+        variables.push(("TOWPATH_MAIL_FOLDER".to_owned(), mail.display().to_string()));
         parts.add(folder, Role::Functions.name(), program, Some(Role::Functions), &variables).await?;
         parts.add(folder, "protocol-node", node, None, &variables).await?;
         let host_keys = protocol_node::host_keys(secrets.host_key.as_bytes())?.public_lines();
-        Ok((parts, Facts { ports, aws, accounts, host_keys, ftps_authority: certificate.authority }))
+        Ok((parts, Facts { ports, aws, accounts, host_keys, ftps_authority: certificate.authority, mail }))
     }
 
     async fn add(
@@ -127,8 +131,7 @@ fn aws_settings(ports: Ports) -> AwsSettings {
         bucket: BUCKET.to_owned(),
         bucket_owner: Some("000000000000".to_owned()),
         table: TABLE.to_owned(),
-        events_queue_url: String::new(),
-        jobs_queue_url: String::new(),
+        ..AwsSettings::default()
     }
 }
 
@@ -149,6 +152,7 @@ fn variables_for(
         ("TOWPATH_BUCKET_OWNER", aws.bucket_owner.clone().unwrap_or_default()),
         ("TOWPATH_TABLE", aws.table.clone()),
         ("TOWPATH_EVENTS_QUEUE_URL", aws.events_queue_url.clone()),
+        ("TOWPATH_SLOW_EVENTS_QUEUE_URL", aws.slow_events_queue_url.clone()),
         ("TOWPATH_JOBS_QUEUE_URL", aws.jobs_queue_url.clone()),
         ("TOWPATH_SEALING_SECRET", secrets.sealing.clone()),
         ("TOWPATH_HOST_KEY_SECRET", secrets.host_key.clone()),

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use store::defender::Scores;
 use store::events::Events;
+use store::mail::Mail;
 use store::messages::{JobMessages, Messages};
 use store::nodes::Nodes;
 use store::records::Records;
@@ -28,6 +29,8 @@ use tokio::sync::watch;
 
 /// How many batches of messages are handled at the same time, as Lambda would run that many instances.
 const POLLERS: usize = 5;
+/// The same for deliveries to slow receivers.
+const SLOW_POLLERS: usize = 2;
 /// The same for jobs.
 const WORKERS: usize = 2;
 /// How often the housekeeping function is called.
@@ -94,7 +97,8 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let files = FilesState::build(&config, &aws)?;
     let share = ShareState::build(&config, &aws)?;
     let router = functions::router(management, TokenState::new(accounts, tokens), files, share);
-    let webhooks = WebhookState::new(records, messages.clone(), Events::new(&aws), Egress::new(config.address_policy)?);
+    let (events, mail) = (Events::new(&aws), Mail::new(&aws));
+    let webhooks = WebhookState::new(records, messages.clone(), events, mail, Egress::new(config.address_policy)?);
     let housekeeping = HousekeepingState::build(&config, &aws)?;
     let (stop, stopped) = watch::channel(false);
     let until_stopped = || {
@@ -107,6 +111,8 @@ async fn functions() -> Result<(), Box<dyn Error>> {
     let events = messages.queue();
     let deliver = || tokio::spawn(poll_queue(events.clone(), 10, webhooks.clone(), until_stopped()));
     let mut pollers: Vec<_> = (0..POLLERS).map(|_| deliver()).collect();
+    let slow = || tokio::spawn(poll_queue(messages.slow_queue().clone(), 10, webhooks.clone(), until_stopped()));
+    pollers.extend((0..SLOW_POLLERS).map(|_| slow()));
     let jobs = JobMessages::new(&aws);
     let work = || tokio::spawn(poll_queue(jobs.queue().clone(), 1, housekeeping.clone(), until_stopped()));
     pollers.extend((0..WORKERS).map(|_| work()));

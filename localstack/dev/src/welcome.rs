@@ -25,6 +25,7 @@ pub(crate) fn dev_env(facts: &Facts) -> String {
         ("TOWPATH_FTPS_IMPLICIT_PORT", facts.ports.ftps_implicit.to_string()),
         ("TOWPATH_FTPS_CA_FILE", facts.ftps_authority.display().to_string()),
         ("TOWPATH_HTTPS_URL", facts.ports.https_url()),
+        ("TOWPATH_MAIL_FOLDER", facts.mail.display().to_string()),
         ("TOWPATH_USER", secrets.user.clone()),
         ("TOWPATH_PASSWORD", secrets.password.to_string()),
         ("AWS_ENDPOINT_URL", aws.endpoint.clone().unwrap_or_default()),
@@ -63,6 +64,7 @@ pub(crate) fn text(facts: &Facts, env: &Path) -> String {
     let password = secrets.password.as_str();
     let key = secrets.api_key.as_str();
     let env = env.display();
+    let mail = facts.mail.display();
     format!(
         "
 Towpath runs on this machine. Nothing leaves it.
@@ -83,6 +85,7 @@ Towpath runs on this machine. Nothing leaves it.
                  {api}/organizations/{organization}/portal-links
                and open the Url of the answer in a browser
 
+  Mail         becomes files in {mail}
   For scripts  . {env}
   Stop         Ctrl-C (everything is kept; make clean-dev removes it)
 

@@ -241,7 +241,7 @@ impl<F: Fn(&'static str) -> Option<String>> Source<F> {
             bucket_owner: self.optional("TOWPATH_BUCKET_OWNER"),
             table: self.required("TOWPATH_TABLE")?,
             events_queue_url: self.required("TOWPATH_EVENTS_QUEUE_URL")?,
-            jobs_queue_url: String::new(),
+            ..AwsSettings::default()
         })
     }
 }

@@ -1,8 +1,11 @@
 //! Webhooks.
 
 use super::{RecordError, Records, Versioned};
+use crate::item::{key_attributes, number};
+use crate::patience::conditionally;
 use crate::table::{self, ListOf};
 use domain::id::OrganizationId;
+use domain::time::Timestamp;
 use domain::webhook::{MAX_WEBHOOKS, Webhook};
 
 impl Records {
@@ -35,6 +38,26 @@ impl Records {
     /// Writes a webhook: a new one if `read` is `None`. Answers the new revision.
     pub async fn save_webhook(&self, webhook: &Webhook, read: Option<u64>) -> Result<u64, RecordError> {
         self.put(&table::webhook(&webhook.organization, &webhook.id), read, webhook).await
+    }
+
+    /// Notes that its receiver is slow. No change of the record that somebody else could come second to; who writes it at the same
+    /// time may undo this, which the next delivery that is not answered in time does again.
+    pub async fn note_slow(
+        &self,
+        organization: &OrganizationId,
+        id: &str,
+        until: Timestamp,
+    ) -> Result<(), RecordError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(table::webhook(organization, id))))
+            .update_expression("SET slow_until = :until")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":until", number(until.millis()));
+        conditionally(|| request.clone().send()).await.map_err(RecordError::unavailable)?;
+        Ok(())
     }
 
     /// Deletes a webhook over the revision that was read.

@@ -24,8 +24,19 @@ const UNTIL_SWEPT: Duration = Duration::from_secs(200);
 /// Records that stay, and those that expire: claims, interrupted uploads, intents that were given up, the last requests of API
 /// keys, and events. Whatever else is in the table was left behind.
 const KEPT: [&str; 9] = ["ORG#", "ORGANIZATIONS", "USER#", "CRED#", "AUTH#", "ADMIN#", "DEPLOYMENT", "USAGE#", "LINK#"];
-const EXPIRING: [&str; 9] =
-    ["GONE#", "PARTIAL#", "INTENT#", "NODES", "NODE#", "CLOSE", "KEYLOG#", "EVENT#", "EVENTDAYS#"];
+const EXPIRING: [&str; 11] = [
+    "GONE#",
+    "PARTIAL#",
+    "INTENT#",
+    "NODES",
+    "NODE#",
+    "CLOSE",
+    "KEYLOG#",
+    "EVENT#",
+    "EVENTDAYS#",
+    "DELIVERY#",
+    "HOOKHEALTH#",
+];
 
 /// All checks; every part must run. Panics with everything that is wrong.
 pub(crate) async fn everything(stage: &Stage, ledger: &Ledger) {

@@ -1,16 +1,19 @@
 //! More clients than every run needs: PuTTY's `psftp`, and sshfs, which puts a mounted folder behind every program.
 //! `make test-clients` installs and runs them.
 
+use crate::accounts::Api;
 use crate::clients::{Client, run, text};
 use crate::files::{contents, real_tree};
 use crate::raw::PATIENCE;
 use crate::stack::{Stack, wait};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::fs;
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -179,4 +182,40 @@ async fn sshfs_reads_and_writes_whole_files() {
     fs::remove_dir(&mounted.folder).unwrap();
     let again = Mounted::new(&stack, &client);
     assert!(contents(&again.folder.join("tree")) == contents(&tree), "the tree came back different");
+}
+
+/// The receiver of the documentation, with the official library of Standard Webhooks, takes what is sent and refuses what is not ours.
+#[tokio::test]
+#[ignore = "needs what `make test-clients` installs, and runs it"]
+async fn a_receiver_checks_the_signatures() {
+    let stack = Stack::start();
+    let api = Api::of(&stack);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = root.join(".venv/bin/python");
+    assert!(python.exists(), "{} is missing: `make test-clients` installs it", python.display());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let body = json!({"Url": format!("http://127.0.0.1:{port}/"), "Topics": ["file.created"]});
+    let hook = api.made("/webhooks", body).await;
+    let mut receiver = Command::new("timeout")
+        .arg("120")
+        .arg(python)
+        .arg(root.join("docs/examples/receiver.py"))
+        .arg(port.to_string())
+        .env("WEBHOOK_SECRET", hook["Secret"].as_str().unwrap())
+        .stdout(Stdio::piped())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(receiver.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("listening"));
+    // not ours
+    let forged = reqwest::Client::new().post(format!("http://127.0.0.1:{port}/")).body("{}").send().await.unwrap();
+    assert_eq!(forged.status(), 401);
+    assert!(lines.next().unwrap().unwrap().starts_with("refused: "));
+    let client = Client::root(&stack);
+    fs::write(client.path("note.txt"), "hello").unwrap();
+    client.sftp_ok(&["put note.txt"]);
+    assert_eq!(lines.next().unwrap().unwrap(), "file.created {\"Path\": \"note.txt\", \"Size\": 5}");
+    receiver.kill().unwrap();
+    receiver.wait().unwrap();
 }

@@ -28,7 +28,7 @@ pub(crate) async fn aws(env: &BTreeMap<String, String>) -> Aws {
         bucket_owner: None,
         table: get("TOWPATH_TABLE"),
         events_queue_url: get("TOWPATH_EVENTS_QUEUE_URL"),
-        jobs_queue_url: String::new(),
+        ..AwsSettings::default()
     };
     Aws::connect(settings).await.unwrap()
 }

@@ -15,17 +15,17 @@ pub(crate) fn id() -> Shape {
 pub(crate) fn describe(api: &mut Api) {
     let mut api = api.tag("Jobs", "What takes longer than an answer may: it is begun, and looked at until it is over.");
     let subject = record()
-        .has("Type", one_of(["Organization", "Credential", "Folder", "Events"]))
+        .has("Type", one_of(["Organization", "Credential", "Folder", "Events", "Webhook"]))
         .may("Id", text())
         .may("Name", text())
         .may("Path", text())
         .may("Target", text());
-    let progress = record().has("Files", count().about("Files, or events.")).has("Bytes", count());
+    let progress = record().has("Files", count().about("Files, events, or deliveries.")).has("Bytes", count());
     let download = record().has("Url", text().format("uri")).has("ExpiresAt", time());
     let download = download.about("What it has made, for who may see events and asks for this job alone.");
     let job = record()
         .has("Id", id())
-        .has("Kind", one_of(["QuotaScan", "EventExport", "DeleteFolder", "CopyFolder", "RetentionCheck"]))
+        .has("Kind", one_of(["QuotaScan", "EventExport", "DeleteFolder", "CopyFolder", "RetentionCheck", "WebhookReplay"]))
         .has("Subject", subject)
         .has("State", one_of(["Queued", "Running", "Succeeded", "Failed"]))
         .has("Progress", progress)

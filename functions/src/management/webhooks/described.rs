@@ -99,7 +99,7 @@ fn settable() -> Vec<(&'static str, Shape)> {
         (
             "Type",
             one_of(["webhook", "slack", "ms-teams", "email"])
-                .about("`email` is refused so far.")
+                .about("`slack` gets blocks, `ms-teams` an adaptive card, `email` a mail: then `Url` is an address. Refused where the deployment sends no mail.")
                 .default(json!("webhook")),
         ),
         ("AuthorizationHeader", header.about("Sent as `Authorization`.")),
@@ -107,7 +107,11 @@ fn settable() -> Vec<(&'static str, Shape)> {
         (
             "State",
             one_of(["enabled", "paused"])
-                .about("Events for a paused one are not sent later.")
+                .about(
+                    "Events for a paused one are kept in its delivery log as `Missed`, and can be replayed. Towpath pauses it by \
+                     itself after 5 failed deliveries in a row, at 410, and after 24 hours of failures without a success; enabling \
+                     it forgets them.",
+                )
                 .default(json!("enabled")),
         ),
     ]
@@ -123,6 +127,7 @@ fn shown() -> Record {
         .has("Id", uuid())
         .has("OrganizationId", uuid())
         .has("Secret", text().or_null().about("`whsec_` and base64 when it was made or rotated, empty otherwise."))
+        .has("PauseReason", text().or_null().about("Why Towpath has paused it."))
         .has("CreatedAt", time())
         .has("UpdatedAt", time())
         .example(example())
@@ -140,6 +145,7 @@ fn example() -> Value {
             ("Id".to_owned(), json!("6b1c6f0c-52c1-47a6-9344-57a4579ced68")),
             ("OrganizationId".to_owned(), json!("120ffd28-f115-7ce2-abc4-1e168c57c88a")),
             ("Secret".to_owned(), json!("")),
+            ("PauseReason".to_owned(), Value::Null),
             ("CreatedAt".to_owned(), json!(1_561_888_254_653_i64)),
             ("UpdatedAt".to_owned(), json!(1_561_888_254_653_i64)),
         ]);

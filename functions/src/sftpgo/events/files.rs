@@ -75,6 +75,8 @@ fn action(event: &Event) -> Option<&'static str> {
         | Topic::ShareLinkLimitReached
         | Topic::AdminChanged
         | Topic::RetentionCompleted
+        | Topic::WebhookPaused
+        | Topic::DeliveryFailed
         | Topic::WebhookPing => None,
     }
 }

@@ -28,7 +28,7 @@ impl World {
             for message in messages {
                 let body: Value = serde_json::from_str(&message.body).unwrap();
                 self.messages.queue().delete(&[message.receipt]).await.unwrap();
-                events.push(body["event"].clone());
+                events.push(body);
             }
         }
     }
@@ -120,10 +120,16 @@ async fn it_is_announced_once_as_done_by_towpath() {
     put(&user, &["/old"]).await;
     world.age(2).await;
     world.announced_events().await;
-    world.checked("", json!([folder("/", 1)])).await;
-    let events = world.announced_events().await;
-    let told: Vec<_> = events.iter().map(|event| (event["topic"].as_str().unwrap(), &event["actor"]["kind"])).collect();
-    assert_eq!(told, [("file.deleted", &json!("System")), ("retention.completed", &json!("System"))]);
+    world.checked("?notifications=Email,Hook", json!([folder("/", 1)])).await;
+    let messages = world.announced_events().await;
+    let told: Vec<_> = messages.iter().map(|message| [&message["kind"], &message["event"]["topic"]]).collect();
+    // the last is for a mail to the organization
+    assert_eq!(
+        json!(told),
+        json!([["event", "file.deleted"], ["event", "retention.completed"], ["notice", "retention.completed"]])
+    );
+    let events: Vec<&Value> = messages.iter().map(|message| &message["event"]).collect();
+    assert!(events.iter().all(|event| event["actor"]["kind"] == "System"), "{events:?}");
     assert_eq!(events[0]["origin"], Value::Null, "nobody was connected");
     assert_eq!(events[1]["reason"], "deleted files: 1, bytes: 4, folders: 0");
 }

@@ -5,7 +5,7 @@
 //!
 //! [`Change::Records`]: domain::intent::Change::Records
 
-use super::{Caller, Management};
+use crate::management::{Caller, Management};
 use domain::event::{Actor, Changed, ChangedHow, ChangedKind, Event, Origin, Topic};
 use domain::id::{OperationId, OrganizationId, uuid_text};
 use domain::intent::Intent;
@@ -13,25 +13,31 @@ use domain::queue_message::QueueMessage;
 use serde::Serialize;
 use serde_json::Value;
 use store::clock;
+use store::messages::Messages;
 use store::records::{RecordError, Records};
 
 /// What differs between any two versions of a record, and says nothing.
 const ALWAYS: [&str; 2] = ["updated_at", "ssh_keys"];
 
 /// Records whose next write is announced.
-pub(super) struct Announced<'a> {
-    management: &'a Management,
+pub(crate) struct Announced<'a> {
+    messages: &'a Messages,
     intents: Vec<Intent>,
     /// To write with, once.
-    pub(super) records: Records,
+    pub(crate) records: Records,
+}
+
+/// Records whose next write announces these events.
+pub(crate) fn announcing<'a>(records: &Records, messages: &'a Messages, events: Vec<Event>) -> Announced<'a> {
+    let intent = |event| Intent::announcing(OperationId::from_random(clock::random()), event);
+    let intents: Vec<Intent> = events.into_iter().map(intent).collect();
+    Announced { messages, records: records.announcing(&intents), intents }
 }
 
 impl Management {
-    /// Records whose next write announces these events.
-    pub(super) fn announcing(&self, events: Vec<Event>) -> Announced<'_> {
-        let intent = |event| Intent::announcing(OperationId::from_random(clock::random()), event);
-        let intents: Vec<Intent> = events.into_iter().map(intent).collect();
-        Announced { management: self, records: self.records.announcing(&intents), intents }
+    /// The same for its own.
+    pub(crate) fn announcing(&self, events: Vec<Event>) -> Announced<'_> {
+        announcing(&self.records, &self.messages, events)
     }
 
     /// Announces what was done elsewhere than in these records, before it is answered.
@@ -44,14 +50,12 @@ impl Management {
 
 impl Announced<'_> {
     /// Sends the events if the write happened.
-    pub(super) async fn told<T>(self, written: Result<T, RecordError>) -> Result<T, RecordError> {
+    pub(crate) async fn told<T>(self, written: Result<T, RecordError>) -> Result<T, RecordError> {
         if written.is_ok() {
             let events = self.intents.iter().filter_map(|intent| intent.event.clone());
             let messages: Vec<_> = events.map(|event| (QueueMessage::event(event), 0)).collect();
-            let sent = match self.management.messages.send(&messages).await {
-                Ok(()) => {
-                    self.management.records.forget_announced(&self.intents).await.map_err(|error| error.to_string())
-                }
+            let sent = match self.messages.send(&messages).await {
+                Ok(()) => self.records.forget_announced(&self.intents).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             if let Err(error) = sent {
@@ -63,12 +67,12 @@ impl Announced<'_> {
 }
 
 /// What was changed.
-pub(super) fn changed(kind: ChangedKind, how: ChangedHow, id: impl ToString, name: impl ToString) -> Changed {
+pub(crate) fn changed(kind: ChangedKind, how: ChangedHow, id: impl ToString, name: impl ToString) -> Changed {
     Changed { kind, id: id.to_string(), name: name.to_string(), how, fields: Vec::new() }
 }
 
 /// The same with what is different now.
-pub(super) fn updated<T: Serialize>(
+pub(crate) fn updated<T: Serialize>(
     kind: ChangedKind,
     (id, name): (impl ToString, impl ToString),
     old: &T,
@@ -91,11 +95,11 @@ fn different<T: Serialize>(old: &T, new: &T) -> Vec<String> {
 }
 
 /// The event of a change by an admin or a key.
-pub(super) fn by(caller: &Caller, changed: Changed) -> Event {
+pub(crate) fn by(caller: &Caller, changed: Changed) -> Event {
     event(Topic::AdminChanged, caller.organization.clone(), caller.actor(), None, changed)
 }
 
-pub(super) fn event(
+pub(crate) fn event(
     topic: Topic,
     organization: OrganizationId,
     actor: Actor,
