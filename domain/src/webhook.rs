@@ -3,6 +3,7 @@
 pub mod address;
 pub mod body;
 pub mod delivery;
+pub mod filter;
 pub mod health;
 pub mod people;
 pub mod schedule;
@@ -18,6 +19,7 @@ use crate::invalid::Invalid;
 use crate::sealed::Sealed;
 use crate::time::Timestamp;
 use address::AddressPolicy;
+use filter::Filter;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -92,6 +94,9 @@ pub struct Webhook {
     pub previous_secret: Option<PreviousSecret>,
     /// What it wants to hear of.
     pub topics: Vec<Topic>,
+    /// Which events of them: those that pass all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filter: Vec<Filter>,
     /// Whether it is served.
     pub state: WebhookState,
     /// Why Towpath has paused it; nothing if somebody else did.
@@ -116,6 +121,12 @@ impl Webhook {
     /// old name is gone and the new one is there. The parts have ids of their own, made from the
     /// event's, so that a repeated announcement is still recognised.
     pub fn announcements(&self, event: &Event) -> Vec<Event> {
+        let mut wanted = self.of_its_topics(event);
+        wanted.retain(|event| self.filter.iter().all(|filter| filter.passes(event)));
+        wanted
+    }
+
+    fn of_its_topics(&self, event: &Event) -> Vec<Event> {
         if self.topics.contains(&event.topic) {
             return vec![event.clone()];
         }

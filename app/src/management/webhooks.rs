@@ -8,6 +8,7 @@ use domain::queue_message::{Content, Delivery, QueueMessage};
 use domain::right::Right;
 use domain::sealed::Sealed;
 use domain::webhook::delivery::{Logged, Status};
+use domain::webhook::filter::Filter;
 use domain::webhook::{
     MAX_WEBHOOKS, PreviousSecret, ROTATION_OVERLAP_MILLIS, Webhook, WebhookSecret, WebhookState, WebhookType,
     check_url, delivery_id,
@@ -29,6 +30,8 @@ pub struct WebhookChange {
     pub authorization_header: Option<Option<Zeroizing<String>>>,
     /// `Topics`.
     pub topics: Option<Vec<Topic>>,
+    /// `Filter`.
+    pub filter: Option<Vec<Filter>>,
     /// `State`.
     pub state: Option<WebhookState>,
 }
@@ -89,6 +92,7 @@ impl Management {
             previous_secret: None,
             topics: vec![Topic::FileCreated, Topic::FileDeleted, Topic::FileDownloaded],
             state: WebhookState::Enabled,
+            filter: Vec::new(),
             pause_reason: None,
             slow_until: None,
             created_at: now,
@@ -236,6 +240,7 @@ impl Management {
         change.url.clone().into_iter().for_each(|url| webhook.url = url);
         change.webhook_type.into_iter().for_each(|kind| webhook.webhook_type = kind);
         change.topics.clone().into_iter().for_each(|topics| webhook.topics = topics);
+        change.filter.clone().into_iter().for_each(|filter| webhook.filter = filter);
         if let Some(state) = change.state.filter(|state| *state != webhook.state) {
             (webhook.state, webhook.pause_reason) = (state, None);
         }

@@ -32,6 +32,7 @@ fn webhook(topics: &[Topic]) -> Webhook {
         previous_secret: None,
         topics: topics.to_vec(),
         state: WebhookState::Enabled,
+        filter: Vec::new(),
         pause_reason: None,
         slow_until: None,
         created_at: Timestamp::from_millis(0),

@@ -5,12 +5,13 @@ mod described;
 use super::ManagementState;
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
-use crate::http::fields::{Fields, list as list_of, one_of, parsed, text};
+use crate::http::fields::{Fields, lines, list as list_of, one_of, parsed, text};
 use crate::http::shown::{IfMatch, answer};
 use app::management::{ShownWebhook, WebhookChange};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use domain::webhook::filter::{Filter, MAX_FILTERS, MAX_VALUE};
 use domain::webhook::parse_topic;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -114,8 +115,27 @@ fn read(fields: &mut Fields) -> WebhookChange {
         webhook_type: fields.take("Type", one_of("webhook, slack, ms-teams, email")),
         authorization_header: fields.take_nullable("AuthorizationHeader", header),
         topics: fields.take("Topics", list_of(20, parsed(parse_topic))),
+        filter: fields.objects("Filter", MAX_FILTERS, filter),
         state: fields.take("State", one_of("enabled, paused")),
     }
+}
+
+fn filter(fields: &mut Fields) -> Option<Filter> {
+    let field = fields.require("Field", one_of("Path, ActorId, ActorType"));
+    let operator =
+        fields.require("Operator", one_of("Is, IsNot, Contains, NotContains, StartsWith, EndsWith, Matches"));
+    let value = fields.require("Value", lines(MAX_VALUE));
+    match Filter::new(field?, operator?, &value?) {
+        Ok(filter) => Some(filter),
+        Err(problem) => {
+            fields.problem("Value", &problem.to_string());
+            None
+        }
+    }
+}
+
+fn show_filter(filter: &Filter) -> Value {
+    json!({ "Field": filter.field(), "Operator": filter.operator(), "Value": filter.value() })
 }
 
 fn show(shown: &ShownWebhook) -> Value {
@@ -128,6 +148,7 @@ fn show(shown: &ShownWebhook) -> Value {
         "AuthorizationHeader": shown.authorization_header.as_ref().map(|header| header.as_str()),
         "Secret": shown.secret.as_ref().map_or("", |secret| secret.reveal()),
         "Topics": webhook.topics,
+        "Filter": webhook.filter.iter().map(show_filter).collect::<Vec<_>>(),
         "OrganizationId": webhook.organization,
         "State": webhook.state,
         "PauseReason": webhook.pause_reason,

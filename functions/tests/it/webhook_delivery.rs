@@ -129,6 +129,38 @@ async fn an_event_arrives_signed_and_is_repeated_after_a_failure() {
 }
 
 #[tokio::test]
+async fn who_filters_hears_of_what_passes_all_and_of_nothing_else() {
+    let world = World::start().await;
+    let mut receiver = receiver(0).await;
+    let filter =
+        |field: &str, operator: &str, value: &str| json!({"Field": field, "Operator": operator, "Value": value});
+    let both = json!([filter("Path", "StartsWith", "dir/new"), filter("ActorId", "Is", "ana")]);
+    let hook =
+        world.call("POST", "/webhooks", &json!({"Url": receiver.url, "Filter": both}).to_string()).await.expect(201);
+    assert_eq!(hook.body["Filter"], both);
+    let path = format!("/webhooks/{}", hook.text("/Id"));
+    // not by somebody else, and of the two parts of a rename only the one that passes
+    let mut others = event(&world, Topic::FileCreated);
+    others.actor.id = "bob".into();
+    let renamed = event(&world, Topic::FileRenamed);
+    let messages: Vec<_> = [others, renamed].into_iter().map(|event| (QueueMessage::event(event), 0)).collect();
+    world.messages.send(&messages).await.unwrap();
+    let (stop, task) = poll(&world);
+    let told: Value = serde_json::from_slice(&next(&mut receiver).await.1).unwrap();
+    assert_eq!((&told["Topic"], &told["Data"]["Path"]), (&json!("file.created"), &json!("dir/new+name.txt")));
+    assert_eq!(told["Actor"]["Id"], "ana");
+    // without filters everything comes again
+    world.call("PATCH", &path, r#"{"Filter":[]}"#).await.expect(200);
+    let mut others = event(&world, Topic::FileDeleted);
+    others.actor.id = "bob".into();
+    world.messages.send(&[(QueueMessage::event(others), 0)]).await.unwrap();
+    let told: Value = serde_json::from_slice(&next(&mut receiver).await.1).unwrap();
+    assert_eq!((&told["Topic"], &told["Actor"]["Id"]), (&json!("file.deleted"), &json!("bob")));
+    stop.send(()).unwrap();
+    timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_rename_and_a_ping_and_an_old_secret() {
     let world = World::start().await;
     let mut receiver = receiver(0).await;

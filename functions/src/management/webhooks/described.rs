@@ -7,6 +7,7 @@ use crate::openapi::shape::{Record, Shape, list, one_of, record, short, text, ti
 use crate::openapi::values::uuid;
 use domain::event::Topic;
 use domain::right::Right;
+use domain::webhook::filter::{MAX_FILTERS, MAX_VALUE};
 use serde_json::{Value, json};
 
 const ALL: &str = "/organizations/{organization}/webhooks";
@@ -91,6 +92,23 @@ fn url() -> Shape {
     short(2048).about("https, to a public address, on port 443, 8443, 80 or 8080, without a user name.")
 }
 
+fn filter() -> Record {
+    let operators = ["Is", "IsNot", "Contains", "NotContains", "StartsWith", "EndsWith", "Matches"];
+    record()
+        .has(
+            "Field",
+            one_of(["Path", "ActorId", "ActorType"])
+                .about("`Path` as deliveries tell it, but not encoded: `in/orders.csv`."),
+        )
+        .has(
+            "Operator",
+            one_of(operators).about(
+                "`Matches`: a regular expression is found in it; ASCII classes, no look-around, no references back.",
+            ),
+        )
+        .has("Value", text().at_least(1).at_most(MAX_VALUE))
+}
+
 fn settable() -> Vec<(&'static str, Shape)> {
     let header = text().at_most(4000).pattern("^[ -~]*$").or_null();
     vec![
@@ -104,6 +122,13 @@ fn settable() -> Vec<(&'static str, Shape)> {
         ),
         ("AuthorizationHeader", header.about("Sent as `Authorization`.")),
         ("Topics", topics().at_most(20).default(json!(["file.created", "file.deleted", "file.downloaded"]))),
+        (
+            "Filter",
+            list(filter())
+                .at_most(MAX_FILTERS)
+                .about("Which events of these topics; all must hold. Of a rename one of both paths is enough.")
+                .default(json!([])),
+        ),
         (
             "State",
             one_of(["enabled", "paused"])
@@ -135,7 +160,8 @@ fn shown() -> Record {
 
 fn example_of_new() -> Value {
     json!({ "Alias": "Test Webhook", "Url": "https://example.com/hook", "Type": "webhook", "AuthorizationHeader": "Bearer 123456789",
-        "Topics": ["file.created", "file.deleted", "file.downloaded"], "State": "enabled" })
+        "Topics": ["file.created", "file.deleted", "file.downloaded"],
+            "Filter": [{ "Field": "Path", "Operator": "StartsWith", "Value": "in/" }], "State": "enabled" })
 }
 
 fn example() -> Value {

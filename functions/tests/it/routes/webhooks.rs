@@ -39,6 +39,9 @@ async fn targets_and_topics_are_checked() {
         r#"{"Url":"https://example.com","Topics":["nope"]}"#,
         r#"{"Url":"https://example.com","AuthorizationHeader":"a\nb"}"#,
         r#"{"Url":"https://example.com","Type":"email"}"#,
+        r#"{"Url":"https://example.com","Filter":[{"Field":"Size","Operator":"Is","Value":"1"}]}"#,
+        r#"{"Url":"https://example.com","Filter":[{"Field":"Path","Operator":"Matches","Value":"("}]}"#,
+        r#"{"Url":"https://example.com","Filter":[{"Field":"Path","Operator":"Is"}]}"#,
     ] {
         let answer = world.call("POST", "/webhooks", bad).await.expect(400);
         assert_eq!(answer.body["error"]["code"], "VALIDATION_FAILED");
