@@ -322,6 +322,12 @@ def test_parameters_are_documented():
         assert name in load(INFRA / "template.yaml")["Parameters"], name
 
 
+def test_each_alarm_says_what_to_do():
+    alarms = [name for name, resource in stacks()["watch.yaml"]["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    headings = re.findall(r"^### (.+)$", source("docs/OPERATING.md").split("\n## Alarms\n")[1].split("\n## ")[0], re.MULTILINE)
+    assert sorted(name for heading in headings for name in heading.split(", ")) == sorted(alarms)
+
+
 def test_the_cost_counts_the_alarms_that_there_are():
     alarms = [resource.get("Condition") for resource in stacks()["watch.yaml"]["Resources"].values()
               if resource["Type"] == "AWS::CloudWatch::Alarm"]

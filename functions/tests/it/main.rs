@@ -26,6 +26,7 @@ mod second_factor;
 mod setup;
 mod shares;
 mod support;
+mod tenants;
 mod tokens;
 mod user_second_factor;
 mod user_tokens;
