@@ -26,13 +26,14 @@ pub(crate) struct Stack {
     folder: Option<TempDir>,
 }
 
-/// A base from which ten ports are free now.
+/// A base from which ten ports are free now: below those that the system gives to outgoing connections, of which one could take a port
+/// before it is used.
 pub(crate) fn free_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // test processes run side by side: each starts somewhere else
-    let start = 20_000 + u16::try_from(std::process::id() % 1_000).unwrap() * 20;
+    let start = u16::try_from(std::process::id() % 600).unwrap() * 20;
     for _ in 0..500 {
-        let base = 20_000 + (start - 20_000 + NEXT.fetch_add(20, Ordering::Relaxed)) % 20_000;
+        let base = 20_000 + (start + NEXT.fetch_add(20, Ordering::Relaxed)) % 12_000;
         if (base..base + 10).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
             return base;
         }
