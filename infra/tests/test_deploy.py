@@ -106,7 +106,7 @@ class Deployment:
             [SAM, "deploy", "--template-file", self.infra / "template.yaml", "--stack-name", STACK, "--s3-bucket", "artefacts",
              "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides",
              "NodeRepository=towpath-node", "NodeTag=1", "ResumeDays=3", "AlarmEmail=operator@example.com",
-             "OrganizationName=First of all", "AdminName=first-admin", "OperatorName=first-operator", "RootUserName=first-root",
+             "OrganizationName=FirstOfAll", "AdminName=first-admin", "OperatorName=first-operator", "RootUserName=first-root",
              "CorsOrigin=https://files.example.com", f"HttpsDomain={HTTPS}",
              f"HttpsCertificateArn=arn:aws:acm:us-east-1:{ACCOUNT}:certificate/{uuid.UUID(int=1)}"],
             env=self.offline.environment, cwd=self.folder, text=True, capture_output=True, timeout=300, check=False)
@@ -227,7 +227,7 @@ def test_the_first_accounts_can_sign_in(deployment):
 
     admin = sign_in(deployment, "/api/v2/token", "first-admin", first("Admin"))
     answer = deployment.call(f"/organizations/{organization}", headers=admin)
-    assert answer.status == 200 and answer.json["Name"] == "First of all", answer
+    assert answer.status == 200 and answer.json["Name"] == "FirstOfAll", answer
     operator = sign_in(deployment, "/api/v2/token", "first-operator", first("Operator"))
     assert organization in [each["Id"] for each in deployment.call("/organizations", headers=operator).json]
     sign_in(deployment, "/api/v2/user/token", "first-root", first("Root"))
@@ -348,7 +348,8 @@ def test_everything_else_was_deployed(deployment):
         if file.name in LEFT_OUT:
             continue
         for logical, inner in load(file)["Resources"].items():
-            if "Condition" not in inner and (nested, logical) not in deployment.resources:
+            # called by hand: see make_first_accounts
+            if logical != "FirstAccounts" and "Condition" not in inner and (nested, logical) not in deployment.resources:
                 unmade.append((nested, logical))
     assert not unmade
 
@@ -375,6 +376,7 @@ def test_each_route_reaches_its_function(deployment, token):
         "ANY /api/v2/user/files/{proxy+}": ("/api/v2/user/files/metadata", {}, 401),
         "ANY /api/v2/user/file-actions/{proxy+}": ("/api/v2/user/file-actions/move", {}, 405),
         "ANY /api/v2/user/streamzip": ("/api/v2/user/streamzip", {}, 405),
+        "ANY /api/v2/user/jobs/{proxy+}": ("/api/v2/user/jobs/1", {}, 401),
         "ANY /api/v2/user/upload-sessions": ("/api/v2/user/upload-sessions", {}, 405),
         "ANY /api/v2/user/upload-sessions/{proxy+}": ("/api/v2/user/upload-sessions/1", {}, 401),
         "ANY /s/{proxy+}": ("/s/none", {}, 404),
