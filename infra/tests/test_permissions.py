@@ -85,7 +85,7 @@ EXPORTS = {"store::objects::exports::": {"presign_export": ["s3:GetObject"],
 NO_FILES = ["management"]
 
 # Who sends to which.
-QUEUES = {"events-queue": "store::messages::Messages::send::", "slow-events-queue": "store::messages::Messages::send_slow",
+QUEUES = {"events-queue": "store::messages::Messages::send::", "slow-events-queue": "store::messages::Messages::send_slow::",
           "jobs-queue": "store::messages::JobMessages::send"}
 
 
