@@ -91,6 +91,7 @@ impl Writer {
                         return Err(error);
                     }
                 };
+                let long = self.parts.took_long();
                 self.let_go();
                 if let Err(error) = recorded.note_made(&self.session, bytes).await {
                     // the file is there, and the sweep will count it
@@ -107,7 +108,7 @@ impl Writer {
                 let key = intent.key.clone();
                 self.session.shared.settler.hand_over(Done::of(intent, change).using_up(leased)).await;
                 self.session.forget_partial(&key).await;
-                let kept = self.keep_time_of(&operation).await;
+                let kept = self.keep_time_of(&operation, long).await;
                 self.session.beyond.made(operation);
                 kept
             }
@@ -119,9 +120,9 @@ impl Writer {
     }
 
     /// Keeps the time that the client has set, and when the file arrived where S3 says something else, if the file that
-    /// `operation` made is still there.
-    async fn keep_time_of(&self, operation: &OperationId) -> Result<(), FileError> {
-        let (set, long) = (self.progress.modified(), self.parts.took_long());
+    /// `operation` made is still there. `long`: S3 may have had its first part for long.
+    async fn keep_time_of(&self, operation: &OperationId, long: bool) -> Result<(), FileError> {
+        let set = self.progress.modified();
         if set.is_none() && !long {
             return Ok(());
         }

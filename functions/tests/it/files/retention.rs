@@ -218,6 +218,27 @@ async fn a_file_in_parts_arrives_when_it_is_whole() {
 }
 
 #[tokio::test]
+async fn an_upload_that_lasted_counts_from_its_end() {
+    let world = World::start().await;
+    let user = world.files_of("ana-partner", json!({})).await;
+    let session = user.begin("parts", 9 * MIB).await.expect(201).body;
+    world.age(3).await;
+    send_parts(&session, &content(9 * MIB), &[]).await;
+    let id = session["id"].as_str().unwrap();
+    user.call("POST", &format!("/upload-sessions/{id}/complete"), Value::Null).await.expect(201);
+    let key = format!("{}/files/home/ana-partner/parts", world.organization);
+    let there = world.aws.s3.head_object().bucket("files").key(key).send().await.unwrap();
+    let written = there.last_modified().unwrap().secs();
+    assert!(store::clock::now().seconds() - written > 3 * 3600 - 60, "S3 says when it was announced");
+    let would_go =
+        async || world.checked("?dry_run=1", json!([folder("/", 1)])).await["Details"]["WouldDelete"].clone();
+    assert_eq!(would_go().await, json!([]));
+    // nor does another time of its client's make it older
+    user.call("PATCH", "/files/metadata?path=/parts", json!({"modification_time": 1})).await.expect(200);
+    assert_eq!(would_go().await, json!([]));
+}
+
+#[tokio::test]
 async fn a_policy_is_kept_and_run_daily() {
     let world = World::start().await;
     let user = world.files_of("ana-partner", json!({})).await;

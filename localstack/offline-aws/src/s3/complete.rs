@@ -149,7 +149,8 @@ fn complete(work: &mut Work<'_>, input: &CompleteMultipartUploadInput, condition
     let record = Record {
         size,
         etag: done.etag.clone(),
-        modified_ms: clock::now_ms(),
+        // as S3: the time of an object that came in parts is that of their announcement
+        modified_ms: upload.created_ms,
         detail: Detail { head: upload.head, sums, segments, parts: parts.iter().map(|part| part.size).collect() },
     };
     work.replace(bucket, key, old, &record)?;

@@ -67,9 +67,10 @@ impl Store {
         builder.build()
     }
 
-    /// Makes every object older.
+    /// Makes every object older, and every upload in parts. Answers how many objects.
     pub(crate) async fn age(&self, millis: i64) -> Result<usize, std::io::Error> {
         let aged = self.index.run(move |work| {
+            work.transaction.execute("UPDATE uploads SET created_ms = created_ms - ?1 WHERE done IS NULL", [millis])?;
             Ok(work.transaction.execute("UPDATE objects SET modified_ms = modified_ms - ?1", [millis])?)
         });
         aged.await.map_err(std::io::Error::from)

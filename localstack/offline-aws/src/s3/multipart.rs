@@ -21,6 +21,7 @@ const MAX_PART_NUMBER: i32 = 10_000;
 
 /// An upload as the index knows it.
 pub(super) struct Upload {
+    pub(super) created_ms: i64,
     pub(super) head: Head,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) composite: bool,
@@ -41,18 +42,19 @@ impl Work<'_> {
         let row = self
             .transaction
             .prepare_cached(
-                "SELECT head, algorithm, composite, done FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3",
+                "SELECT created_ms, head, algorithm, composite, done FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3",
             )?
             .query_row(params![id, bucket, key.as_bytes()], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get(2)?, row.get(3)?))
+                let (head, algorithm) = (row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?);
+                Ok((row.get(0)?, head, algorithm, row.get(3)?, row.get(4)?))
             })
             .optional()?;
-        let Some((head, algorithm, composite, done)) = row else {
+        let Some((created_ms, head, algorithm, composite, done)) = row else {
             self.bucket(bucket)?;
             return Err(no_such_upload().into());
         };
         let head = serde_json::from_str(&head)?;
-        Ok(Upload { head, algorithm: algorithm.as_deref().and_then(Algorithm::parse), composite, done })
+        Ok(Upload { created_ms, head, algorithm: algorithm.as_deref().and_then(Algorithm::parse), composite, done })
     }
 
     pub(super) fn open_upload(&self, id: &str, bucket: &str, key: &str) -> Outcome<Upload> {
