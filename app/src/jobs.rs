@@ -18,7 +18,7 @@ pub use hands::Hands;
 pub use recount::Pauses;
 pub use replay::Replays;
 
-use domain::id::OrganizationId;
+use domain::id::{CredentialId, OrganizationId};
 use domain::job::{Job, JobId, LEASE_MILLIS, MOST_FAILURES, State, Task};
 use domain::queue_message::{JobMessage, V1};
 use domain::time::Timestamp;
@@ -97,6 +97,18 @@ impl JobQueue {
         self.jobs.save(&job, None).await?.ok_or(RecordError::Conflict)?;
         self.send(&job).await;
         Ok(job)
+    }
+
+    /// A job that works for a credential, for the credential itself.
+    pub async fn of_credential(
+        &self,
+        organization: &OrganizationId,
+        credential: &CredentialId,
+        id: &str,
+    ) -> Result<Option<Job>, RecordError> {
+        let Some(id) = JobId::parse(id) else { return Ok(None) };
+        let found = self.jobs.get(organization, &id).await?.map(|found| found.value);
+        Ok(found.filter(|job| job.task.by().is_some_and(|by| by.credential == *credential)))
     }
 
     async fn send(&self, job: &Job) {

@@ -17,6 +17,7 @@ mod resumed;
 mod rounds;
 mod times;
 mod upload;
+mod whole;
 
 pub(crate) use deep::FoundFile;
 pub use direct::{ADDRESSES, Address};

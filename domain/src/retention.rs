@@ -14,6 +14,9 @@ use std::collections::BTreeSet;
 /// How many folders a policy may name.
 pub const MAX_FOLDERS: usize = 100;
 
+/// The bytes of their paths together: a job holds a policy, and tells what became of each folder.
+pub const MAX_PATHS_BYTES: usize = 50_000;
+
 /// The longest retention, in hours: a hundred years.
 pub const MAX_HOURS: u32 = 876_600;
 
@@ -44,6 +47,9 @@ impl RetentionPolicy {
     pub fn new(folders: Vec<RetainedFolder>) -> Result<Self, Invalid> {
         if folders.len() > MAX_FOLDERS {
             return Err(Invalid::new(format!("must name at most {MAX_FOLDERS} folders")));
+        }
+        if folders.iter().map(|folder| folder.path.to_string().len()).sum::<usize>() > MAX_PATHS_BYTES {
+            return Err(Invalid::new(format!("must have paths of at most {MAX_PATHS_BYTES} bytes together")));
         }
         if folders.iter().all(|folder| folder.hours == 0) {
             return Err(Invalid::new("must name a folder with a retention above 0"));
@@ -112,8 +118,9 @@ pub fn came_in_parts(etag: &str) -> bool {
     etag.contains('-')
 }
 
-/// What a check has done in one folder, or would do.
+/// What a check has done in one folder, or would do; as a job shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct FolderReport {
     /// The folder.
     pub path: String,
@@ -125,14 +132,9 @@ pub struct FolderReport {
     pub bytes: u64,
     /// Folders deleted.
     pub folders: u64,
-    /// What is worth knowing.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub info: String,
     /// Why something stays that should have gone: the first reason.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
     /// How many stay for such reasons.
-    #[serde(default)]
     pub failed: u64,
 }
 
@@ -154,6 +156,8 @@ mod tests {
         assert_eq!(problem(vec![folder("/a", 1), folder("/a/", 0)]), "names /a twice");
         let many = (0..=MAX_FOLDERS).map(|at| folder(&format!("/{at}"), 1)).collect();
         assert_eq!(problem(many), "must name at most 100 folders");
+        let long = (10..70).map(|at| folder(&format!("/{at}{}", "/x".repeat(450)), 1)).collect();
+        assert_eq!(problem(long), "must have paths of at most 50000 bytes together");
     }
 
     #[test]

@@ -74,9 +74,14 @@ impl Management {
     /// Recounts that are not over.
     pub async fn quota_scans(&self, caller: &Caller) -> Result<Vec<Job>, ManagementError> {
         caller.require(Right::SeeQuotaScans)?;
+        self.going_on(caller, |task| matches!(task, Task::QuotaScan { .. })).await
+    }
+
+    /// The last jobs of a kind that are not over.
+    pub(super) async fn going_on(&self, caller: &Caller, of: fn(&Task) -> bool) -> Result<Vec<Job>, ManagementError> {
         let (jobs, _) = self.queue.jobs().list(&caller.organization, None, LOOKED_AT).await?;
-        let going_on = jobs.into_iter().map(|job| job.value).filter(|job| !job.state.is_over());
-        Ok(going_on.filter(|job| matches!(job.task, Task::QuotaScan { .. })).collect())
+        let jobs = jobs.into_iter().map(|job| job.value);
+        Ok(jobs.filter(|job| !job.state.is_over() && of(&job.task)).collect())
     }
 
     /// Counts again what lies in a credential's home, and in the virtual folders whose files count for it.

@@ -16,8 +16,6 @@ use serde_json::{Value, json};
 use store::clock;
 use store::records::{RecordError, Records};
 
-/// How many jobs are looked at for those that are not over.
-const LOOKED_AT: u16 = 200;
 /// How many other credentials a dry run looks at (one with everything for its home says nothing), and how many overlaps it tells.
 const OTHERS: usize = 1_000;
 const MOST_OVERLAPS: usize = 100;
@@ -103,9 +101,7 @@ impl Management {
     /// Checks that are not over.
     pub async fn retention_checks(&self, caller: &Caller) -> Result<Vec<Job>, ManagementError> {
         caller.require(Right::SeeRetention)?;
-        let (jobs, _) = self.queue.jobs().list(&caller.organization, None, LOOKED_AT).await?;
-        let going_on = jobs.into_iter().map(|job| job.value).filter(|job| !job.state.is_over());
-        Ok(going_on.filter(|job| matches!(job.task, Task::RetentionCheck { .. })).collect())
+        self.going_on(caller, |task| matches!(task, Task::RetentionCheck { .. })).await
     }
 
     /// Where a policy meets others: folders in its folders, and who else sees them.

@@ -4,7 +4,7 @@
 
 use super::{FileSession, object_failure};
 use domain::access::{self, List, Shown, Verb};
-use domain::file_error::{FileError, FileErrorKind};
+use domain::file_error::FileError;
 use domain::path::{Located, VPath};
 use domain::time::Timestamp;
 use std::collections::HashMap;
@@ -48,18 +48,6 @@ impl FileSession {
         }
         parts.sort_by_key(|part| part.segments().count());
         Ok(parts)
-    }
-
-    /// Whether a folder with everything in it can be deleted at all: not where it shows what lies elsewhere.
-    pub fn check_whole(&self, folder: &VPath) -> Result<(), FileError> {
-        if self.principal.chroot.is_mounted(folder) {
-            let text = "the home folder and virtual folders cannot be deleted";
-            return Err(FileError::new(FileErrorKind::PermissionDenied, text));
-        }
-        if !self.principal.chroot.mounted_in(folder).is_empty() {
-            return Err(FileError::new(FileErrorKind::FolderNotEmpty, "a virtual folder is in it"));
-        }
-        Ok(())
     }
 
     /// What lies in a part behind a place, as far as the session may see it.

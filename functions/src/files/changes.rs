@@ -69,9 +69,7 @@ pub(super) async fn copy(opened: Opened) -> Result<Response, ApiError> {
 }
 
 async fn copy_folder(opened: &Opened, from: VPath, to: VPath) -> Result<Response, ApiError> {
-    if to.below(&from).is_some() {
-        return Err(FileError::new(FileErrorKind::BadRequest, "a folder cannot be copied into itself").into());
-    }
+    opened.files.check_copy(&from, &to)?;
     match opened.files.stat(&to).await {
         Ok(entry) if entry.kind == EntryKind::File => {
             let text = format!("{to} is a file, not a folder");

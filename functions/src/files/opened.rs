@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
 use domain::file_error::{FileError, FileErrorKind};
-use domain::job::{By, Job, JobId, Task};
+use domain::job::{By, Job, Task};
 use domain::path::VPath;
 use http::request::Parts;
 use http::{StatusCode, header};
@@ -85,12 +85,11 @@ impl Opened {
 
     /// A job of this credential.
     pub(super) async fn job(&self, id: &str) -> Result<Job, ApiError> {
-        let id = JobId::parse(id).ok_or_else(|| ApiError::not_found("job"))?;
-        let found = self.queue.jobs().get(self.caller.organization(), &id).await.map_err(|error| {
+        let found = self.queue.of_credential(self.caller.organization(), self.caller.credential(), id).await;
+        let found = found.map_err(|error| {
             tracing::error!(%error, "a job could not be read");
             ApiError::unavailable()
         })?;
-        let own = |job: &Job| job.task.by().is_some_and(|by| by.credential == *self.caller.credential());
-        found.map(|found| found.value).filter(own).ok_or_else(|| ApiError::not_found("job"))
+        found.ok_or_else(|| ApiError::not_found("No such job"))
     }
 }

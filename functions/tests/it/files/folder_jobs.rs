@@ -122,3 +122,31 @@ async fn what_lies_elsewhere_is_not_deleted_with_a_folder() {
     assert_eq!(user.names("/out/shared").await, ["b"]);
     assert_eq!(world.our("GET", "/jobs").await.expect(200).body[0]["State"], "Succeeded");
 }
+
+#[tokio::test]
+async fn a_folder_is_not_copied_into_itself_by_another_way() {
+    let world = World::start().await;
+    for (name, tree) in [("whole", "/team"), ("part", "/team/in/part")] {
+        let body = json!({"name": name, "mapped_path": tree}).to_string();
+        world.own("POST", "/api/v2/folders", &body).await.expect(201);
+    }
+    let body = json!({"username": "cy", "password": super::PASSWORD, "permissions": {"/": ["*"]}, "home_dir": "/team",
+        "virtual_folders": [{"name": "part", "virtual_path": "/elsewhere"}, {"name": "part", "virtual_path": "/out/part"}]});
+    world.own("POST", "/api/v2/users", &body.to_string()).await.expect(201);
+    let user = User { id: String::new(), token: world.user_token("cy", super::PASSWORD).await, world: &world };
+    assert_eq!(user.put("/in/part/a&mkdir_parents=true", b"a").await, 201);
+    let copy = |from: &str, to: &str| format!("/file-actions/copy?path={from}&target={to}");
+    // what is written there would be found, and copied, again and again
+    user.call("POST", &copy("/in", "/elsewhere/more"), Value::Null).await.expect(400);
+    // its own files, under their own names
+    user.call("POST", &copy("/in/part", "/elsewhere"), Value::Null).await.expect(400);
+    user.call("POST", &copy("/in", "/out"), Value::Null).await.expect(400);
+    // up, and beside
+    user.call("POST", &copy("/in/part", "/beside"), Value::Null).await.expect(202);
+    user.call("POST", &copy("/in/part", "/in"), Value::Null).await.expect(202);
+    assert_eq!(world.housekeep().await, 2);
+    assert_eq!(
+        (user.names("/beside").await, user.names("/in").await),
+        (vec!["a".into()], vec!["a".into(), "part".into()])
+    );
+}

@@ -78,10 +78,10 @@ async fn what_is_older_goes_and_the_deepest_folder_decides() {
     assert_eq!(done["Result"], "deleted files: 3, bytes: 12, folders: 0");
     let folders = done["Details"]["Folders"].as_array().unwrap();
     assert_eq!(
-        (&folders[0]["path"], &folders[0]["files"], &folders[0]["hours"]),
+        (&folders[0]["Path"], &folders[0]["Files"], &folders[0]["Hours"]),
         (&json!("/in"), &json!(2), &json!(48))
     );
-    assert_eq!((&folders[1]["path"], &folders[1]["files"]), (&json!("/in/long"), &json!(1)));
+    assert_eq!((&folders[1]["Path"], &folders[1]["Files"]), (&json!("/in/long"), &json!(1)));
     assert_eq!(user.names("/in/keep").await, ["old"]);
     assert_eq!(user.names("/in/long").await, ["new"]);
     assert_eq!(user.names("/out").await, ["old"]);
@@ -158,7 +158,7 @@ async fn what_the_credential_may_not_delete_stays_unless_the_policy_says_so() {
     world.age(2).await;
     let job = world.checked("", json!([folder("/", 1)])).await;
     assert_eq!(job["Result"], "deleted files: 0, bytes: 0, folders: 0; could not be deleted: 1");
-    assert_eq!(job["Details"]["Folders"][0]["error"], "/old: permission denied");
+    assert_eq!(job["Details"]["Folders"][0]["Error"], "/old: permission denied");
     // it need not be able to log in
     world.call("PATCH", &format!("/users/{}", user.id), r#"{"State": "inactive"}"#).await.expect(200);
     let policy = json!([{"path": "/", "retention": 1, "ignore_user_permissions": true}]);
