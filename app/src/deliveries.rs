@@ -84,15 +84,24 @@ impl Deliveries {
         self.records.save_delivery(&record, Some(rev)).await.map(|_| ())
     }
 
-    /// Notes an attempt and does what follows from it. Answers the message of the next one with its delay in seconds, if it has
-    /// one.
+    /// Notes that the webhook of a message is gone: its delivery is not looked for any more.
+    pub async fn abandon(&self, message: &Delivery, now: Timestamp) -> Result<(), RecordError> {
+        let found = self.records.delivery(&message.organization, &message.webhook, &message.id).await?;
+        if let Some(Versioned { value: mut record, rev }) = found.filter(|found| !found.value.status.is_over()) {
+            record.abandoned(now);
+            self.records.save_delivery(&record, Some(rev)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes an attempt and does what follows from it. Answers the message of the next one, if it has one.
     pub async fn tried(
         &self,
         webhook: &Webhook,
         claimed: Versioned<Logged>,
         attempt: Attempt,
         next: Next,
-    ) -> Result<Option<(Delivery, u32)>, RecordError> {
+    ) -> Result<Option<Delivery>, RecordError> {
         let Versioned { value: mut record, rev } = claimed;
         let now = clock::now();
         let counts = record.counts();
@@ -100,12 +109,12 @@ impl Deliveries {
         let (organization, id) = (&webhook.organization, webhook.id.as_str());
         match next {
             Next::Done => {
-                if self.records.save_delivery(&record, Some(rev)).await?.is_none() {
-                    tracing::warn!(delivery = record.delivery.id, "somebody else has sent it as well");
-                    return Ok(None);
-                }
+                // before it is noted: a process that dies in between does this again, and not the other way round
                 if counts && self.records.webhook_health(organization, id).await? != Default::default() {
                     self.records.forget_failures(organization, id).await?;
+                }
+                if self.records.save_delivery(&record, Some(rev)).await?.is_none() {
+                    tracing::warn!(delivery = record.delivery.id, "somebody else has sent it as well");
                 }
                 Ok(None)
             }
@@ -124,19 +133,22 @@ impl Deliveries {
                     }
                 }
                 let delivery = Delivery { not_before: record.next_attempt_at, ..record.delivery };
-                Ok((seconds <= LONGEST_DELAY_SECONDS).then_some((delivery, seconds)))
+                Ok((seconds <= LONGEST_DELAY_SECONDS).then_some(delivery))
             }
             Next::Failed | Next::Gone => {
+                if counts && next == Next::Gone {
+                    self.pause_if_due(webhook, true, now).await?;
+                }
                 let announced =
                     announcing(&self.records, &self.messages, failed(webhook, &record).into_iter().collect());
                 let written = announced.records.give_up_delivery(&record, rev, counts).await;
                 match announced.told(written).await {
-                    Ok(()) => {}
-                    Err(RecordError::Conflict) => return Ok(None),
+                    // somebody else was faster, or it was this, whose answer got lost
+                    Ok(()) | Err(RecordError::Conflict) => {}
                     Err(error) => return Err(error),
                 }
                 if counts {
-                    self.pause_if_due(webhook, next == Next::Gone, now).await?;
+                    self.pause_if_due(webhook, false, now).await?;
                 }
                 Ok(None)
             }
@@ -183,15 +195,19 @@ impl Deliveries {
     pub async fn wake(&self, now: Timestamp) -> Result<usize, RecordError> {
         let mut sent = 0;
         for shard in 0..SWEEP_SHARDS {
-            for due in self.records.due_deliveries(shard, now, DUE).await? {
-                let Versioned { value: mut record, rev } = due;
-                let message = Delivery { not_before: None, ..record.delivery.clone() };
-                let queued = self.messages.send(&[(QueueMessage::delivery(message), 0)]).await;
-                queued.map_err(|error| RecordError::Unavailable(error.to_string()))?;
+            let due = self.records.due_deliveries(shard, now, DUE).await?;
+            let message = |due: &Versioned<Logged>| {
+                let delivery = Delivery { not_before: None, ..due.value.delivery.clone() };
+                (QueueMessage::delivery(delivery), 0)
+            };
+            let messages: Vec<_> = due.iter().map(message).collect();
+            let queued = self.messages.send(&messages).await;
+            queued.map_err(|error| RecordError::Unavailable(error.to_string()))?;
+            sent += due.len();
+            for Versioned { value: mut record, rev } in due {
                 // looked for again if this one gets lost, too
-                (record.next_attempt_at, record.updated_at) = (Some(now), now);
+                record.woken(now);
                 self.records.save_delivery(&record, Some(rev)).await?;
-                sent += 1;
             }
         }
         Ok(sent)

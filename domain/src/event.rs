@@ -96,6 +96,11 @@ impl Topic {
         matches!(self, Self::AdminChanged | Self::WebhookPaused | Self::DeliveryFailed)
     }
 
+    /// The one of this text.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|topic| topic.as_str() == text)
+    }
+
     /// The text that receivers subscribe to.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -152,9 +152,9 @@ impl Webhook {
 
 /// Parses a topic that a webhook may subscribe to.
 pub fn parse_topic(text: &str) -> Result<Topic, Invalid> {
-    let mut all = Topic::ALL.iter().copied().filter(|topic| *topic != Topic::WebhookPing);
-    all.clone().find(|topic| topic.as_str() == text).ok_or_else(|| {
-        let texts = all.by_ref().map(Topic::as_str).collect::<Vec<_>>();
+    let may_have = |topic: &Topic| *topic != Topic::WebhookPing;
+    Topic::named(text).filter(may_have).ok_or_else(|| {
+        let texts: Vec<&str> = Topic::ALL.iter().copied().filter(may_have).map(Topic::as_str).collect();
         Invalid::new(format!("must be one of {}", texts.join(", ")))
     })
 }

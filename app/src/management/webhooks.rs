@@ -8,7 +8,7 @@ use domain::queue_message::{Content, Delivery, QueueMessage};
 use domain::right::Right;
 use domain::sealed::Sealed;
 use domain::webhook::delivery::{Logged, Status};
-use domain::webhook::filter::Filter;
+use domain::webhook::filter::{self, Filter};
 use domain::webhook::{
     MAX_WEBHOOKS, PreviousSecret, ROTATION_OVERLAP_MILLIS, Webhook, WebhookSecret, WebhookState, WebhookType,
     check_url, delivery_id,
@@ -240,7 +240,10 @@ impl Management {
         change.url.clone().into_iter().for_each(|url| webhook.url = url);
         change.webhook_type.into_iter().for_each(|kind| webhook.webhook_type = kind);
         change.topics.clone().into_iter().for_each(|topics| webhook.topics = topics);
-        change.filter.clone().into_iter().for_each(|filter| webhook.filter = filter);
+        if let Some(wanted) = &change.filter {
+            filter::check(wanted).map_err(|problem| ManagementError::field("Filter", &problem))?;
+            webhook.filter.clone_from(wanted);
+        }
         if let Some(state) = change.state.filter(|state| *state != webhook.state) {
             (webhook.state, webhook.pause_reason) = (state, None);
         }

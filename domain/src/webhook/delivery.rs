@@ -6,7 +6,6 @@
 
 use crate::digest::derived_id;
 use crate::event::Topic;
-use crate::id::uuid_text;
 use crate::queue_message::{Content, Delivery};
 use crate::time::Timestamp;
 use crate::webhook::schedule::Next;
@@ -27,8 +26,10 @@ pub const KEPT_ANSWER: usize = 1024;
 /// The longest wait for which a message is put back into its queue; who waits longer is found by its record.
 pub const LONGEST_DELAY_SECONDS: u32 = 900;
 
-/// A retry whose message got lost is sent by whoever looks for what is due, so much later, in milliseconds.
+/// A retry whose message got lost is sent by whoever looks for what is due, so much later, in milliseconds; later by twice as much
+/// each time, up to so many times, because the message may only wait behind others.
 const GRACE_MILLIS: i64 = 180_000;
+const MOST_DOUBLINGS: u32 = 5;
 
 /// The id of the delivery of an event to a webhook: the time of the event, and a hash of both, so that duplicates collapse and ids
 /// are in the order of time. In form it is a UUID of version 7.
@@ -130,6 +131,9 @@ pub struct Logged {
     /// When its next try is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
+    /// How often it was sent since then because no message came.
+    #[serde(default)]
+    pub woken: u32,
     /// When it was first written.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -158,6 +162,7 @@ impl Logged {
             tried: 0,
             lease_until: None,
             next_attempt_at: None,
+            woken: 0,
             created_at: now,
             updated_at: now,
         }
@@ -191,8 +196,7 @@ impl Logged {
             self.status = Status::Pending;
         }
         self.lease_until = Some(now.plus_millis(LEASE_MILLIS));
-        self.next_attempt_at = None;
-        self.updated_at = now;
+        (self.next_attempt_at, self.woken, self.updated_at) = (None, 0, now);
         Claim::Yours
     }
 
@@ -227,7 +231,17 @@ impl Logged {
     pub fn due(&self) -> Option<Timestamp> {
         let next = self.next_attempt_at?;
         let by_message = next.millis() - self.updated_at.millis() <= i64::from(LONGEST_DELAY_SECONDS) * 1000;
-        Some(if by_message { next.plus_millis(GRACE_MILLIS) } else { next })
+        Some(if by_message { next.plus_millis(GRACE_MILLIS << self.woken.min(MOST_DOUBLINGS)) } else { next })
+    }
+
+    /// Notes that it was sent because no message came. When it is due next depends on how often that was.
+    pub fn woken(&mut self, now: Timestamp) {
+        (self.next_attempt_at, self.woken, self.updated_at) = (Some(now), self.woken.saturating_add(1), now);
+    }
+
+    /// Notes that nobody is there any more to be told.
+    pub fn abandoned(&mut self, now: Timestamp) {
+        (self.status, self.lease_until, self.next_attempt_at, self.updated_at) = (Status::Failed, None, None, now);
     }
 
     /// What it tells of.
@@ -244,18 +258,14 @@ impl Logged {
     }
 }
 
-/// Another round.
-pub fn new_round(random: [u8; 16]) -> String {
-    uuid_text(random)
-}
-
 /// The first bytes of an answer as text: what is no text is replaced, and so are these secrets.
 pub fn kept_answer(bytes: &[u8], secrets: &[&str]) -> String {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
+    // first what could stand between a secret's letters
+    text.retain(|one| !one.is_control() || matches!(one, '\n' | '\t'));
     for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
         text = text.replace(secret, "[redacted]");
     }
-    text.retain(|one| !one.is_control() || matches!(one, '\n' | '\t'));
     text.truncate(text.floor_char_boundary(KEPT_ANSWER));
     text
 }

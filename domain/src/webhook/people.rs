@@ -1,5 +1,6 @@
 //! An event as people read it: in a chat or in a mail. Names of files come from partners, so nothing here is read as markup.
 
+use crate::audit::path_text;
 use crate::event::{Event, Topic};
 use crate::iso8601;
 use crate::queue_message::{Content, Delivery};
@@ -29,7 +30,7 @@ pub fn told(delivery: &Delivery) -> Told {
 
 /// What an event is.
 pub fn told_of(event: &Event) -> Told {
-    let path = |file: &crate::event::FileSubject| plain(&format!("/{}", file.path.relative()));
+    let path = |file: &crate::event::FileSubject| plain(&path_text(file));
     let subject = match (&event.file, event.changed.as_deref()) {
         (Some(file), _) => path(file),
         (None, Some(changed)) if changed.name.is_empty() => plain(&changed.id),
@@ -140,9 +141,8 @@ mod tests {
     fn a_name_is_no_markup() {
         let delivery = delivery("/<!channel> [here](https:x)");
         assert_eq!(slack(&delivery)["text"], "file.renamed: /&lt;!channel&gt; [here](https:x)");
-        let types = |value: &Value| value.to_string();
-        assert!(
-            !types(&slack(&delivery)).contains("mrkdwn") && !types(&teams(&delivery)).contains("TextBlock\",\"text")
-        );
+        assert!(!slack(&delivery).to_string().contains("mrkdwn"));
+        // what reads Markdown; `RichTextBlock` does not
+        assert!(!teams(&delivery).to_string().contains("\"TextBlock\""));
     }
 }

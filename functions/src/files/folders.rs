@@ -4,6 +4,7 @@ mod described;
 
 use super::opened::Opened;
 use crate::http::error::ApiError;
+use crate::http::list::with_next;
 use crate::sftpgo::message;
 use app::vfs::{Entry, EntryKind, FileSession, place};
 use axum::Json;
@@ -12,7 +13,7 @@ use domain::file_error::{FileError, FileErrorKind};
 use domain::job::Task;
 use domain::path::{Name, VPath};
 use futures_util::TryStreamExt as _;
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{StatusCode, Uri, header};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -57,23 +58,8 @@ pub(super) async fn list(opened: Opened, uri: Uri) -> Result<Response, ApiError>
         }
     }
     body.push(']');
-    let mut answer = ([(header::CONTENT_TYPE, "application/json")], body).into_response();
-    if let Some(next) = behind.and_then(|behind| next_link(&uri, &behind)) {
-        answer.headers_mut().insert(header::LINK, next);
-    }
-    Ok(answer)
-}
-
-/// `Link: <…>; rel="next"` (RFC 8288) to the same list behind a place.
-fn next_link(uri: &Uri, behind: &str) -> Option<HeaderValue> {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-        if name != "after" {
-            query.append_pair(&name, &value);
-        }
-    }
-    query.append_pair("after", behind);
-    HeaderValue::try_from(format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish())).ok()
+    let answer = ([(header::CONTENT_TYPE, "application/json")], body).into_response();
+    Ok(with_next(answer, &uri, behind.as_deref().map(|behind| ("after", behind))))
 }
 
 /// One file or folder, as a list shows it.

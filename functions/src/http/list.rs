@@ -6,9 +6,11 @@ use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::LINK;
 use http::{HeaderValue, Uri};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use url::form_urlencoded;
 
 /// Below the 6 MB that a Lambda answers, with room for base64's absence and headers.
 const MAX_BYTES: usize = 4_000_000;
@@ -22,7 +24,7 @@ const MOST_FILTERED_PAGES: usize = 20;
 pub struct ListQuery {
     limit: Option<usize>,
     after: Option<String>,
-    path: String,
+    uri: Uri,
     /// What is asked beside it, as the next page asks again.
     filters: BTreeMap<&'static str, String>,
 }
@@ -35,8 +37,8 @@ impl ListQuery {
 
     /// The same for a list that can be filtered by these parameters; what they may be is the caller's to check.
     pub fn parse_with(uri: &Uri, filters: &[&'static str]) -> Result<Self, ApiError> {
-        let mut query = Self { limit: None, after: None, path: uri.path().to_owned(), filters: BTreeMap::new() };
-        for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        let mut query = Self { limit: None, after: None, uri: uri.clone(), filters: BTreeMap::new() };
+        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             match name.as_ref() {
                 "Limit" => {
                     let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
@@ -96,21 +98,9 @@ impl ListQuery {
     }
 
     fn answer(&self, entries: Vec<Value>, next: Option<&str>) -> Response {
-        let mut response = Json(Value::Array(entries)).into_response();
-        if let Some(next) = next {
-            let limit = self.limit.map(|limit| format!("Limit={limit}&")).unwrap_or_default();
-            let mut filters = String::new();
-            for (name, value) in &self.filters {
-                let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-                filters.push_str(&format!("{name}={value}&"));
-            }
-            let cursor = URL_SAFE_NO_PAD.encode(next);
-            let link = format!("<{}?{limit}{filters}Cursor={cursor}>; rel=\"next\"", self.path);
-            if let Ok(link) = HeaderValue::from_str(&link) {
-                response.headers_mut().insert(http::header::LINK, link);
-            }
-        }
-        response
+        let cursor = next.map(|next| URL_SAFE_NO_PAD.encode(next));
+        let next = cursor.as_deref().map(|cursor| ("Cursor", cursor));
+        with_next(Json(Value::Array(entries)).into_response(), &self.uri, next)
     }
 }
 
@@ -118,4 +108,17 @@ impl ListQuery {
 fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// An answer with a `Link` (RFC 8288) to the same query from another place on: a parameter and its value.
+pub(crate) fn with_next(mut response: Response, uri: &Uri, next: Option<(&str, &str)>) -> Response {
+    if let Some((name, place)) = next {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        query.extend_pairs(pairs.filter(|(other, _)| other != name)).append_pair(name, place);
+        if let Ok(link) = HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish())) {
+            response.headers_mut().insert(LINK, link);
+        }
+    }
+    response
 }

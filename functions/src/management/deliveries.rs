@@ -7,9 +7,11 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
 use crate::http::fields::{Fields, time};
 use crate::http::list::ListQuery;
+use crate::http::shown::answer;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use domain::event::Topic;
 use domain::queue_message::Content;
 use domain::webhook::delivery::{Attempt, Logged, Status};
 use http::{StatusCode, Uri};
@@ -33,10 +35,9 @@ pub(super) async fn list(
             .ok_or_else(|| ApiError::bad_request(STATUS, "must be one of Pending, Succeeded, Failed, Retrying, Missed"))
     });
     let status = status.transpose()?;
-    let topic = query.filter(TOPIC).map(|text| {
-        let known = domain::event::Topic::ALL.iter().copied().find(|topic| topic.as_str() == text);
-        known.ok_or_else(|| ApiError::bad_request(TOPIC, "must be a topic"))
-    });
+    let topic = query
+        .filter(TOPIC)
+        .map(|text| Topic::named(text).ok_or_else(|| ApiError::bad_request(TOPIC, "must be a topic")));
     let topic = topic.transpose()?;
     let wanted = |one: &Logged| {
         status.is_none_or(|status| one.status == status) && topic.is_none_or(|topic| one.topic() == topic)
@@ -56,7 +57,7 @@ pub(super) async fn get(
     segments: Segments,
 ) -> Result<Response, ApiError> {
     let found = state.management.delivery(&caller, segments.get("id"), segments.get("delivery")).await?;
-    Ok(Json(show(&found)).into_response())
+    Ok(answer(StatusCode::OK, show(&found)))
 }
 
 pub(super) async fn redeliver(
@@ -107,8 +108,8 @@ fn show_attempt(attempt: &Attempt) -> Value {
         "Id": attempt.id,
         "At": attempt.at,
         "DurationMs": attempt.millis,
-        "ResponseCode": attempt.status,
-        "ResponseBody": attempt.answer,
+        "Code": attempt.status,
+        "Response": attempt.answer,
         "Error": attempt.error,
         "Resent": attempt.round.is_some(),
     })

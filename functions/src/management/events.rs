@@ -6,6 +6,7 @@ use super::{ManagementState, jobs};
 use crate::http::error::ApiError;
 use crate::http::extract::Call;
 use crate::http::fields::{Fields, list as list_of, parsed, text, time as read_time};
+use crate::http::list::with_next;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -15,7 +16,7 @@ use domain::audit::{Filter, Order, Position, Span, shown};
 use domain::event::Topic;
 use domain::job::EventExport;
 use domain::time::Timestamp;
-use http::{HeaderValue, Uri, header};
+use http::Uri;
 use serde_json::Value;
 use std::net::IpAddr;
 use store::clock;
@@ -38,11 +39,9 @@ pub(super) async fn list(
     let Query { span, order, filter, limit, after } = Query::read(&uri)?;
     let keep = |event: &_| filter.matches(event);
     let found = state.management.events(&caller, (span, order), keep, after.as_ref(), limit).await?;
-    let mut response = Json(found.events.iter().map(shown).collect::<Value>()).into_response();
-    if let Some(next) = found.next.as_ref().and_then(|next| link(&uri, next)) {
-        response.headers_mut().insert(header::LINK, next);
-    }
-    Ok(response)
+    let next = found.next.map(|next| URL_SAFE_NO_PAD.encode(next.text()));
+    let shown = Json(found.events.iter().map(shown).collect::<Value>()).into_response();
+    Ok(with_next(shown, &uri, next.as_deref().map(|next| ("Cursor", next))))
 }
 
 /// A table of all that is found, in the bucket.
@@ -52,7 +51,7 @@ pub(super) async fn export(
     mut fields: Fields,
 ) -> Result<Response, ApiError> {
     let filter = Filter {
-        topics: fields.take("Topics", list_of(MAX_TOPICS, parsed(|text| topic(text).ok_or(NO_TOPIC)))),
+        topics: fields.take("Topics", list_of(MAX_TOPICS, parsed(|text| Topic::named(text).ok_or(NO_TOPIC)))),
         principal: fields.take("PrincipalId", text(MAX_TEXT)),
         path_prefix: fields.take("PathPrefix", text(MAX_TEXT)).map(|prefix| with_slash(&prefix)),
         address: fields.take("Address", parsed(str::parse)),
@@ -65,14 +64,6 @@ pub(super) async fn export(
     fields.finish()?;
     let job = state.management.export_events(&caller, EventExport { span, order, filter }).await?;
     Ok(jobs::accepted(&job))
-}
-
-/// The same query from another place on.
-fn link(uri: &Uri, next: &Position) -> Option<HeaderValue> {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(pairs(uri).filter(|(name, _)| name != "Cursor"));
-    query.append_pair("Cursor", &URL_SAFE_NO_PAD.encode(next.text()));
-    HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish())).ok()
 }
 
 fn pairs(uri: &Uri) -> form_urlencoded::Parse<'_> {
@@ -98,7 +89,7 @@ impl Query {
         for (name, value) in pairs(uri) {
             match name.as_ref() {
                 "Topic" | "Type" => {
-                    let topic = topic(&value).ok_or_else(|| bad(&name, NO_TOPIC))?;
+                    let topic = Topic::named(&value).ok_or_else(|| bad(&name, NO_TOPIC))?;
                     query.filter.topics.get_or_insert_default().push(topic);
                 }
                 "From" => query.span.from = time(&value).ok_or_else(|| bad("From", NO_TIME))?,
@@ -153,8 +144,4 @@ const NO_TIME: &str = "must be a time in seconds or milliseconds";
 fn time(text: &str) -> Option<Timestamp> {
     let time = Timestamp::from_client(text.parse().ok()?);
     (0..=MAX_TIME).contains(&time.millis()).then_some(time)
-}
-
-fn topic(text: &str) -> Option<Topic> {
-    Topic::ALL.iter().copied().find(|topic| topic.as_str() == text)
 }

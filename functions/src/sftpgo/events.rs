@@ -6,14 +6,15 @@ mod provider;
 
 use super::sftpgo_true;
 use crate::http::error::ApiError;
+use crate::http::list::with_next;
 use crate::management::ManagementState;
 use app::management::Caller;
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
-use domain::audit::{Order, Position, Span, row};
+use domain::audit::{Filter, Order, Position, Span, row};
 use domain::event::Event;
 use domain::time::Timestamp;
-use http::{HeaderValue, Uri, header};
+use http::{Uri, header};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -39,8 +40,8 @@ struct Query {
     limit: usize,
     after: Option<Position>,
     csv: bool,
-    user: Option<String>,
-    address: Option<IpAddr>,
+    /// By whom, and from where.
+    filter: Filter,
     /// What only one kind has, by name. SFTPGo's clients send parameters with nothing in them for what they leave out.
     others: HashMap<String, String>,
     /// Something is asked that no event here has.
@@ -60,8 +61,7 @@ impl Query {
             limit: DEFAULT_LIMIT,
             after: None,
             csv: false,
-            user: None,
-            address: None,
+            filter: Filter::default(),
             others: HashMap::new(),
             nothing: false,
         };
@@ -82,9 +82,9 @@ impl Query {
                     0 => {}
                     to => query.span.to = Timestamp::from_millis(to / 1_000_000),
                 },
-                "username" => query.user = Some(value.into_owned()),
+                "username" => query.filter.principal = Some(value.into_owned()),
                 "ip" => match value.parse::<IpAddr>() {
-                    Ok(address) => query.address = Some(address.to_canonical()),
+                    Ok(address) => query.filter.address = Some(address),
                     Err(_) => query.nothing = true,
                 },
                 "limit" => {
@@ -118,13 +118,6 @@ impl Query {
         self.others.get(name).map(|values| values.split(',').map(|text| one(text.trim())).collect()).transpose()
     }
 
-    fn by_and_from(&self, event: &Event) -> bool {
-        self.user.as_ref().is_none_or(|user| *user == event.actor.id)
-            && self.address.is_none_or(|address| {
-                event.origin.as_ref().is_some_and(|origin| origin.client_ip.to_canonical() == address)
-            })
-    }
-
     /// Finds what passes, and answers it in the form that is asked for.
     async fn answer(
         &self,
@@ -148,11 +141,9 @@ impl Query {
                 next => break next,
             }
         };
-        let mut response = Json(events.iter().map(form.object).collect::<Value>()).into_response();
-        if let Some(next) = next.and_then(|next| link(uri, &next)) {
-            response.headers_mut().insert(header::LINK, next);
-        }
-        Ok(response)
+        let next = next.map(|next| next.text());
+        let shown = Json(events.iter().map(form.object).collect::<Value>()).into_response();
+        Ok(with_next(shown, uri, next.as_deref().map(|next| ("from_id", next))))
     }
 
     async fn page(
@@ -162,7 +153,7 @@ impl Query {
         after: Option<&Position>,
         limit: usize,
     ) -> Result<store::events::Found, ApiError> {
-        let (span, keep) = (self.span, |event: &Event| !self.nothing && self.by_and_from(event) && keep(event));
+        let (span, keep) = (self.span, |event: &Event| !self.nothing && self.filter.matches(event) && keep(event));
         let span = if self.nothing { Span { to: Timestamp::from_millis(-1), ..span } } else { span };
         Ok(state.management().events(caller, (span, self.order), keep, after, limit).await?)
     }
@@ -221,12 +212,4 @@ fn nanoseconds(event: &Event) -> i64 {
 
 fn ip(event: &Event) -> String {
     event.origin.as_ref().map(|origin| origin.client_ip.to_canonical().to_string()).unwrap_or_default()
-}
-
-fn link(uri: &Uri, next: &Position) -> Option<HeaderValue> {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    query.extend_pairs(pairs.filter(|(name, _)| name != "from_id"));
-    query.append_pair("from_id", &next.text());
-    HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish())).ok()
 }

@@ -31,7 +31,7 @@ impl WebhookState {
         let found = self.records.webhook(&delivery.organization, &delivery.webhook).await.map_err(failed)?;
         let Some(webhook) = found.map(|found| found.value) else {
             tracing::info!(delivery = delivery.id, "the webhook is gone");
-            return Ok(());
+            return self.deliveries.abandon(&delivery, now).await.map_err(failed);
         };
         if webhook.is_slow(now) && !delivery.slow {
             return self.put_back(Delivery { slow: true, not_before: None, ..delivery }).await;
@@ -63,13 +63,15 @@ impl WebhookState {
             ?next,
             "tried a delivery"
         );
+        let later = self.deliveries.tried(&webhook, claimed, attempt, next).await.map_err(failed)?;
         if outcome == Outcome::TimedOut && !webhook.is_slow(now.plus_millis(SLOW_MILLIS / 2)) {
             let until = now.plus_millis(SLOW_MILLIS);
-            self.records.note_slow(&webhook.organization, &webhook.id, until).await.map_err(failed)?;
+            if let Err(error) = self.records.note_slow(&webhook.organization, &webhook.id, until).await {
+                tracing::warn!(%error, webhook = webhook.id, "others wait for a slow receiver until its next attempt");
+            }
         }
-        let later = self.deliveries.tried(&webhook, claimed, attempt, next).await.map_err(failed)?;
         match later {
-            Some((delivery, _)) => self.put_back(delivery).await,
+            Some(delivery) => self.put_back(delivery).await,
             None => Ok(()),
         }
     }

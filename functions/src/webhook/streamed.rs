@@ -11,7 +11,7 @@ use domain::time::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use store::clock;
-use store::event_bus::{EventBus, NotTaken};
+use store::event_bus::EventBus;
 use store::messages::MAX_DELAY_SECONDS;
 
 /// The first pause, in seconds; it trebles up to the longest delay of the queue.
@@ -25,13 +25,27 @@ const GIVEN_UP_MILLIS: i64 = 24 * 3600 * 1000;
 #[derive(Clone)]
 pub(super) struct Stream {
     bus: EventBus,
-    /// When it may be asked again, in milliseconds.
-    quiet_until: Arc<AtomicI64>,
+    silence: Silence,
 }
 
 impl Stream {
     pub(super) fn new(bus: EventBus) -> Self {
-        Self { bus, quiet_until: Arc::new(AtomicI64::new(0)) }
+        Self { bus, silence: Silence::default() }
+    }
+}
+
+/// After a failure nobody in this process asks for a while.
+#[derive(Clone, Default)]
+struct Silence(Arc<AtomicI64>);
+
+impl Silence {
+    fn begin(&self, now: Timestamp) {
+        self.0.store(now.plus_millis(QUIET_MILLIS).millis(), Ordering::Relaxed);
+    }
+
+    /// When it may be asked again, if that is not now.
+    fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(Timestamp::from_millis(self.0.load(Ordering::Relaxed))).filter(|until| *until > now)
     }
 }
 
@@ -56,15 +70,14 @@ impl WebhookState {
         if streamed.not_before > now {
             return self.put_stream_back(streamed, now).await;
         }
-        let left = if stream.quiet_until.load(Ordering::Relaxed) > now.millis() {
-            NotTaken { events: streamed.events, why: "it failed a moment ago".to_owned() }
-        } else {
-            match stream.bus.put(&streamed.events).await {
-                Ok(()) => return Ok(()),
-                Err(left) => left,
-            }
+        if let Some(until) = stream.silence.until(now) {
+            streamed.not_before = until;
+            return self.put_stream_back(streamed, now).await;
+        }
+        let Err(left) = stream.bus.put(&streamed.events).await else {
+            return Ok(());
         };
-        stream.quiet_until.store(now.plus_millis(QUIET_MILLIS).millis(), Ordering::Relaxed);
+        stream.silence.begin(now);
         streamed.events = left.events;
         let (events, failed) = (streamed.events.len(), streamed.failed);
         if streamed.since.plus_millis(GIVEN_UP_MILLIS) < now {
@@ -92,6 +105,17 @@ fn pause(failed: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silence_ends_however_often_somebody_wants_to_ask() {
+        let (at, silence) = (Timestamp::from_millis, Silence::default());
+        assert_eq!(silence.until(at(1_000)), None);
+        silence.begin(at(1_000));
+        for now in [1_000, 5_000, 10_999] {
+            assert_eq!(silence.until(at(now)), Some(at(11_000)), "{now}");
+        }
+        assert_eq!(silence.until(at(11_000)), None);
+    }
 
     #[test]
     fn pauses_grow_to_what_a_queue_can_wait() {

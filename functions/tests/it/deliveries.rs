@@ -92,8 +92,8 @@ async fn every_attempt_is_in_the_log_with_its_answer_and_without_secrets() {
         (&json!("Retrying"), &json!(1), &json!("file.created"))
     );
     let attempt = &one["Attempts"][0];
-    assert_eq!(attempt["ResponseCode"], 500);
-    assert_eq!(attempt["ResponseBody"], "you sent [redacted], that is [redacted]");
+    assert_eq!(attempt["Code"], 500);
+    assert_eq!(attempt["Response"], "you sent [redacted], that is [redacted]");
     assert_eq!(attempt["Resent"], false);
     let wait = one["NextAttemptAt"].as_i64().unwrap() - one["UpdatedAt"].as_i64().unwrap();
     assert!((5000..=6000).contains(&wait), "{wait}");
@@ -421,7 +421,7 @@ async fn a_receiver_can_hold_an_attempt_neither_by_drops_nor_by_floods() {
     for hook in &hooks {
         let log = world.log(hook, "").await.body;
         let attempt = &log[0]["Attempts"][0];
-        let kept = attempt["ResponseBody"].as_str().unwrap().len();
+        let kept = attempt["Response"].as_str().unwrap().len();
         let error = attempt["Error"].as_str().unwrap_or_default().to_owned();
         ends.push((
             log[0]["Status"].as_str().unwrap().to_owned(),
@@ -446,4 +446,22 @@ async fn a_receiver_can_hold_an_attempt_neither_by_drops_nor_by_floods() {
     assert_eq!(slow.len(), 1);
     let QueueMessage::Delivery { delivery, .. } = serde_json::from_str(&slow[0].body).unwrap() else { panic!() };
     assert!(delivery.slow && delivery.webhook == id);
+}
+
+#[tokio::test]
+async fn of_a_webhook_that_is_gone_nothing_is_looked_for_any_more() {
+    let world = World::start().await;
+    let receiver = receiver(1000).await;
+    let hook = world.hook(&receiver, &json!({})).await;
+    world.happens().await;
+    world.batch().await;
+    let bodies = world.batch().await;
+    let log = world.log(&hook, "").await;
+    assert_eq!(statuses(&log), ["Retrying"]);
+    world.call("DELETE", &hook, "").await.expect(200);
+    world.give(&bodies).await;
+    let webhook = hook.rsplit('/').next().unwrap();
+    let id = log.body[0]["Id"].as_str().unwrap();
+    let record = world.records.delivery(&world.organization, webhook, id).await.unwrap().unwrap().value;
+    assert_eq!((record.status.as_str(), record.due()), ("Failed", None));
 }

@@ -82,6 +82,24 @@ fn what_waits_is_due_when_no_message_comes() {
 }
 
 #[test]
+fn what_waits_behind_others_is_sent_again_ever_later_and_at_once_when_it_was_tried() {
+    let mut record = Logged::claimed(message(), at(0));
+    record.tried(attempt(), Next::Retry(5), at(0));
+    let mut waits = Vec::new();
+    for _ in 0..7 {
+        record.woken(at(0));
+        waits.push(record.due().unwrap().millis() - NOW);
+    }
+    assert_eq!(waits, [2, 4, 8, 16, 32, 32, 32].map(|times| times * GRACE_MILLIS));
+    let again = record.delivery.clone();
+    assert_eq!(record.claim(&again, at(1)), Claim::Yours);
+    record.tried(attempt(), Next::Retry(5), at(0));
+    assert_eq!(record.due(), Some(at(5_000 + GRACE_MILLIS)));
+    record.abandoned(at(2));
+    assert_eq!((record.due(), record.status), (None, Status::Failed));
+}
+
+#[test]
 fn attempts_are_bounded() {
     let mut record = Logged::claimed(message(), at(0));
     for n in 0..50 {
@@ -96,6 +114,8 @@ fn an_answer_is_kept_as_text_without_our_secrets() {
     let echoed = b"you sent: Bearer 12345 \xff\x00 and whsec_abcdef";
     let kept = kept_answer(echoed, &["Bearer 12345", "whsec_abcdef", "a"]);
     assert_eq!(kept, "you sent: [redacted] \u{fffd} and [redacted]");
+    // as UTF-16 spells it
+    assert_eq!(kept_answer(b"w\0h\0s\0e\0c\0_\0x\0", &["whsec_x"]), "[redacted]");
 }
 
 proptest! {

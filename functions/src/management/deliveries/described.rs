@@ -21,8 +21,8 @@ pub(crate) fn describe(api: &mut Api) {
         .has("Id", uuid().about("`Metadata.Attempt.Id` of its body."))
         .has("At", time())
         .has("DurationMs", count())
-        .has("ResponseCode", whole(100..=999).or_null())
-        .has("ResponseBody", text().about("The first 1,024 bytes, as text, without the webhook's secrets."))
+        .has("Code", whole(100..=999).or_null())
+        .has("Response", text().about("The first 1,024 bytes, as text, without the webhook's secrets."))
         .has("Error", text().or_null().about("Why there was no answer."))
         .has("Resent", boolean().about("Whether somebody had asked for it."));
     let delivery = record()
@@ -39,7 +39,7 @@ pub(crate) fn describe(api: &mut Api) {
         .example(json!({ "Id": "01939a3c-5f70-7c1e-9c39-0c2d8b1a7f11", "WebhookId": "6b1c6f0c-52c1-47a6-9344-57a4579ced68",
             "EventId": "5a1c1e0a-9c1e-4d59-9c39-0c2d8b1a7f11", "Topic": "file.created", "Status": "Succeeded", "AttemptsCount": 1,
             "Attempts": [{ "Id": "c1d91788-e46f-45a0-9c7b-386e90db000a", "At": 1_739_120_350_930_i64, "DurationMs": 48,
-                "ResponseCode": 200, "ResponseBody": "ok", "Error": null, "Resent": false }],
+                "Code": 200, "Response": "ok", "Error": null, "Resent": false }],
             "NextAttemptAt": null, "CreatedAt": 1_739_120_350_901_i64, "UpdatedAt": 1_739_120_350_990_i64 }));
     let delivery = api.schema("Delivery", delivery);
     let of_webhook = |call: Call| call.segment("id", "The webhook.", uuid());
@@ -54,11 +54,12 @@ pub(crate) fn describe(api: &mut Api) {
             .answers_list("The deliveries.", delivery.clone())
             .pages(),
     );
-    api.call(one(get(ONE, "getDelivery", "Shows a delivery")).needs(Right::SeeWebhooks).answers(
-        200,
-        "The delivery.",
-        delivery,
-    ));
+    api.call(
+        one(get(ONE, "getDelivery", "Shows a delivery"))
+            .needs(Right::SeeWebhooks)
+            .answers(200, "The delivery.", delivery)
+            .tagged(),
+    );
     let pending = record().has("Id", uuid()).has("Status", one_of(["Pending"]));
     api.call(
         one(post(format!("{ONE}/redeliveries"), "redeliver", "Sends a delivery again"))

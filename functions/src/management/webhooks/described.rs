@@ -103,7 +103,7 @@ fn filter() -> Record {
         .has(
             "Operator",
             one_of(operators).about(
-                "`Matches`: a regular expression is found in it; ASCII classes, no look-around, no references back.",
+                "`Matches`: a regular expression is found in it, at most 3 of them, each small; ASCII classes, no look-around, no references back.",
             ),
         )
         .has("Value", text().at_least(1).at_most(MAX_VALUE))
