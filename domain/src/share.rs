@@ -178,7 +178,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// Whether it can be opened by its own settings, at this time and from there; `used` is how often it has been.
+    /// Whether it can be opened by its own settings, at this time and from there.
     pub fn is_open(&self, now: Timestamp, address: IpAddr) -> bool {
         let from_there = self.allow_from.is_empty() || self.allow_from.iter().any(|source| source.contains(address));
         self.state == State::Active && !self.is_expired(now) && from_there

@@ -12,3 +12,8 @@ pub mod list;
 mod rate_rules;
 pub mod routes;
 pub mod shown;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+/// What may stand unencoded in a segment of a path (RFC 3986, section 3.3).
+pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -249,7 +249,9 @@ impl Management {
     }
 
     async fn load_share(&self, caller: &Caller, id: &str) -> Result<ShownShare, ManagementError> {
-        let found = self.find_share(&caller.organization, id).await?;
+        // the log has this dialect's paths, so what opens a link is no name for it here
+        let Ok(id) = ShareId::parse(id) else { return Err(ManagementError::NotFound("share link")) };
+        let found = self.share_of_id(&caller.organization, &id).await?;
         // in this dialect a link goes with its last visit
         found.filter(|shown| !shown.is_used_up()).ok_or(ManagementError::NotFound("share link"))
     }
@@ -268,7 +270,15 @@ impl Management {
             },
             _ => return Ok(None),
         };
-        let Some(record) = self.records.share(organization, &id).await? else { return Ok(None) };
+        self.share_of_id(organization, &id).await
+    }
+
+    async fn share_of_id(
+        &self,
+        organization: &domain::id::OrganizationId,
+        id: &ShareId,
+    ) -> Result<Option<ShownShare>, ManagementError> {
+        let Some(record) = self.records.share(organization, id).await? else { return Ok(None) };
         Ok(self.show_shares(vec![record]).await?.pop())
     }
 
@@ -345,6 +355,7 @@ impl Management {
         change: &ShareChange,
         password: Option<&Zeroizing<String>>,
     ) -> Result<(), ManagementError> {
+        let before = share.clone();
         change.name.clone().into_iter().for_each(|name| share.name = name);
         change.notes.clone().into_iter().for_each(|notes| share.notes = notes);
         change.access.into_iter().for_each(|access| share.access = access);
@@ -369,20 +380,26 @@ impl Management {
         }
         let problem = |(field, problem): (&str, Invalid)| ManagementError::field(field, &problem);
         share.check().map_err(problem)?;
-        share.check_policy(&organization.share_policy, share.created_at).map_err(problem)
+        // a link from before the policy can still be named, moved and switched off
+        let opens = |share: &Share| (share.access, share.expires_at, share.password.clone(), share.state);
+        let is_new = before.paths.is_empty();
+        if share.state == State::Active && (is_new || opens(share) != opens(&before)) {
+            share.check_policy(&organization.share_policy, share.created_at).map_err(problem)?;
+        }
+        Ok(())
     }
 }
 
 /// The path that a client names, if its owner sees it. One that is named as it is shown stays what it is.
 fn shared(owner: &ShareOwner, old: &[SharedPath], named: &NamedPath) -> Result<SharedPath, ManagementError> {
     let NamedPath { path, target } = named;
-    if owner.of_organization {
-        let target = if path.is_root() { Some(Target::Folder) } else { *target };
-        return Ok(SharedPath { view: path.clone(), tree: path.clone(), target });
-    }
     let same = |known: &&SharedPath| known.view == *path && (target.is_none() || known.target == *target);
     if let Some(known) = old.iter().find(same) {
         return Ok(known.clone());
+    }
+    if owner.of_organization {
+        let target = if path.is_root() { Some(Target::Folder) } else { *target };
+        return Ok(SharedPath { view: path.clone(), tree: path.clone(), target });
     }
     match owner.principal.chroot.locate(path) {
         Ok(Located::Inside(location)) => {

@@ -44,10 +44,10 @@ pub struct Knock {
 /// What a request is in terms of visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// It shows content.
-    Get,
-    /// Somebody has chosen to open the link, or brings a file.
-    Act,
+    /// Somebody has chosen to open the link.
+    Open,
+    /// It shows content, or brings some.
+    Use,
 }
 
 /// Why nobody comes in.
@@ -188,7 +188,7 @@ impl Visits {
 
     /// Who has shown what the link asks for. Nothing is counted yet.
     pub async fn admit(&self, found: Found, knock: &Knock) -> Result<Admitted, Closed> {
-        if matches!(knock.visitor, Visitor::Preview | Visitor::Prefetch) {
+        if found.visit.is_none() && matches!(knock.visitor, Visitor::Preview | Visitor::Prefetch) {
             return Err(Closed::Ahead(knock.visitor));
         }
         if let Some(password) = &found.open.share.password
@@ -207,10 +207,10 @@ impl Visits {
             let id = visit.id.clone();
             return entered(found.open, knock, id, None);
         }
-        match how {
-            How::Get if knock.visitor == Visitor::Browser && found.open.share.limit > 0 => Err(Closed::Unopened),
-            How::Get | How::Act => self.count(found, knock).await,
+        if how == How::Use && knock.visitor == Visitor::Browser && found.open.share.limit > 0 {
+            return Err(Closed::Unopened);
         }
+        self.count(found, knock).await
     }
 
     /// Checks the link's password. Wrong ones are scored and announced.
@@ -232,7 +232,7 @@ impl Visits {
         let (hash, plain) = (hash.to_owned(), shown.clone());
         let right = self.hashing.run(move || domain::password::verify(&plain, &hash)).await;
         if right.map_err(|_| Closed::Unavailable)? {
-            self.defender.succeeded(address);
+            // says nothing about who is at this address: a link's password is no login, and many know it
             return Ok(());
         }
         self.defender.failed(address, whose, &Refusal::WrongPassword).await;
@@ -274,19 +274,25 @@ impl Visits {
         let accessed = event(share, Topic::ShareLinkAccessed, knock, visit.id.clone());
         self.announce(&open, accessed).await;
         if share.limit > 0 {
-            self.ended(&open, knock, &hash).await?;
+            self.ended(&open, knock, &hash).await;
         }
         let seconds = visit.until.seconds().saturating_sub(now.seconds()).max(1);
         let cookie = (!is_program).then_some((cookie, seconds));
         entered(open, knock, visit.id, cookie)
     }
 
-    /// Says so if that was the last visit, and lets the link go.
-    async fn ended(&self, open: &OpenShare, knock: &Knock, hash: &str) -> Result<(), Closed> {
-        let used = self.records.link(hash).await?.map_or(0, |link| link.used);
+    /// Says so if that was the last visit, and lets the link go. What fails takes the visit from nobody, which is counted.
+    async fn ended(&self, open: &OpenShare, knock: &Knock, hash: &str) {
         let share = &open.share;
+        let used = match self.records.link(hash).await {
+            Ok(link) => link.map_or(0, |link| link.used),
+            Err(error) => {
+                tracing::warn!(%error, share = %share.id, "whether a share link is used up cannot be told now");
+                return;
+            }
+        };
         if !share.is_used_up(used) {
-            return Ok(());
+            return;
         }
         // of two who both saw it, both say the same
         let id = derived_id(&["share limit", share.id.as_str(), &share.limit.to_string()]);
@@ -294,7 +300,6 @@ impl Visits {
         if let Err(error) = self.records.let_go(share).await {
             tracing::warn!(%error, share = %share.id, "a share link that is used up stays in the table");
         }
-        Ok(())
     }
 
     async fn announce(&self, open: &OpenShare, event: Event) {

@@ -3,6 +3,7 @@
 mod described;
 
 use super::ManagementState;
+use crate::http::SEGMENT;
 use crate::http::error::ApiError;
 use crate::http::extract::{Call, Segments};
 use crate::http::fields::{Fields, lines, list as list_of, one_of, parsed, text, time, whole};
@@ -17,7 +18,7 @@ use domain::invalid::Invalid;
 use domain::path::VPath;
 use domain::share::{MAX_LIMIT, MAX_NOTES, MAX_SOURCES, Target};
 use http::{HeaderMap, StatusCode, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -25,9 +26,6 @@ pub(super) use described::describe;
 
 const READ_ONLY: [&str; 8] =
     ["Id", "OrganizationId", "Url", "Paths", "CreatedBy", "AccessCount", "CreatedAt", "UpdatedAt"];
-
-/// What may stand unencoded in a segment of a path (RFC 3986, section 3.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) async fn list(
     State(state): State<ManagementState>,

@@ -24,29 +24,55 @@ pub(super) async fn open(
         knock.password = Some(password);
     }
     let admitted = state.visits.admit(found, &knock).await?;
-    let entered = state.visits.begin(admitted, &knock, How::Act).await?;
+    let entered = state.visits.begin(admitted, &knock, How::Open).await?;
     let visiting = Visiting::new(state, entered, &knock);
     let mut response = back(asked)?;
     keep(state, asked, &visiting, &mut response);
     Ok(response)
 }
 
-/// What somebody inside does.
-pub(super) async fn act(asked: &Asked, visiting: &Visiting, request: Request) -> Result<Response, Refused> {
-    match asked.get("do") {
-        Some("begin") => uploads::begin(asked, visiting, request).await,
-        Some("complete") => uploads::complete(asked, visiting).await,
-        Some("abort") => uploads::abort(asked, visiting).await,
-        Some("form") => {
+/// What somebody inside can do.
+#[derive(Clone, Copy)]
+pub(super) enum Act {
+    Begin,
+    Complete,
+    Abort,
+    Form,
+    Folder,
+    Delete,
+}
+
+impl Act {
+    /// What a request's `do` asks for.
+    pub(super) fn of(asked: &Asked) -> Result<Self, Refused> {
+        Ok(match asked.get("do") {
+            Some("begin") => Self::Begin,
+            Some("complete") => Self::Complete,
+            Some("abort") => Self::Abort,
+            Some("form") => Self::Form,
+            Some("folder") => Self::Folder,
+            Some("delete") => Self::Delete,
+            _ => return Err(Refused::BadForm),
+        })
+    }
+}
+
+/// Somebody inside does it.
+pub(super) async fn act(act: Act, asked: &Asked, visiting: &Visiting, request: Request) -> Result<Response, Refused> {
+    match act {
+        Act::Begin => uploads::begin(asked, visiting, request).await,
+        Act::Complete => uploads::complete(asked, visiting).await,
+        Act::Abort => uploads::abort(asked, visiting).await,
+        Act::Form => {
             uploads::form(visiting, &asked.path, request).await?;
             back(asked)
         }
-        Some("folder") => {
+        Act::Folder => {
             let path = named(&asked.path, request).await?;
             visiting.files.make_folder(&path).await?;
             back(asked)
         }
-        Some("delete") => {
+        Act::Delete => {
             let path = named(&asked.path, request).await?;
             match visiting.files.stat(&path).await?.kind {
                 EntryKind::File => visiting.files.delete_file(&path).await?,
@@ -54,7 +80,6 @@ pub(super) async fn act(asked: &Asked, visiting: &Visiting, request: Request) ->
             }
             back(asked)
         }
-        _ => Err(Refused::BadForm),
     }
 }
 

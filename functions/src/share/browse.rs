@@ -1,11 +1,13 @@
 //! Looking into a link: pages of folders and of files, downloads, archives. Also the one door to everything else at a page's address.
 
+use super::actions::{self, Act};
 use super::closed::{Reader, Refused};
 use super::entries::{self, Order, PER_PAGE};
 use super::pages::{self, FolderPage};
 use super::request::{Asked, COOKIE};
-use super::{ShareState, actions, safety, uploads};
+use super::{ShareState, safety, uploads};
 use crate::files::contents::redirect;
+use crate::http::SEGMENT;
 use app::shares::{Admitted, Closed, Entered, How, Knock};
 use app::vfs::{EntryKind, FileSession};
 use axum::extract::{Request, State};
@@ -15,10 +17,7 @@ use domain::path::VPath;
 use domain::share::{Target, Visitor};
 use domain::ticket::Errand;
 use http::{HeaderValue, Method, StatusCode, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// What may stand unencoded in a segment of an address.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use percent_encoding::utf8_percent_encode;
 
 /// Somebody who is in, with the link's files.
 pub(super) struct Visiting {
@@ -31,6 +30,13 @@ impl Visiting {
     pub(super) fn new(state: &ShareState, entered: Entered, knock: &Knock) -> Self {
         let (files, session) = state.open(&entered, knock.origin.clone());
         Self { entered, files, _session: session }
+    }
+
+    /// What somebody would be in: for a look, before anything is counted.
+    pub(super) fn ahead(state: &ShareState, admitted: &Admitted, knock: &Knock) -> Result<Self, Refused> {
+        let (login, share) = (admitted.ahead()?, admitted.share().clone());
+        let entered = Entered { login, share, organization: String::new(), cookie: None };
+        Ok(Self::new(state, entered, knock))
     }
 
     /// Whether visitors may do this in a folder.
@@ -61,8 +67,8 @@ pub(super) fn folder_address(secret: &str, path: &VPath) -> String {
 
 /// Every request to a page's address.
 pub(super) async fn answer(State(state): State<ShareState>, request: Request) -> Response {
-    let html = super::request::visitor(request.headers()) != Visitor::Program
-        && !request.headers().contains_key("x-towpath-page");
+    let html =
+        super::request::visitor(&request) != Visitor::Program && !request.headers().contains_key("x-towpath-page");
     let Some(asked) = Asked::read(&request) else {
         let reader = Reader { html, address: "", organization: "", home: None };
         let mut response = Refused::Closed(Closed::NotFound).answer(&reader);
@@ -117,23 +123,27 @@ async fn answered(
             if !admitted.is_inside() {
                 is_there(state, &admitted, asked, &knock).await?;
             }
-            let entered = state.visits.begin(admitted, &knock, How::Get).await?;
+            let entered = state.visits.begin(admitted, &knock, How::Use).await?;
             let visiting = Visiting::new(state, entered, &knock);
             let mut response = get(state, asked, &visiting, knock.visitor).await?;
             keep(state, asked, &visiting, &mut response);
             Ok(response)
         }
         Method::PUT => {
-            let entered = state.visits.begin(admitted, &knock, How::Act).await?;
+            if !admitted.is_inside() {
+                uploads::may_put(asked, &Visiting::ahead(state, &admitted, &knock)?).await?;
+            }
+            let entered = state.visits.begin(admitted, &knock, How::Use).await?;
             let visiting = Visiting::new(state, entered, &knock);
             let mut response = uploads::put(state, asked, &visiting, request).await?;
             keep(state, asked, &visiting, &mut response);
             Ok(response)
         }
         _ => {
-            let entered = state.visits.begin(admitted, &knock, How::Act).await?;
+            let act = Act::of(asked)?;
+            let entered = state.visits.begin(admitted, &knock, How::Use).await?;
             let visiting = Visiting::new(state, entered, &knock);
-            let mut response = actions::act(asked, &visiting, request).await?;
+            let mut response = actions::act(act, asked, &visiting, request).await?;
             keep(state, asked, &visiting, &mut response);
             Ok(response)
         }
@@ -167,11 +177,16 @@ fn head(admitted: &Admitted, asked: &Asked) -> Response {
 async fn is_there(state: &ShareState, admitted: &Admitted, asked: &Asked, knock: &Knock) -> Result<(), Refused> {
     let share = admitted.share();
     let counted_later = knock.visitor == Visitor::Browser && share.limit > 0;
-    if counted_later || (asked.path.is_root() && share.file_name().is_none()) {
+    if counted_later {
         return Ok(());
     }
-    let entered = Entered { login: admitted.ahead()?, share: share.clone(), organization: String::new(), cookie: None };
-    let visiting = Visiting::new(state, entered, knock);
+    if asked.get("zip").is_some() && state.door.is_none() {
+        return Err(Refused::NoNode);
+    }
+    if asked.path.is_root() && share.file_name().is_none() {
+        return Ok(());
+    }
+    let visiting = Visiting::ahead(state, admitted, knock)?;
     if !visiting.may(Verb::List, &VPath::root()) {
         return Err(Refused::NoSuchFile);
     }

@@ -79,12 +79,12 @@ impl Refused {
                 }
                 response
             }
-            Self::Closed(Closed::Unopened) => page_or_line(
-                StatusCode::OK,
-                reader,
-                pages::unopened(reader.organization, reader.address, true),
-                "Open the link in a browser",
-            ),
+            // programs are never asked, so without a page it is the page's own script
+            Self::Closed(Closed::Unopened) => {
+                let status = if reader.html { StatusCode::OK } else { StatusCode::FORBIDDEN };
+                let page = pages::unopened(reader.organization, reader.address, true);
+                page_or_line(status, reader, page, "The visit is over: load the page again and open the link")
+            }
             Self::Closed(Closed::Ahead(Visitor::Prefetch)) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Self::Closed(Closed::Ahead(_)) => pages::unopened("", reader.address, false).into_response(),
             Self::Closed(Closed::Unavailable) => unavailable(reader),

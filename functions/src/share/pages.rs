@@ -11,7 +11,6 @@ use app::vfs::{Entry, EntryKind};
 use domain::access::Verb;
 use domain::path::{Name, VPath};
 use domain::preview::shown_as;
-use domain::upload::MAX_FILE_BYTES;
 use icons::{Icon, icon};
 use maud::{DOCTYPE, Markup, html};
 use parts::{crumbs, table, upload};
@@ -256,7 +255,7 @@ fn frame(title: &str, organization: &str, content: &Markup) -> Markup {
                 link rel="stylesheet" href=(assets::address("portal.css"));
                 script type="module" src=(assets::address("portal.js")) {}
             }
-            body data-max=(MAX_FILE_BYTES) {
+            body {
                 a.skip href="#main" { "To the content" }
                 div.bar {
                     div.inner {

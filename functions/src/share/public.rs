@@ -10,11 +10,12 @@ use crate::files::folders::shown;
 use crate::http::error::ApiError;
 use crate::sftpgo::message;
 use app::shares::{Closed, How, Knock};
-use app::vfs::{EntryKind, FileSession};
+use app::vfs::EntryKind;
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::access::Verb;
+use domain::file_error::FileError;
 use domain::path::{Name, VPath};
 use domain::share::{ShareSecret, Target, Visitor};
 use domain::ticket::Errand;
@@ -40,23 +41,41 @@ impl From<Refused> for ApiError {
 
 /// What must be there for a request to succeed: what fails costs no visit.
 enum Needs {
-    Nothing,
-    Everything,
+    /// That files may be brought.
+    Room,
+    /// What is packed, and a node that does.
+    Everything {
+        raw: bool,
+    },
     Folder(VPath),
     File(VPath),
 }
 
 impl Needs {
-    async fn are_there(&self, files: &FileSession) -> Result<(), Refused> {
+    async fn are_there(&self, state: &ShareState, visiting: &Visiting) -> Result<(), Refused> {
+        let files = &visiting.files;
         match self {
-            Self::Nothing => {}
-            Self::Everything => {
+            Self::Room if visiting.may(Verb::Upload, &VPath::root()) => {}
+            Self::Room => return Err(FileError::permission_denied().into()),
+            Self::Everything { raw } => {
+                if !(*raw && visiting.is_file()) {
+                    if !visiting.may(Verb::Download, &VPath::root()) {
+                        return Err(FileError::permission_denied().into());
+                    }
+                    if state.door.is_none() {
+                        return Err(Refused::NoNode);
+                    }
+                }
                 for path in files.top() {
                     files.stat(&path).await?;
                 }
             }
-            Self::Folder(path) => drop(files.list(path).await?),
+            Self::Folder(path) => {
+                one_folder(visiting)?;
+                drop(files.list(path).await?);
+            }
             Self::File(path) => {
+                one_folder(visiting)?;
                 if files.stat(path).await?.kind == EntryKind::Folder {
                     return Err(ApiError::bad_request("path", "is a folder").into());
                 }
@@ -78,14 +97,8 @@ async fn visit(state: &ShareState, knock: Result<Knock, Refused>, needs: Needs) 
     let knock = knock?;
     let found = state.visits.find(&knock).await?;
     let admitted = state.visits.admit(found, &knock).await?;
-    let ahead = app::shares::Entered {
-        login: admitted.ahead()?,
-        share: admitted.share().clone(),
-        organization: String::new(),
-        cookie: None,
-    };
-    needs.are_there(&Visiting::new(state, ahead, &knock).files).await?;
-    let entered = state.visits.begin(admitted, &knock, How::Act).await?;
+    needs.are_there(state, &Visiting::ahead(state, &admitted, &knock)?).await?;
+    let entered = state.visits.begin(admitted, &knock, How::Use).await?;
     Ok(Visiting::new(state, entered, &knock))
 }
 
@@ -112,13 +125,10 @@ pub(super) async fn archive(
 ) -> Result<Response, ApiError> {
     let query = request::query(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let raw = matches!(query.get("compress").map(String::as_str), Some("false" | "0" | "f" | "F" | "FALSE" | "False"));
-    let visiting = visit(&state, knock(&id, &request), Needs::Everything).await?;
+    let visiting = visit(&state, knock(&id, &request), Needs::Everything { raw }).await?;
     if raw && visiting.is_file() {
         let file = visiting.files.top().into_iter().next().unwrap_or(VPath::root());
         return redirect(StatusCode::FOUND, &address_of(&state, &visiting, &file, false).await?);
-    }
-    if !visiting.may(Verb::Download, &VPath::root()) {
-        return Err(domain::file_error::FileError::permission_denied().into());
     }
     let errand = Errand::ArchiveOf { path: VPath::root() };
     let address = state.ticket(&visiting.entered.login.principal, errand).ok_or(Refused::NoNode)?;
@@ -132,7 +142,6 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let path = path(&request)?;
     let visiting = visit(&state, knock(&id, &request), Needs::Folder(path.clone())).await?;
-    one_folder(&visiting)?;
     let read = super::entries::read(&visiting.files, &path).await?;
     Ok(Json(read.entries.iter().map(shown).collect::<Vec<_>>()).into_response())
 }
@@ -146,7 +155,6 @@ pub(super) async fn download(
     let inline =
         request::query(request.uri().query().unwrap_or_default()).is_some_and(|query| query.contains_key("inline"));
     let visiting = visit(&state, knock(&id, &request), Needs::File(path.clone())).await?;
-    one_folder(&visiting)?;
     redirect(StatusCode::FOUND, &address_of(&state, &visiting, &path, inline).await?)
 }
 
@@ -157,7 +165,7 @@ pub(super) async fn upload(
 ) -> Result<Response, ApiError> {
     let name = Name::parse(&name).and_then(|name| VPath::root().child(&name));
     let path = name.map_err(|problem| ApiError::bad_request("fileName", &problem.to_string()))?;
-    let visiting = visit(&state, knock(&id, &request), Needs::Nothing).await?;
+    let visiting = visit(&state, knock(&id, &request), Needs::Room).await?;
     let time = modified(request.headers())?;
     Ok(uploads::store(&state, &visiting, &path, false, (request, time)).await?)
 }
@@ -167,7 +175,7 @@ pub(super) async fn upload_form(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let visiting = visit(&state, knock(&id, &request), Needs::Nothing).await?;
+    let visiting = visit(&state, knock(&id, &request), Needs::Room).await?;
     uploads::form(&visiting, &VPath::root(), request).await?;
     Ok((StatusCode::CREATED, message("Upload completed")).into_response())
 }

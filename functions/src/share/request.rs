@@ -51,7 +51,7 @@ impl Asked {
             path: VPath::parse(&decoded).ok()?,
             is_folder: decoded.is_empty() || decoded.ends_with('/'),
             query: query(request.uri().query().unwrap_or_default())?,
-            visitor: visitor(request.headers()),
+            visitor: visitor(request),
             wants_html: wants_html(request.headers()),
         })
     }
@@ -90,12 +90,13 @@ pub(super) fn knock(request: &Request, secret: ShareSecret, visitor: Visitor, pa
 }
 
 /// Who asks, as far as its headers say so.
-pub(super) fn visitor(headers: &HeaderMap) -> Visitor {
+pub(super) fn visitor(request: &Request) -> Visitor {
+    let (headers, acts) = (request.headers(), !matches!(*request.method(), Method::GET | Method::HEAD));
     let purpose = ["sec-purpose", "purpose", "x-moz", "x-purpose"].into_iter().find_map(|name| headers.get(name));
     let purpose = purpose.and_then(|value| value.to_str().ok()).unwrap_or_default();
     // a page's own requests come with the mark of its script
     let accept = if headers.contains_key("x-towpath-page") { "text/html" } else { text(headers, header::ACCEPT) };
-    Asks { accept, user_agent: text(headers, header::USER_AGENT), purpose }.visitor()
+    Asks { accept, user_agent: text(headers, header::USER_AGENT), purpose, acts }.visitor()
 }
 
 fn wants_html(headers: &HeaderMap) -> bool {

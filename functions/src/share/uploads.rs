@@ -15,12 +15,13 @@ use crate::sftpgo::message;
 use axum::Json;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use domain::digest::short_hash;
+use domain::access::Verb;
+use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
 use domain::ticket::Errand;
 use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode};
 use transfers::receive::{announced, receive};
 
 /// The time of a file that a page sends, in milliseconds.
@@ -38,14 +39,24 @@ pub(super) async fn put(
         return Err(ApiError::bad_request("path", text).into());
     }
     let time = time_of(request.headers())?;
-    let mut stored = store(state, visiting, &asked.path, asked.get("size").is_some(), (request, time)).await?;
-    // scripts that send files to S3 expect one
-    if let (StatusCode::CREATED, Ok(tag)) =
-        (stored.status(), HeaderValue::try_from(format!("\"{}\"", short_hash(&[&asked.path.to_string()]))))
-    {
-        stored.headers_mut().insert(header::ETAG, tag);
+    store(state, visiting, &asked.path, asked.get("size").is_some(), (request, time)).await
+}
+
+/// Whether a file could be put there: what is refused costs no visit.
+pub(super) async fn may_put(asked: &Asked, visiting: &Visiting) -> Result<(), Refused> {
+    let folder = asked.path.parent().unwrap_or(VPath::root());
+    if !visiting.may(Verb::Upload, &folder) {
+        return Err(FileError::permission_denied().into());
     }
-    Ok(stored)
+    // who may not look may not ask either, and learns it from the upload
+    if !visiting.may(Verb::Overwrite, &folder) && visiting.may(Verb::List, &folder) {
+        match visiting.files.stat(&asked.path).await {
+            Ok(_) => return Err(FileError::new(FileErrorKind::AlreadyExists, "a file of this name exists").into()),
+            Err(error) if error.kind() == FileErrorKind::NoSuchFile => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Stores the body of a request, or says where it can be sent.

@@ -184,7 +184,7 @@ impl Records {
         self.transact(vec![record, TransactWriteItem::builder().delete(link).build()]).await
     }
 
-    /// Lets a link go a while after it was opened for the last time. What fails here is tried again by whoever finds it used up.
+    /// Lets a link go a while after it was opened for the last time. Where this fails it stays, and nobody comes in.
     pub async fn let_go(&self, share: &Share) -> Result<(), RecordError> {
         let ttl = clock::now().seconds().saturating_add(USED_UP_SECONDS);
         for key in [table::share(&share.organization, &share.id), table::link(&share.secret_hash)] {

@@ -124,6 +124,31 @@ async fn the_organization_may_demand_passwords_and_an_end() {
 }
 
 #[tokio::test]
+async fn a_link_from_before_the_policy_can_be_switched_off_and_not_opened_wider() {
+    let world = World::start().await;
+    let (link, _) = world.link(json!({"Path": "/a/"})).await;
+    world.call("PATCH", "", r#"{"SharePolicy":{"PasswordRequired":true}}"#).await.expect(200);
+    let at = format!("/portal-links/{}", link["Id"].as_str().unwrap());
+    world.patch_link(&link, json!({"Notes": "from before"})).await;
+    let wider = world.call("PATCH", &at, r#"{"Permission":"read-write"}"#).await.expect(400);
+    assert_eq!(wider.text("/error/details/0/field"), "Password");
+    world.patch_link(&link, json!({"State": "inactive"})).await;
+    let again = world.call("PATCH", &at, r#"{"State":"active"}"#).await.expect(400);
+    assert_eq!(again.text("/error/details/0/field"), "Password");
+    world.patch_link(&link, json!({"State": "active", "Password": "a long password 1"})).await;
+}
+
+#[tokio::test]
+async fn what_opens_a_link_is_no_name_for_it() {
+    let world = World::start().await;
+    let (_, path) = world.link(folder("/a/")).await;
+    let secret = path.strip_prefix("/s/").unwrap();
+    for method in ["GET", "PATCH", "DELETE"] {
+        world.call(method, &format!("/portal-links/{secret}"), "{}").await.expect(404);
+    }
+}
+
+#[tokio::test]
 async fn the_same_request_twice_makes_one_link_and_keeps_no_secret() {
     let world = World::start().await;
     let body = json!({"Path": "/a/", "Password": "a long password 1"}).to_string();

@@ -76,6 +76,17 @@ async fn read_only_refuses_requests_that_no_page_sends() {
 }
 
 #[tokio::test]
+async fn a_program_brings_files_whatever_it_calls_itself() {
+    let world = World::start().await;
+    let (_, path) = world.link(json!({"Path": "/in/", "Permission": "write-only"})).await;
+    for (name, agent) in [("a.txt", "acme-upload-bot/1.0"), ("b.txt", "Slackbot-LinkExpanding 1.0")] {
+        let headers = [("user-agent", agent), ("purpose", "prefetch")];
+        world.visit("PUT", &format!("{path}/{name}"), &headers, agent.as_bytes()).await.expect(201);
+        assert_eq!(world.content_of(&format!("in/{name}")).await.unwrap(), agent.as_bytes());
+    }
+}
+
+#[tokio::test]
 async fn write_only_takes_files_and_shows_none() {
     let world = World::start().await;
     world.file("box/secret.txt", b"of somebody else").await;

@@ -157,5 +157,9 @@ async fn the_root_credential_sees_the_links_of_the_organization() {
     let at = format!("/user/shares/{}", seen[0]["id"].as_str().unwrap());
     world.b(&token, "PUT", &at, &json!({"paths": ["/b"]})).await.expect(400);
     world.b(&token, "PUT", &at, &json!({"description": "seen"})).await.expect(200);
+    // what was read can be put back
+    let read = world.b(&token, "GET", &at, &Value::Null).await.expect(200).body;
+    world.b(&token, "PUT", &at, &read).await.expect(200);
+    assert_eq!(world.b(&token, "GET", &at, &Value::Null).await.expect(200).body["paths"], read["paths"]);
     world.b(&token, "DELETE", &at, &Value::Null).await.expect(200);
 }

@@ -82,6 +82,44 @@ async fn looking_ahead_costs_nothing_and_shows_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_refused_costs_no_visit() {
+    let world = World::start().await;
+    world.file("a/x.txt", b"x").await;
+    let (read, page) = world.link(json!({"Path": "/a/", "AccessLimit": 1})).await;
+    let share = page.replacen("/s/", "/api/v2/shares/", 1);
+    world.visit("PUT", &format!("{page}/new.txt"), &[], b"new").await.expect(403);
+    world.visit("POST", &format!("{page}/?do=anything"), &[], b"").await.expect(400);
+    world.visit("POST", &format!("{share}/new.txt"), &[], b"new").await.expect(403);
+    world.visit("GET", &format!("{share}/files?path=missing"), &[], b"").await.expect(404);
+    assert_eq!(world.count_of(&read).await, 0);
+
+    let (write, page) = world.link(json!({"Path": "/a/", "AccessLimit": 1, "Permission": "write-only"})).await;
+    let share = page.replacen("/s/", "/api/v2/shares/", 1);
+    world.visit("GET", &share, &[], b"").await.expect(403);
+    world.visit("GET", &format!("{page}/x.txt"), &[], b"").await.expect(404);
+    assert_eq!(world.count_of(&write).await, 0);
+
+    // lists and single files are for shares of one folder
+    let (file, page) = world.link(json!({"Path": "/a/x.txt", "AccessLimit": 1})).await;
+    let share = page.replacen("/s/", "/api/v2/shares/", 1).replace("/x.txt", "");
+    world.visit("GET", &format!("{share}/dirs"), &[], b"").await.expect(400);
+    world.visit("GET", &format!("{share}/files?path=x.txt"), &[], b"").await.expect(400);
+    assert_eq!(world.count_of(&file).await, 0);
+}
+
+#[tokio::test]
+async fn a_page_whose_visit_is_over_brings_nothing_by_itself() {
+    let world = World::start().await;
+    let (link, path) = world.link(json!({"Path": "/in/", "AccessLimit": 1, "Permission": "write-only"})).await;
+    // its script has no cookie that is good, and says that it is the page's
+    let script = [("x-towpath-page", "1")];
+    let begin = br#"{"path":"y.txt","size":1}"#;
+    let over = world.visit("POST", &format!("{path}/?do=begin"), &script, begin).await.expect(403);
+    assert!(over.text().contains("The visit is over"), "{}", over.text());
+    assert_eq!(world.count_of(&link).await, 0);
+}
+
+#[tokio::test]
 async fn curl_counts_each_download_once_whatever_its_ranges() {
     let world = World::start().await;
     world.file("a/x.txt", b"0123456789").await;
