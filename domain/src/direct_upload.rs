@@ -20,8 +20,11 @@ const MIB: u64 = 1 << 20;
 /// How many one credential may have open at the same time.
 pub const MAX_OPEN: usize = 200;
 
-/// How many of these the visitors of one share link may have: others of its owner have room beside them.
+/// How many the visitors of one share link may have, beside what its owner has.
 pub const MAX_OPEN_OF_LINK: usize = 100;
+
+/// How many the visitors of all links of one credential may have.
+pub const MAX_OPEN_OF_LINKS: usize = 5 * MAX_OPEN_OF_LINK;
 
 /// How long one stays open.
 pub const OPEN_MILLIS: i64 = 24 * 3600 * 1000;

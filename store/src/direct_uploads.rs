@@ -10,11 +10,11 @@ use crate::queries::all_of;
 use crate::records::RecordError;
 use crate::table::{self, TTL, VERSION};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::direct_upload::{DirectUpload, MAX_OPEN};
+use domain::direct_upload::{DirectUpload, MAX_OPEN, MAX_OPEN_OF_LINKS};
 use domain::id::{CredentialId, OrganizationId};
 use domain::time::Timestamp;
 
-/// How many of an organization housekeeping looks at: it has 25 credentials at their limit before that.
+/// How many of an organization housekeeping looks at: 25 credentials are at their limit before that, without share links.
 const MOST: usize = 25 * MAX_OPEN;
 
 /// How long DynamoDB keeps a record after its end, in seconds: until then housekeeping ends what it names.
@@ -86,7 +86,7 @@ impl DirectUploads {
         now: Timestamp,
     ) -> Result<Vec<DirectUpload>, RecordError> {
         let prefix = table::direct_upload(organization, credential, "").sk;
-        let mut found = self.query(organization, &prefix, 2 * MAX_OPEN).await?;
+        let mut found = self.query(organization, &prefix, 2 * (MAX_OPEN + MAX_OPEN_OF_LINKS)).await?;
         found.retain(|direct| now < direct.until);
         Ok(found)
     }

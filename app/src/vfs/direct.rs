@@ -13,12 +13,15 @@ use crate::settler::Done;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::access;
-use domain::direct_upload::{DirectLink, DirectUpload, MAX_OPEN, MAX_OPEN_OF_LINK, OPEN_MILLIS, part_bytes};
+use domain::direct_upload::{
+    DirectLink, DirectUpload, MAX_OPEN, MAX_OPEN_OF_LINK, MAX_OPEN_OF_LINKS, OPEN_MILLIS, part_bytes,
+};
 use domain::event::Topic;
 use domain::file_error::{FileError, FileErrorKind};
 use domain::path::VPath;
 use domain::preview::shown_as;
 use domain::quota::Quota;
+use domain::share::LinkUse;
 use domain::time::Timestamp;
 use domain::upload::MAX_FILE_BYTES;
 use std::time::Duration;
@@ -79,16 +82,7 @@ impl FileSession {
         let (organization, credential) = (&self.principal.organization, &self.principal.credential);
         let open =
             self.shared.resuming.direct.of_credential(organization, credential, now).await.map_err(unavailable)?;
-        let link = self.principal.link.as_deref();
-        let of_link = |direct: &&DirectUpload| direct.link.as_ref().map(|other| &other.id) == link.map(|link| &link.id);
-        let (count, most) = match link {
-            Some(_) => (open.iter().filter(of_link).count(), MAX_OPEN_OF_LINK),
-            None => (open.len(), MAX_OPEN),
-        };
-        if count >= most || open.len() >= MAX_OPEN {
-            let text = format!("at most {most} uploads can be open at the same time: complete or end some");
-            return Err(FileError::new(FileErrorKind::Unavailable, text));
-        }
+        check_room(&open, self.principal.link.as_deref())?;
         if !proof.action().may_replace() && self.shared.objects.head(&proof).await.map_err(object_failure)?.is_some() {
             let text = "a file of this name exists, and may not be replaced";
             return Err(FileError::new(FileErrorKind::PermissionDenied, text));
@@ -235,6 +229,24 @@ impl FileSession {
         self.shared.settler.hand_over(Done::announcing(event, &self.principal)).await;
         Ok(address)
     }
+}
+
+/// Whether one more can be open: the credential's own and those of visitors of its links do not take each other's room.
+fn check_room(open: &[DirectUpload], link: Option<&LinkUse>) -> Result<(), FileError> {
+    let count = |of: &dyn Fn(&DirectLink) -> bool| {
+        open.iter().filter_map(|one| one.link.as_ref()).filter(|link| of(link)).count()
+    };
+    let of_links = count(&|_| true);
+    let (is_full, most) = match link {
+        None => (open.len() - of_links >= MAX_OPEN, MAX_OPEN),
+        Some(here) if count(&|link| link.id == here.id) >= MAX_OPEN_OF_LINK => (true, MAX_OPEN_OF_LINK),
+        Some(_) => (of_links >= MAX_OPEN_OF_LINKS, MAX_OPEN_OF_LINKS),
+    };
+    if is_full {
+        let text = format!("at most {most} uploads can be open at the same time: complete or end some");
+        return Err(FileError::new(FileErrorKind::Unavailable, text));
+    }
+    Ok(())
 }
 
 fn no_such_upload() -> FileError {

@@ -118,6 +118,11 @@ impl Query {
         self.others.get(name).map(|values| values.split(',').map(|text| one(text.trim())).collect()).transpose()
     }
 
+    /// One of several names that are known.
+    fn named(&self, name: &str, known: &[&'static str]) -> Result<Option<Vec<&'static str>>, ApiError> {
+        self.among(name, |text| known.iter().copied().find(|one| *one == text))
+    }
+
     /// Finds what passes, and answers it in the form that is asked for.
     async fn answer(
         &self,

@@ -87,7 +87,7 @@ impl Refused {
             }
             Self::Closed(Closed::Ahead(Visitor::Prefetch)) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             Self::Closed(Closed::Ahead(_)) => pages::unopened("", reader.address, false).into_response(),
-            Self::Closed(Closed::Unavailable) => unavailable(reader),
+            Self::Closed(Closed::Unavailable) => unavailable(reader, AGAIN),
             Self::NoSuchFile => {
                 let text = "It may have been moved or deleted since you opened the page.";
                 said(StatusCode::NOT_FOUND, reader, ("There is nothing here", text))
@@ -98,7 +98,8 @@ impl Refused {
                 let title = match error.kind() {
                     FileErrorKind::PermissionDenied => "This link does not allow that",
                     FileErrorKind::QuotaExceeded => "There is no room left",
-                    FileErrorKind::Unavailable | FileErrorKind::Internal => return unavailable(reader),
+                    FileErrorKind::Unavailable => return unavailable(reader, &capitalized(error.message())),
+                    FileErrorKind::Internal => return unavailable(reader, AGAIN),
                     _ => "That did not work",
                 };
                 let text = capitalized(error.message());
@@ -127,9 +128,10 @@ impl Refused {
     }
 }
 
-fn unavailable(reader: &Reader<'_>) -> Response {
-    let mut response =
-        said(StatusCode::SERVICE_UNAVAILABLE, reader, ("Not available right now", "Try again in a moment."));
+const AGAIN: &str = "Try again in a moment.";
+
+fn unavailable(reader: &Reader<'_>, text: &str) -> Response {
+    let mut response = said(StatusCode::SERVICE_UNAVAILABLE, reader, ("Not available right now", text));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

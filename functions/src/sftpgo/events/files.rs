@@ -42,9 +42,8 @@ pub(in crate::sftpgo) async fn list(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::read(&uri)?;
-    let known = |all: &'static [&'static str], text: &str| all.iter().copied().find(|one| *one == text);
-    let actions = query.among("actions", |text| known(&ACTIONS, text))?;
-    let protocols = query.among("protocols", |text| known(&PROTOCOLS, text))?;
+    let actions = query.named("actions", &ACTIONS)?;
+    let protocols = query.named("protocols", &PROTOCOLS)?;
     let statuses = query.among("statuses", |text| text.parse().ok().filter(|status| (1..=3).contains(status)))?;
     let keep = |event: &Event| {
         let Some(action) = action(event) else { return false };

@@ -47,9 +47,8 @@ pub(in crate::sftpgo) async fn list(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::read(&uri)?;
-    let known = |all: &'static [&'static str], text: &str| all.iter().copied().find(|one| *one == text);
-    let actions = query.among("actions", |text| known(&ACTIONS, text))?;
-    let types = query.among("object_types", |text| known(&OBJECT_TYPES, text))?;
+    let actions = query.named("actions", &ACTIONS)?;
+    let types = query.named("object_types", &OBJECT_TYPES)?;
     let name = query.others.get("object_name");
     let keep = |event: &Event| {
         let Some(changed) = event.changed.as_deref() else { return false };

@@ -3,6 +3,7 @@
 use super::{HTML, MIB, folder};
 use crate::support::{TICKETS, World};
 use app::tickets::Tickets;
+use domain::direct_upload::{MAX_OPEN_OF_LINK, MAX_OPEN_OF_LINKS};
 use domain::ticket::Errand;
 use serde_json::{Value, json};
 use store::settling::Settling;
@@ -156,6 +157,32 @@ async fn an_upload_session_belongs_to_its_visit_and_to_its_size() {
     world.visit("POST", &format!("{page}?do=abort&upload={id}"), &inside, b"").await.expect(200);
     let open = world.aws.s3.list_multipart_uploads().bucket("files").send().await.unwrap();
     assert!(open.uploads().is_empty());
+}
+
+#[tokio::test]
+async fn open_sessions_of_visitors_leave_room_for_others() {
+    let world = World::start().await;
+    let write_only = json!({"Path": "/in/", "Permission": "write-only"});
+    let begin = async |path: &str, at: usize| {
+        let body = json!({"path": format!("f{at}"), "size": 1}).to_string();
+        world.visit("POST", &format!("{path}/?do=begin"), &[], body.as_bytes()).await
+    };
+    let links = MAX_OPEN_OF_LINKS / MAX_OPEN_OF_LINK;
+    for _ in 0..links {
+        let (_, path) = world.link(write_only.clone()).await;
+        for at in 0..MAX_OPEN_OF_LINK {
+            begin(&path, at).await.expect(201);
+        }
+        let refused = begin(&path, MAX_OPEN_OF_LINK).await.expect(503).text();
+        assert!(refused.contains("At most 100 uploads"), "{refused}");
+    }
+    // visitors of all links of one owner have an end, too, and the owner has its own room
+    let (_, path) = world.link(write_only).await;
+    let refused = begin(&path, 0).await.expect(503).text();
+    assert!(refused.contains("At most 500 uploads"), "{refused}");
+    let root = world.user_token("root-user-name", &world.secrets.password).await;
+    let body = json!({"path": "/in/mine", "size": 1});
+    world.b(&root, "POST", "/user/upload-sessions", &body).await.expect(201);
 }
 
 #[tokio::test]
